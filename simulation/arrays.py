@@ -1,0 +1,27 @@
+"""Named array shapes: the one place where axis order is written down.
+
+Volumes are (x, y, z) in RAS order: x left to right, y posterior to anterior, z inferior to
+superior. Slices are (ky, kx): phase encoding (x, left-right, undersampled), then readout
+(y, anterior-posterior, fully sampled).
+"""
+
+from jaxtyping import Bool, Complex, Float, Integer
+from torch import Tensor
+
+Memberships = Float[Tensor, "tissue x y z"]
+"""Fraction of each tissue in each voxel; sums to 1 over `tissue`."""
+
+SliceMemberships = Float[Tensor, "slice tissue ky kx"]
+"""Memberships averaged over each slice's thickness, in acquisition axes."""
+
+Image = Float[Tensor, "*batch ky kx"]
+ComplexImage = Complex[Tensor, "*batch ky kx"]
+KSpace = Complex[Tensor, "*batch ky kx"]
+"""Centred and orthonormal: zero frequency at index N // 2 of both axes."""
+
+CoilKSpace = Complex[Tensor, "slice coil ky kx"]
+LineMask = Bool[Tensor, "*batch ky"]
+"""True where a phase-encoding line was acquired."""
+
+Labels = Integer[Tensor, "*batch ky kx"]
+LabelVolume = Integer[Tensor, "x y z"]

@@ -1,0 +1,8 @@
+"""The one exception a user is meant to read."""
+
+
+class SpinforgeError(Exception):
+    """Bad input or environment: names the file, field or value and what to do about it.
+
+    The command line prints its text without a traceback; everything else that escapes is a bug.
+    """

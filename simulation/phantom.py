@@ -1,0 +1,40 @@
+"""A phantom: what the head is made of, before any scanner sees it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from spinforge.simulation.arrays import LabelVolume, Memberships
+from spinforge.simulation.tissue import Tissue
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """Fuzzy anatomy of one subject.
+
+    Attributes:
+        subject: Name of the subject, unique within a data set.
+        memberships: Fraction of each of the twelve tissues in each voxel, float32, sums to 1.
+        spacing_mm: Edge length of the cubic voxels [mm].
+        source: Where it comes from, such as "procedural" or "brainweb20".
+        digest: SHA-256 of the source's raw bytes or of the generator and its parameters.
+        parameters: What was drawn to make it; empty for a recorded anatomy.
+    """
+
+    subject: str
+    memberships: Memberships
+    spacing_mm: float
+    source: str
+    digest: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def labels(self) -> LabelVolume:
+        """Most abundant tissue of each voxel, (x, y, z) uint8."""
+        return self.memberships.argmax(0).to(torch.uint8)
+
+
+def target_labels(tissue_labels: LabelVolume) -> LabelVolume:
+    """Map tissue codes to segmentation targets: CSF, GM and WM keep theirs, the rest is 0."""
+    return torch.where(tissue_labels <= Tissue.WHITE_MATTER, tissue_labels, 0)

@@ -14,6 +14,9 @@ Memberships = Float[Tensor, "tissue x y z"]
 SliceMemberships = Float[Tensor, "slice tissue ky kx"]
 """Memberships averaged over each slice's thickness, in acquisition axes."""
 
+SoftTargets = Float[Tensor, "slice target ky kx"]
+"""Memberships of background, CSF, GM and WM; sums to 1 over `target`."""
+
 Image = Float[Tensor, "*batch ky kx"]
 ComplexImage = Complex[Tensor, "*batch ky kx"]
 KSpace = Complex[Tensor, "*batch ky kx"]

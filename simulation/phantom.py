@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from spinforge.simulation.arrays import LabelVolume, Memberships
 from spinforge.simulation.tissue import Tissue
@@ -35,6 +36,6 @@ class Phantom:
         return self.memberships.argmax(0).to(torch.uint8)
 
 
-def target_labels(tissue_labels: LabelVolume) -> LabelVolume:
+def target_labels(tissue_labels: Tensor) -> Tensor:
     """Map tissue codes to segmentation targets: CSF, GM and WM keep theirs, the rest is 0."""
     return torch.where(tissue_labels <= Tissue.WHITE_MATTER, tissue_labels, 0)

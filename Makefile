@@ -1,0 +1,39 @@
+# Two commands are enough: `make demo` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO_STUDY := studies/quickstart.yaml
+
+.PHONY: help demo test test-slow format clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+# The stamp is younger than what it depends on: the environment is made once and again only
+# when the dependencies change.
+$(VENV)/.ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Spinforge needs Python 3.11 or newer; set PYTHON=..."; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  -c requirements.lock -e ".[dev]"
+	touch $@
+
+demo: $(VENV)/.ready  ## set up and run the main job on procedural heads (minutes)
+	$(BIN)/spinforge study $(DEMO_STUDY)
+
+test: $(VENV)/.ready  ## format, lint, types and the fast tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy -p spinforge
+	$(BIN)/pytest -n 2
+
+test-slow: $(VENV)/.ready  ## the tests that take minutes
+	$(BIN)/pytest -n 2 -m slow
+
+format: $(VENV)/.ready  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## remove the environment and caches; keeps runs/
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info src/*.egg-info

@@ -1,0 +1,111 @@
+"""Slices for a network: zero-filled images and targets, from memory."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from spinforge.datasets.products.kspace import FIXED_MASK
+from spinforge.datasets.store import KSpaceStore
+from spinforge.simulation.config import content_hash
+from spinforge.simulation.fourier import kspace_to_image
+from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled
+from spinforge.simulation.rng import SampleRng
+from spinforge.simulation.sampling import Gaussian1D, draw_line_mask
+from spinforge.simulation.tissue import TARGET_NAMES
+
+
+class ZeroFilledSlices(Dataset[dict[str, Any]]):
+    """Zero-filled slices of some subjects, the whole set in memory.
+
+    Every item is scaled by the 99th percentile of its own magnitude, so that a network sees the
+    same range at any noise level. Reading compressed shards once and keeping them beats
+    streaming them by two orders of magnitude; 20 subjects take 400 MB.
+
+    Args:
+        path: The zarr store.
+        subjects: Which subjects, in this order.
+        sampling: Density of the line masks.
+        masks: "fixed" takes the stored mask of each slice (validation and test); "fresh" draws
+            one a slice and epoch, keyed by both.
+        seed: Root seed of the fresh masks.
+
+    Raises:
+        SpinforgeError: If the store or a subject is missing.
+    """
+
+    n_channels = 2
+    n_classes = len(TARGET_NAMES)
+
+    def __init__(
+        self,
+        path: Path,
+        subjects: tuple[str, ...],
+        *,
+        sampling: Gaussian1D,
+        masks: Literal["fixed", "fresh"],
+        seed: int = 0,
+    ) -> None:
+        store = KSpaceStore(path)
+        groups = [store.open_subject(subject) for subject in subjects]
+        self.index = [
+            (subject, number)
+            for subject, group in zip(subjects, groups, strict=True)
+            for number in range(group["full"].shape[0])
+        ]
+        self.kspace = torch.from_numpy(np.concatenate([g["full"][:, 0] for g in groups]))
+        self.target = torch.from_numpy(np.concatenate([g["target"][:] for g in groups]))
+        stored = [g[f"masks/{FIXED_MASK}"][:] for g in groups]
+        self._fixed_masks = torch.from_numpy(np.concatenate(stored))
+        self._sampling = sampling
+        self._draw_masks = masks == "fresh"
+        self._seed = seed
+        self._epoch = 0
+        self.subjects = subjects
+        self.digest = store.digest(list(subjects))
+        self.spacing_mm = tuple(store.subject_attributes(subjects[0])["spacing_mm"])  # type: ignore[index]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose masks are drawn."""
+        self._epoch = epoch
+
+    def line_mask(self, position: int) -> torch.Tensor:
+        """Acquired lines of one slice in the current epoch, (ky,) bool."""
+        if not self._draw_masks:
+            return self._fixed_masks[position]
+        subject, number = self.index[position]
+        path = ("training", subject, f"slice-{number:03d}", f"epoch-{self._epoch}", "mask")
+        rng = SampleRng(self._seed, *path)
+        return draw_line_mask(self._sampling, self.kspace.shape[-2], rng)
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        """One slice: image (2, ky, kx) float32, target (ky, kx) int64, and where it is from."""
+        subject, number = self.index[position]
+        image = zero_filled(self.kspace[position], self.line_mask(position))
+        return {
+            "image": real_channels(image / intensity_scale(image)),
+            "target": self.target[position].long(),
+            "subject": subject,
+            "slice": number,
+        }
+
+    def fully_sampled(self, position: int) -> torch.Tensor:
+        """Complex image of one slice from all its lines, noise included, (ky, kx)."""
+        return kspace_to_image(self.kspace[position])
+
+    def fingerprint(self) -> str:
+        """What a network trained on this has seen: subjects, content, masks."""
+        return content_hash(
+            {
+                "digest": self.digest,
+                "subjects": list(self.subjects),
+                "sampling": self._sampling.model_dump(mode="json"),
+                "fresh_masks": self._draw_masks,
+                "seed": self._seed,
+            }
+        )

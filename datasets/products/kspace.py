@@ -1,0 +1,265 @@
+"""The k-space set of SERANet: labelled, noisy raw data, one spin-echo scan a subject."""
+
+import importlib.metadata
+import logging
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+
+from spinforge.datasets.phantoms import BrainWeb20, PhantomSource, ProceduralHeads
+from spinforge.datasets.splits import Split, Subjects, split_subjects
+from spinforge.datasets.store import Field as StoredField
+from spinforge.datasets.store import KSpaceStore
+from spinforge.simulation.acquisition import FIELD_OF_VIEW_MM, Scan, Slices, simulate_scan
+from spinforge.simulation.config import Config, content_hash
+from spinforge.simulation.contrast import SpinEcho
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.noise import Noise
+from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.reconstruction import intensity_scale, zero_filled
+from spinforge.simulation.rng import RNG_SCHEME, SampleRng
+from spinforge.simulation.sampling import Gaussian1D, draw_line_mask, lines_kept
+from spinforge.simulation.tissue import TARGET_NAMES, Tissue
+
+logger = logging.getLogger(__name__)
+
+FIXED_MASK = "fixed"
+
+
+class KSpaceProduct(Config):
+    """Simulated k-space of many subjects; the defaults are SERANet's 10 % noise, 30 % lines."""
+
+    phantom: Literal["procedural", "brainweb20"] = Field(
+        "procedural", description="our own heads, or BrainWeb's twenty subjects from `path`"
+    )
+    path: Path | None = Field(
+        None, description="folder with subjectNN_crisp_v.mnc.gz (brainweb20 only)"
+    )
+    download: bool = Field(
+        False, description="fetch missing BrainWeb files into `path` first (needs the network)"
+    )
+    spacing_mm: Literal[1, 2, 4] = Field(
+        1, description="voxel size of procedural heads [mm]; 4 is for smoke tests"
+    )
+    subjects: Subjects = Subjects()
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="root seed of anatomy, noise and masks")
+    slices: Slices = Slices()
+    scan: SpinEcho = SpinEcho()
+    noise: Noise = Noise()
+    sampling: Gaussian1D = Gaussian1D()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "KSpaceProduct":
+        if self.phantom == "brainweb20" and self.path is None:
+            raise ValueError(
+                "phantom brainweb20 needs `path`, the folder of its MINC files "
+                "(--set data.path=FOLDER)"
+            )
+        if self.phantom == "brainweb20" and self.spacing_mm != 1:
+            raise ValueError("spacing_mm: BrainWeb phantoms have 1 mm voxels")
+        if self.phantom == "procedural" and (self.path is not None or self.download):
+            raise ValueError("path and download belong to phantom brainweb20, not to procedural")
+        return self
+
+    def recipe(self) -> dict[str, Any]:
+        """What determines one subject's bytes: everything but paths and who is in which group."""
+        return self.model_dump(mode="json", exclude={"path", "download", "subjects"})
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of `recipe`."""
+        return content_hash(self.recipe())
+
+
+def phantom_source(product: KSpaceProduct) -> PhantomSource:
+    """The collection this product scans."""
+    if product.phantom == "procedural":
+        count = product.subjects.total
+        return ProceduralHeads(count, seed=product.seed, spacing_mm=float(product.spacing_mm))
+    assert product.path is not None
+    return BrainWeb20(product.path, complete=product.download)
+
+
+def split_of(product: KSpaceProduct) -> Split:
+    """Names of the training, validation and test subjects."""
+    return split_subjects(product.subjects, phantom_source(product).subjects())
+
+
+def check_product(product: KSpaceProduct) -> None:
+    """Find every bad input that would stop the generation, before any work starts.
+
+    Raises:
+        SpinforgeError: For a missing or damaged file, or slices or lines that do not fit.
+    """
+    lines_kept(product.sampling, _matrix(product)[0])
+    _check_slices(product)
+    source = phantom_source(product)
+    for subject in split_of(product).everyone:
+        source.check(subject)
+
+
+def is_done(product: KSpaceProduct, store: KSpaceStore, subject: str) -> bool:
+    """Whether `subject` is complete in the store, from the same configuration and phantom.
+
+    Raises:
+        SpinforgeError: If it is there but was made from something else.
+    """
+    attributes = store.subject_attributes(subject)
+    if attributes is None:
+        return False
+    found = (attributes["config_hash"], attributes["phantom"]["sha256"])
+    wanted = (product.config_hash, phantom_source(product).digest(subject))
+    if found != wanted:
+        raise SpinforgeError(
+            f"{store.subject_path(subject)} was made from another configuration or phantom.\n"
+            f"  its hashes: {found[0]} (config), {found[1]} (phantom)\n"
+            f"  this study: {wanted[0]} (config), {wanted[1]} (phantom)\n"
+            f"Use another name or out folder, or replace the set with --overwrite."
+        )
+    return True
+
+
+def expected_bytes(product: KSpaceProduct) -> int:
+    """Upper bound of a subject's size on disk: two complex images, soft and hard labels."""
+    height, width = _matrix(product)
+    return product.slices.count * height * width * (8 + 8 + 1 + 4)
+
+
+def simulate_subject(product: KSpaceProduct, subject: str, store: KSpaceStore) -> str:
+    """Simulate one subject and store it; do nothing if it is complete already.
+
+    Runs on one thread: FFT and matrix libraries may round differently with several, and the
+    parallelism is over subjects anyway.
+
+    Returns:
+        SHA-256 of the subject's arrays.
+    """
+    if is_done(product, store, subject):
+        attributes = store.subject_attributes(subject)
+        assert attributes is not None
+        return str(attributes["content_sha256"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        phantom = phantom_source(product).load(subject)
+        scan = simulate_scan(
+            phantom, product.slices, product.scan, product.noise, seed=product.seed
+        )
+        masks = fixed_masks(product, subject)
+        fields = _fields(scan, masks)
+    finally:
+        torch.set_num_threads(threads)
+    provenance = _provenance(product, phantom, scan)
+    return store.write_subject(subject, fields, provenance)
+
+
+def fixed_masks(product: KSpaceProduct, subject: str) -> torch.Tensor:
+    """The line mask of every slice that validation and test always use, (slice, ky) bool."""
+    n_lines = _matrix(product)[0]
+    return torch.stack(
+        [
+            draw_line_mask(
+                product.sampling,
+                n_lines,
+                SampleRng(product.seed, "kspace", subject, f"slice-{index:03d}", "mask"),
+            )
+            for index in range(product.slices.count)
+        ]
+    )
+
+
+def _matrix(product: KSpaceProduct) -> tuple[int, int]:
+    """Phase-encoding lines and readout samples."""
+    height, width = (int(fov / product.spacing_mm) for fov in FIELD_OF_VIEW_MM[:2])
+    return height, width
+
+
+def _check_slices(product: KSpaceProduct) -> None:
+    thickness, count = product.slices.thickness_mm, product.slices.count
+    if thickness % product.spacing_mm:
+        raise SpinforgeError(
+            f"data.slices.thickness_mm = {thickness:g} is not a multiple of the "
+            f"{product.spacing_mm} mm voxels. Choose one that is."
+        )
+    if count * thickness > FIELD_OF_VIEW_MM[2]:
+        raise SpinforgeError(
+            f"data.slices: {count} slices of {thickness:g} mm do not fit in the field of view of "
+            f"{FIELD_OF_VIEW_MM[2]:g} mm. The most is {int(FIELD_OF_VIEW_MM[2] // thickness)}."
+        )
+
+
+def _fields(scan: Scan, masks: torch.Tensor) -> dict[str, StoredField]:
+    """The arrays of one subject, named and shaped as the storage specification says."""
+    n_slices, n_coils, height, width = scan.kspace.shape
+    plane = ("ky", "kx")
+    scale = intensity_scale(zero_filled(scan.kspace[:, 0], masks))
+
+    def per_slice(value: float) -> StoredField:
+        values = np.full(n_slices, value, dtype=np.float32)
+        return StoredField(values, ("slice",), per_slice=False)
+
+    soft = (scan.target_soft * 255).round().to(torch.uint8).numpy()
+    uniform = np.ones((1, n_coils, height, width), dtype=np.complex64)
+    return {
+        "full": StoredField(scan.kspace.numpy(), ("slice", "coil", *plane)),
+        "coil_maps": StoredField(uniform, ("slice", "coil", *plane)),
+        "image_clean": StoredField(scan.image.numpy(), ("slice", *plane)),
+        "target": StoredField(scan.target.numpy(), ("slice", *plane)),
+        "target_soft": StoredField(soft, ("slice", "target", *plane)),
+        "noise_sigma": per_slice(scan.noise_std),
+        "te": per_slice(scan.te),
+        "tr": per_slice(scan.tr),
+        "wm_signal": per_slice(scan.white_matter_signal),
+        "scale": StoredField(scale.numpy(), ("slice",), per_slice=False),
+        f"masks/{FIXED_MASK}": StoredField(masks.numpy(), ("slice", "ky"), per_slice=False),
+    }
+
+
+def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[str, Any]:
+    packages = ("spinforge", "numpy", "torch", "zarr", "nibabel")
+    return {
+        "subject": phantom.subject,
+        "config_hash": product.config_hash,
+        "root_seed": product.seed,
+        "rng_scheme": RNG_SCHEME,
+        "phantom": {
+            "source": phantom.source,
+            "sha256": phantom.digest,
+            "spacing_mm": phantom.spacing_mm,
+            "parameters": phantom.parameters,
+            "tissue_above_slices": _tissue_above(phantom, product.slices),
+        },
+        "tissue_set": "brainweb_1p5T",
+        "targets": list(TARGET_NAMES),
+        "target_soft_scale": 1 / 255,
+        "scan": scan.drawn,
+        "spacing_mm": [
+            product.slices.thickness_mm,
+            float(product.spacing_mm),
+            float(product.spacing_mm),
+        ],
+        "orientation_verified": False,
+        "versions": {name: importlib.metadata.version(name) for name in packages}
+        | {"python": platform.python_version()},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _tissue_above(phantom: Phantom, slices: Slices) -> int:
+    """Voxels of CSF, GM or WM above the last slice; the field of view should hold them all."""
+    top = round(slices.count * slices.thickness_mm / phantom.spacing_mm)
+    above = phantom.memberships[Tissue.CSF : Tissue.WHITE_MATTER + 1, :, :, top:]
+    voxels = int((above.sum(0) > 0.5).sum())
+    if voxels:
+        logger.warning(
+            "%s: %d voxels of CSF, GM or WM lie above the last of %d slices",
+            phantom.subject,
+            voxels,
+            slices.count,
+        )
+    return voxels

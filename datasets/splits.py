@@ -1,0 +1,86 @@
+"""Which subjects train, validate and test: always by subject, never by slice."""
+
+from pydantic import Field, model_validator
+
+from spinforge.simulation.config import Config
+from spinforge.simulation.errors import SpinforgeError
+
+Group = int | tuple[str, ...]
+
+
+class Subjects(Config):
+    """Subjects of each group, as a number or as a list of names.
+
+    Numbers take subjects in sorted order: training from the start, test from the end,
+    validation just before the test subjects.
+    """
+
+    train: Group = Field(4, description="number or names of the training subjects")
+    validation: Group = Field(1, description="number or names; picks the best checkpoint")
+    test: Group = Field(1, description="number or names; touched by the evaluation only")
+
+    @model_validator(mode="after")
+    def _at_least_one_each(self) -> "Subjects":
+        for name, group in self:
+            if (isinstance(group, int) and group < 1) or group == ():
+                raise ValueError(f"{name}: need at least one subject, got {group!r}")
+        return self
+
+    @property
+    def total(self) -> int:
+        """Number of subjects in all three groups."""
+        groups = (self.train, self.validation, self.test)
+        return sum(group if isinstance(group, int) else len(group) for group in groups)
+
+
+class Split(Config):
+    """Names of the subjects of each group."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+    @property
+    def everyone(self) -> list[str]:
+        """All subjects, sorted."""
+        return sorted({*self.train, *self.validation, *self.test})
+
+
+def split_subjects(wanted: Subjects, available: list[str]) -> Split:
+    """Choose the subjects of each group.
+
+    Args:
+        wanted: Numbers or names.
+        available: Every subject there is.
+
+    Raises:
+        SpinforgeError: If there are too few, a name is unknown, or a subject is in two groups.
+    """
+    named = {n: g for n, g in wanted if not isinstance(g, int)}
+    for group, names in named.items():
+        if unknown := sorted(set(names) - set(available)):
+            raise SpinforgeError(
+                f"data.subjects.{group}: {', '.join(unknown)} not found; there are "
+                f"{', '.join(available) or 'none'}."
+            )
+    taken = [name for names in named.values() for name in names]
+    if twice := sorted({name for name in taken if taken.count(name) > 1}):
+        raise SpinforgeError(
+            f"data.subjects: {', '.join(twice)} would be in more than one group; a subject that "
+            f"trains a network must not test it."
+        )
+    free = [name for name in sorted(available) if name not in taken]
+    counts = {n: g if isinstance(g, int) else 0 for n, g in wanted}
+    if sum(counts.values()) > len(free):
+        raise SpinforgeError(
+            f"data.subjects asks for {wanted.total} subjects, but there are only "
+            f"{len(available)}: {', '.join(available) or 'none'}."
+        )
+    test_start = len(free) - counts["test"]
+    validation_start = test_start - counts["validation"]
+    by_number = {
+        "train": free[: counts["train"]],
+        "validation": free[validation_start:test_start],
+        "test": free[test_start:],
+    }
+    return Split.model_validate({n: tuple(named.get(n) or by_number[n]) for n in by_number})

@@ -1,0 +1,332 @@
+"""The zarr v3 store: one group a subject, written whole or not at all.
+
+Layout of a k-space set:
+
+    <dataset>.zarr/              attributes: schema, schema_version, kind, config, config_hash
+      manifest.json              subject -> status and digest; rebuilt, never the truth
+      kspace/<subject>/          attributes: provenance, content_sha256, complete
+        full, coil_maps, image_clean, target, target_soft, noise_sigma, te, tr, ...
+        masks/<name>
+
+A subject is written under a temporary name, marked `complete` last, then renamed; whatever a
+killed run leaves behind is therefore never read and is removed by the next run.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+from zarr.codecs import BloscCodec, ZstdCodec
+
+from spinforge.datasets.files import replacing
+from spinforge.simulation.config import canonical_json, content_hash
+from spinforge.simulation.errors import SpinforgeError
+
+SCHEMA = "spinforge"
+SCHEMA_VERSION = 1
+
+# Measured on noisy k-space: lz4 with bit shuffling is as small as zstd and many times faster.
+# Label maps repeat whole bytes, where shuffling would only cost time.
+_NUMBERS = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
+_LABELS = ZstdCodec(level=5)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a subject.
+
+    Attributes:
+        values: The data; the first axis is the slice.
+        dimensions: Name of each axis.
+        per_slice: One chunk a slice and one shard for the subject, instead of a single chunk.
+    """
+
+    values: NDArray[Any]
+    dimensions: tuple[str, ...]
+    per_slice: bool = True
+
+
+class KSpaceStore:
+    """A k-space set on disk.
+
+    Args:
+        path: Folder of the zarr store, by custom ending in .zarr.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # ---------------------------------------------------------------- the set as a whole
+
+    def exists(self) -> bool:
+        """Whether there is a set at this path."""
+        return (self.path / "zarr.json").is_file()
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the set.
+
+        Raises:
+            SpinforgeError: If there is no set, or one of another kind or version.
+        """
+        if not self.exists():
+            raise SpinforgeError(
+                f"{self.path} is not a Spinforge dataset. Make one with: "
+                f"spinforge generate STUDY.yaml"
+            )
+        try:
+            attributes = json.loads((self.path / "zarr.json").read_text())["attributes"]
+            found = (attributes["schema"], attributes["schema_version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise SpinforgeError(
+                f"{self.path}/zarr.json does not describe a Spinforge dataset ({error!r})."
+            ) from error
+        if found != (SCHEMA, SCHEMA_VERSION):
+            raise SpinforgeError(
+                f"{self.path} has schema {found[0]} version {found[1]}; this version of "
+                f"Spinforge reads {SCHEMA} version {SCHEMA_VERSION}. Generate it again."
+            )
+        return dict(attributes)
+
+    def require(self, config: dict[str, Any]) -> None:
+        """Check that an existing set was made with `config` (paths and workers excluded).
+
+        Raises:
+            SpinforgeError: If it was made with another one; names both hashes and the way out.
+        """
+        if not self.exists():
+            return
+        attributes = self.attributes()
+        found, wanted = attributes["config_hash"], content_hash(config)
+        if found != wanted:
+            changed = _differences(json.loads(attributes["config"]), config)
+            raise SpinforgeError(
+                f"{self.path} was made with another configuration.\n"
+                f"  its hash:   {found}\n"
+                f"  this study: {wanted}\n"
+                f"  different:  {changed}\n"
+                f"Use another name or out folder (--set name=..., --set out=...), or replace it "
+                f"with --overwrite."
+            )
+
+    def create(self, config: dict[str, Any]) -> None:
+        """Write the set's own attributes, unless they are there already."""
+        if self.exists():
+            return
+        with _readable_errors(self.path):
+            temporary = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            group = zarr.create_group(temporary, zarr_format=3)
+            group.attrs.update(
+                schema=SCHEMA,
+                schema_version=SCHEMA_VERSION,
+                kind="kspace",
+                config=canonical_json(config),
+                config_hash=content_hash(config),
+            )
+            group.create_group("kspace")
+            try:
+                temporary.rename(self.path)
+            except OSError:
+                # Another worker was first; `require` has checked that it wants the same set.
+                shutil.rmtree(temporary, ignore_errors=True)
+                if not self.exists():
+                    raise
+
+    def delete(self) -> None:
+        """Remove the whole set."""
+        if self.path.exists():
+            self.attributes()  # refuses to delete a folder that is no set
+            shutil.rmtree(self.path)
+
+    # ---------------------------------------------------------------- subjects
+
+    def subject_path(self, subject: str) -> Path:
+        """Folder of one subject's group."""
+        return self.path / "kspace" / subject
+
+    def subject_attributes(self, subject: str) -> dict[str, Any] | None:
+        """Provenance of a complete subject, or None if it is not there."""
+        metadata = self.subject_path(subject) / "zarr.json"
+        if not metadata.is_file():
+            return None
+        attributes = json.loads(metadata.read_text())["attributes"]
+        return dict(attributes) if attributes.get("complete") is True else None
+
+    def complete_subjects(self) -> list[str]:
+        """Sorted names of the subjects that were written to the end."""
+        folder = self.path / "kspace"
+        names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+        return [n for n in names if n[0] != "." and self.subject_attributes(n) is not None]
+
+    def open_subject(self, subject: str) -> zarr.Group:
+        """One complete subject for reading.
+
+        Raises:
+            SpinforgeError: If it is not in the set.
+        """
+        if self.subject_attributes(subject) is None:
+            raise SpinforgeError(
+                f"{self.path} has no complete subject {subject!r}; it has "
+                f"{', '.join(self.complete_subjects()) or 'none'}. Run: spinforge generate"
+            )
+        return zarr.open_group(self.subject_path(subject), mode="r")
+
+    def write_subject(
+        self, subject: str, fields: dict[str, Field], provenance: dict[str, Any]
+    ) -> str:
+        """Write one subject atomically.
+
+        Returns:
+            SHA-256 over all its arrays.
+
+        Raises:
+            SpinforgeError: If the disk is full or the folder cannot be written.
+        """
+        final = self.subject_path(subject)
+        temporary = final.with_name(f".{subject}.tmp-{os.getpid()}")
+        digest = fields_digest({name: field.values for name, field in fields.items()})
+        try:
+            with _readable_errors(final):
+                shutil.rmtree(temporary, ignore_errors=True)
+                group = zarr.create_group(temporary, zarr_format=3)
+                for name, field in fields.items():
+                    _write_field(group, name, field)
+                group.attrs.update(provenance | {"content_sha256": digest, "complete": True})
+                if final.exists():
+                    shutil.rmtree(final)
+                temporary.rename(final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return digest
+
+    def remove_leftovers(self) -> list[str]:
+        """Delete what killed runs left behind: temporary groups and groups without `complete`.
+
+        Returns:
+            Names of the removed folders.
+        """
+        folder = self.path / "kspace"
+        if not folder.is_dir():
+            return []
+        leftovers = [
+            p
+            for p in folder.iterdir()
+            if p.is_dir() and (_is_abandoned(p) or self._is_partial(p.name))
+        ]
+        for path in leftovers:
+            shutil.rmtree(path)
+        return sorted(p.name for p in leftovers)
+
+    def _is_partial(self, name: str) -> bool:
+        return name[0] != "." and self.subject_attributes(name) is None
+
+    # ---------------------------------------------------------------- digests
+
+    def digest(self, subjects: list[str]) -> str:
+        """SHA-256 over the content hashes of the given subjects, in sorted order.
+
+        Raises:
+            SpinforgeError: If one is missing.
+        """
+        parts = {}
+        for subject in sorted(subjects):
+            self.open_subject(subject)
+            attributes = self.subject_attributes(subject)
+            parts[subject] = attributes["content_sha256"] if attributes else None
+        return content_hash(parts)
+
+    def write_manifest(self) -> None:
+        """Summarise the subjects in manifest.json, for people and scripts."""
+        manifest = {}
+        for subject in self.complete_subjects():
+            files = [p for p in self.subject_path(subject).rglob("*") if p.is_file()]
+            attributes = self.subject_attributes(subject) or {}
+            manifest[subject] = {
+                "status": "complete",
+                "digest": attributes["content_sha256"],
+                "bytes": sum(p.stat().st_size for p in files),
+            }
+        with replacing(self.path / "manifest.json") as temporary:
+            temporary.write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+def fields_digest(arrays: dict[str, NDArray[Any]]) -> str:
+    """SHA-256 over names, types, shapes and bytes of arrays, in sorted order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
+        digest.update(values.data)
+    return digest.hexdigest()
+
+
+def _write_field(group: zarr.Group, name: str, field: Field) -> None:
+    values = field.values
+    whole = values.shape
+    is_label = values.dtype.kind in "ub"
+    group.create_array(
+        name,
+        shape=whole,
+        dtype=values.dtype,
+        chunks=(1, *whole[1:]) if field.per_slice else whole,
+        shards=whole if field.per_slice else None,
+        compressors=_LABELS if is_label else _NUMBERS,
+        dimension_names=field.dimensions,
+    )[...] = values
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether a temporary folder belongs to a process that is gone (on this machine)."""
+    _, marker, pid = path.name.rpartition(".tmp-")
+    if not path.name.startswith(".") or not marker or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
+    """Short list of the values that differ, such as `noise.percent 10.0 -> 20.0`."""
+    lines = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            inner = _differences(before, after, f"{prefix}{key}.")
+            lines += [inner] if inner else []
+        elif before != after:
+            lines.append(f"{prefix}{key} {before} -> {after}")
+    return ", ".join(lines)
+
+
+@contextmanager
+def _readable_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about disk space and rights into our error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SpinforgeError(
+                f"the disk is full: {path} was not written, what was complete before is kept. "
+                f"Free some space, or choose another disk with --set out=..., and run again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise SpinforgeError(
+                f"no permission to write {path}. Change its rights or choose another folder "
+                f"with --set out=..."
+            ) from error
+        raise

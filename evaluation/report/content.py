@@ -1,0 +1,106 @@
+"""What a report shows: plain data, gathered by the caller."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float, UInt8
+
+Magnitude = Float[np.ndarray, "ky kx"]
+"""Magnitude image in any unit; each picture is shown in its own window."""
+
+Labels = UInt8[np.ndarray, "ky kx"]
+"""Class codes 0 to 3, in the order of `TARGET_NAMES`."""
+
+HISTORY_COLUMNS = (
+    "epoch",
+    "train_loss",
+    "validation_loss",
+    "validation_dice",
+    "learning_rate",
+    "seconds",
+)
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """One trained network.
+
+    Attributes:
+        name: Name as in the `network` column of the scores.
+        description: One sentence.
+        parameters: Number of trainable parameters.
+        history: One row per epoch with the columns `HISTORY_COLUMNS`; seconds is the duration
+            of the epoch [s]. May be empty.
+    """
+
+    name: str
+    description: str
+    parameters: int
+    history: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class CaseImages:
+    """One test slice and what every network made of it.
+
+    Attributes:
+        image: The magnitude image as the networks saw it.
+        reference: The fully sampled magnitude image.
+        target: True class codes.
+        predictions: Predicted class codes of each network, by name.
+    """
+
+    image: Magnitude
+    reference: Magnitude
+    target: Labels
+    predictions: dict[str, Labels]
+
+
+@dataclass(frozen=True)
+class ExampleSlice:
+    """One slice of the data set, for the data card.
+
+    Attributes:
+        image: The undersampled, zero-filled magnitude image.
+        reference: The fully sampled magnitude image.
+        target: True class codes.
+        mask: True where a phase-encoding line was acquired.
+        caption: Which slice this is.
+    """
+
+    image: Magnitude
+    reference: Magnitude
+    target: Labels
+    mask: Bool[np.ndarray, " ky"]
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class ReportContent:
+    """Everything on the page, in the order in which it appears.
+
+    Attributes:
+        title: Heading of the page.
+        created: When the report was made.
+        data_card: Section -> key -> value.
+        examples: Slices of the data set.
+        networks: The networks, in the order in which they are shown.
+        scores: Rows of `score_slices`, for exactly these networks.
+        load_case: Loads the pictures of a (subject, slice); called for the few that are shown.
+        configuration: The study file, YAML.
+        provenance: Key -> value: versions, seeds, hashes, machine.
+        files: Name -> path relative to the report, linked.
+    """
+
+    title: str
+    created: str
+    data_card: dict[str, dict[str, str]]
+    examples: list[ExampleSlice]
+    networks: list[NetworkReport]
+    scores: pd.DataFrame
+    load_case: Callable[[str, int], CaseImages]
+    configuration: str
+    provenance: dict[str, str]
+    files: dict[str, str]

@@ -1,0 +1,206 @@
+"""The report: one HTML file that needs nothing else to be read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from spinforge.evaluation.files import replacing
+from spinforge.evaluation.report import colours, pictures, plots, tables
+from spinforge.evaluation.report.cases import RankedCase, ranked_cases
+from spinforge.evaluation.report.content import (
+    HISTORY_COLUMNS,
+    CaseImages,
+    ExampleSlice,
+    NetworkReport,
+    ReportContent,
+)
+from spinforge.evaluation.score import ALL, TISSUES, VOLUME, summarise
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture: data URI, title under it, text for those who cannot see it."""
+
+    picture: str
+    title: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures that belong together, under one heading."""
+
+    heading: str
+    detail: str
+    panels: list[Panel]
+
+
+def write_report(content: ReportContent, path: Path) -> None:
+    """Write the page, completely or not at all.
+
+    Args:
+        content: Everything on the page.
+        path: The HTML file to create or replace.
+
+    Raises:
+        ValueError: If networks and scores do not fit together, a history lacks a column, or a
+            linked file is not given by a relative path.
+    """
+    _check(content)
+    page = _environment().get_template("page.html").render(_context(content))
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _check(content: ReportContent) -> None:
+    """Refuse what would make a page that lies or breaks."""
+    names = [network.name for network in content.networks]
+    scored = list(content.scores["network"].unique())
+    if len(set(names)) < len(names) or set(names) != set(scored):
+        raise ValueError(f"need scores of exactly the networks {names}, got {scored}")
+    for network in content.networks:
+        missing = set(HISTORY_COLUMNS) - set(network.history.columns)
+        if missing:
+            raise ValueError(f"history of {network.name!r} lacks the columns {sorted(missing)}")
+    for target in content.files.values():
+        parts = urlsplit(target)
+        if parts.scheme or parts.netloc or target.startswith("/"):
+            raise ValueError(f"need paths relative to the report, got {target!r}")
+
+
+def _environment() -> Environment:
+    """Templates of this folder; every text is escaped unless it is `Markup`."""
+    return Environment(
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _context(content: ReportContent) -> dict[str, Any]:
+    """Everything the template refers to."""
+    names = [network.name for network in content.networks]
+    test = content.scores[content.scores["slice"] != VOLUME]
+    subjects = sorted(test["subject"].unique())
+    summary = tables.Summary(summarise(content.scores))
+    return {
+        "content": content,
+        "style": Markup((FOLDER / "page.css").read_text(encoding="utf-8")),
+        "verdict": _verdict(summary, names, test),
+        "subjects": subjects,
+        "dice_table": tables.dice_table(summary, names, len(subjects)),
+        "other_table": tables.other_metrics_table(summary, names),
+        "network_table": tables.network_table(content.networks),
+        "counts_table": tables.counts_table(summary, names),
+        "examples": [_example_row(number, e) for number, e in enumerate(content.examples, 1)],
+        "curves": plots.learning_curves(content.networks),
+        "dice_boxes": plots.metric_boxes(content.scores, names, TISSUES, "dice"),
+        "distance_boxes": plots.metric_boxes(content.scores, names, TISSUES, "hd95_mm"),
+        "cases": [(network, _case_rows(content, network)) for network in content.networks],
+        "network_colours": [
+            (
+                name,
+                colours.network_colour(position),
+                " ".join(map(str, colours.dash_style(position))),
+            )
+            for position, name in enumerate(names)
+        ],
+        "tissue_colours": colours.TISSUE_COLOURS,
+        "error_colours": colours.ERROR_COLOURS,
+        "links": {name: quote(target) for name, target in content.files.items()},
+    }
+
+
+def _verdict(summary: tables.Summary, names: list[str], test: pd.DataFrame) -> str:
+    """Say the result in one sentence."""
+    column = tables.Column("", "slice", ALL, "dice")
+    means = {name: summary.value(name, column, "mean") for name in names}
+    known = {name: mean for name, mean in means.items() if mean == mean}
+    n_slices = len(test[["subject", "slice"]].drop_duplicates())
+    where = f"{n_slices} slices of {test['subject'].nunique()} test subjects"
+    if not known:
+        return f"No tissue was there to compare in {where}."
+    best = max(known, key=known.__getitem__)
+    return f"Highest mean Dice: {known[best]:.3f}, by {best}, over {where}."
+
+
+def _example_row(number: int, example: ExampleSlice) -> Row:
+    """Fully sampled image, mask, zero-filled image and ground truth of one slice."""
+    name = example.caption or f"Example {number}"
+    kept, lines = int(example.mask.sum()), len(example.mask)
+    panels = [
+        Panel(
+            pictures.magnitude_picture(example.reference),
+            "Fully sampled",
+            f"{name}: fully sampled magnitude image",
+        ),
+        Panel(
+            pictures.mask_picture(example.mask, example.image.shape[1]),
+            f"Sampling mask: {kept} of {lines} lines ({kept / lines:.0%})",
+            f"{name}: acquired phase-encoding lines, {kept} of {lines}",
+        ),
+        Panel(
+            pictures.magnitude_picture(example.image),
+            "Zero-filled",
+            f"{name}: zero-filled magnitude image from the acquired lines",
+        ),
+        Panel(
+            pictures.label_picture(example.target),
+            "Ground truth",
+            f"{name}: true tissue of every pixel",
+        ),
+    ]
+    return Row(name, "", panels)
+
+
+def _case_rows(content: ReportContent, network: NetworkReport) -> list[Row]:
+    """Best, median and worst slice of one network."""
+    cases = ranked_cases(content.scores, network.name, content.load_case)
+    return [
+        _case_row(case, network.name, content.load_case(case.subject, case.slice)) for case in cases
+    ]
+
+
+def _case_row(case: RankedCase, network: str, images: CaseImages) -> Row:
+    """Zero-filled image, ground truth, prediction and errors of one slice."""
+    if network not in images.predictions:
+        raise ValueError(
+            f"no prediction of {network!r} for subject {case.subject}, slice {case.slice}"
+        )
+    predicted = images.predictions[network]
+    where = f"subject {case.subject}, slice {case.slice}"
+    dice = {tissue: tables.number(case.dice[tissue], 3) for tissue in (ALL, *TISSUES)}
+    detail = f"mean Dice {dice[ALL]}: " + ", ".join(f"{t} {dice[t]}" for t in TISSUES)
+    wrong = float((predicted != images.target).mean())
+    panels = [
+        Panel(
+            pictures.magnitude_picture(images.image),
+            "Zero-filled image",
+            f"Zero-filled magnitude image, {where}",
+        ),
+        Panel(
+            pictures.overlay_picture(images.image, images.target),
+            "Ground truth",
+            f"True tissues over the zero-filled image, {where}",
+        ),
+        Panel(
+            pictures.overlay_picture(images.image, predicted),
+            "Prediction",
+            f"Tissues predicted by {network} over the zero-filled image, {where}",
+        ),
+        Panel(
+            pictures.error_picture(predicted, images.target),
+            f"Errors: {wrong:.1%} of pixels",
+            f"Map of the errors of {network}, {where}: {wrong:.1%} of all pixels are wrong",
+        ),
+    ]
+    return Row(f"{case.rank.capitalize()}: {where}", detail, panels)

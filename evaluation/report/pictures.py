@@ -1,0 +1,91 @@
+"""Slices as small PNG pictures that can stand inside the page.
+
+Every picture uses a palette, so that a file has one byte or less per pixel before compression.
+Slices are stored (ky, kx) = (left to right, posterior to anterior) and shown with anterior up
+and the patient's left on the left of the picture; pixels are assumed square.
+"""
+
+import base64
+import io
+
+import numpy as np
+from jaxtyping import Bool, UInt8
+from PIL import Image
+
+from spinforge.evaluation.report.colours import (
+    BLACK,
+    ERROR_COLOURS,
+    GREY,
+    TISSUE_COLOURS,
+    WHITE,
+    rgb,
+)
+from spinforge.evaluation.report.content import Labels, Magnitude
+from spinforge.simulation.tissue import TARGET_NAMES
+
+GREY_LEVELS = 32
+OVERLAY_OPACITY = 0.5
+BRIGHTEST_PERCENTILE = 99.5
+
+Palette = UInt8[np.ndarray, "entry rgb"]
+
+
+def magnitude_picture(image: Magnitude) -> str:
+    """Grey picture; white is the 99.5th percentile of the image, black is zero."""
+    return overlay_picture(image, np.zeros(image.shape, dtype=np.uint8))
+
+
+def overlay_picture(image: Magnitude, labels: Labels) -> str:
+    """Grey picture with every tissue tinted in its colour."""
+    return _data_uri(_grey_levels(image) + GREY_LEVELS * labels, _overlay_palette())
+
+
+def label_picture(labels: Labels) -> str:
+    """Every tissue in its colour, the background black."""
+    return _data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()))
+
+
+def error_picture(predicted: Labels, target: Labels) -> str:
+    """Errors in three colours by kind, correct tissue grey, correct background black."""
+    conditions = [
+        (target > 0) & (predicted == 0),
+        (target == 0) & (predicted > 0),
+        predicted != target,
+        target > 0,
+    ]
+    codes = np.select(conditions, [1, 2, 3, 4], default=0).astype(np.uint8)
+    return _data_uri(codes, _palette(BLACK, *ERROR_COLOURS.values(), GREY))
+
+
+def mask_picture(mask: Bool[np.ndarray, " ky"], readout: int) -> str:
+    """Acquired phase-encoding lines white; `readout` is the number of samples along each."""
+    lines = np.repeat(mask.astype(np.uint8)[:, None], readout, axis=1)
+    return _data_uri(lines, _palette(BLACK, WHITE))
+
+
+def _grey_levels(image: Magnitude) -> Labels:
+    """Round to `GREY_LEVELS` levels between zero and a percentile of the image."""
+    brightest = max(float(np.percentile(image, BRIGHTEST_PERCENTILE)), np.finfo(np.float32).tiny)
+    scaled = np.clip(image / brightest, 0, 1) * (GREY_LEVELS - 1)
+    return np.rint(scaled).astype(np.uint8)
+
+
+def _overlay_palette() -> Palette:
+    """All grey levels without tint, then all with the tint of each tissue."""
+    grey = np.repeat(np.linspace(0, 255, GREY_LEVELS)[:, None], 3, axis=1)
+    tints = [rgb(TISSUE_COLOURS[tissue]) for tissue in TARGET_NAMES[1:]]
+    tinted = [(1 - OVERLAY_OPACITY) * grey + OVERLAY_OPACITY * np.array(tint) for tint in tints]
+    return np.rint(np.concatenate([grey, *tinted])).astype(np.uint8)
+
+
+def _palette(*colours: str) -> Palette:
+    return np.array([rgb(colour) for colour in colours], dtype=np.uint8)
+
+
+def _data_uri(entries: UInt8[np.ndarray, "ky kx"], palette: Palette) -> str:
+    """Encode palette entries as a PNG, anterior up, inside a data URI."""
+    picture = Image.fromarray(np.ascontiguousarray(entries.T[::-1]))
+    picture.putpalette(palette.ravel().tolist())
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

@@ -1,0 +1,212 @@
+"""The numbers of the page as tables of text."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from spinforge.evaluation.report.content import NetworkReport
+from spinforge.evaluation.score import ALL, TISSUES
+
+ABSENT = "–"  # noqa: RUF001 - an en dash is what a reader expects
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of one cell, its spread, and whether it is the best of its column."""
+
+    text: str
+    best: bool = False
+    spread: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a row of headings, and optionally a row of groups above them.
+
+    Attributes:
+        caption: What the table shows.
+        groups: (heading, number of columns) of each group, the first column left out.
+        columns: Heading of each column, the first included.
+        rows: Heading and cells of each row.
+    """
+
+    caption: str
+    groups: list[tuple[str, int]]
+    columns: list[str]
+    rows: list[tuple[str, list[Cell]]]
+
+
+@dataclass(frozen=True)
+class Column:
+    """Which entry of the summary stands in a column, and how."""
+
+    heading: str
+    level: str
+    tissue: str
+    metric: str
+    statistic: str = "mean"
+    digits: int = 3
+    lowest_is_best: bool = False
+    with_sd: bool = False
+
+
+class Summary:
+    """Look-up in the table made by `summarise`."""
+
+    def __init__(self, summary: pd.DataFrame) -> None:
+        self._rows = {
+            (row["network"], row["level"], row["tissue"], row["metric"]): row
+            for row in summary.to_dict("records")
+        }
+
+    def value(self, network: str, column: Column, statistic: str) -> float:
+        """One statistic; NaN if the network has no such rows."""
+        row = self._rows.get((network, column.level, column.tissue, column.metric))
+        return float(row[statistic]) if row else math.nan
+
+
+def dice_table(summary: Summary, networks: Sequence[str], n_subjects: int) -> Table:
+    """Headline: mean per-slice Dice of each tissue and network."""
+    columns = [Column(tissue, "slice", tissue, "dice", with_sd=True) for tissue in TISSUES]
+    columns.append(Column("mean of tissues", "slice", ALL, "dice", with_sd=True))
+    table = _metric_table(
+        "Dice per slice: mean ± standard deviation over slices; best in bold.",
+        [],
+        columns,
+        summary,
+        networks,
+    )
+    rows = [
+        (name, [*cells, Cell(_whole(summary.value(name, columns[-1], "n"))), Cell(str(n_subjects))])
+        for name, cells in table.rows
+    ]
+    return Table(table.caption, [], [*table.columns, "slices", "subjects"], rows)
+
+
+def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:
+    """Jaccard, pixel accuracy, median HD95 and the Dice of whole volumes."""
+    columns = [
+        *[Column(tissue, "slice", tissue, "jaccard") for tissue in TISSUES],
+        Column("all classes", "slice", ALL, "pixel_accuracy"),
+        *[
+            Column(tissue, "slice", tissue, "hd95_mm", "median", 2, lowest_is_best=True)
+            for tissue in TISSUES
+        ],
+        *[Column(tissue, "volume", tissue, "dice") for tissue in TISSUES],
+    ]
+    groups = [
+        ("Jaccard, mean", len(TISSUES)),
+        ("Pixel accuracy, mean", 1),
+        ("HD95 [mm], median", len(TISSUES)),
+        ("Dice of the volume, mean", len(TISSUES)),
+    ]
+    caption = "Other measures, per slice except in the last group; best in bold."
+    return _metric_table(caption, groups, columns, summary, networks)
+
+
+def counts_table(summary: Summary, networks: Sequence[str]) -> Table:
+    """How many slices each tissue's statistics rest on, and how many were left out."""
+    statistics = {"n": "both", "n_infinite": "one", "n_undefined": "neither"}
+    columns = [Column(tissue, "slice", tissue, "hd95_mm") for tissue in TISSUES]
+    rows = [
+        (
+            name,
+            [
+                Cell(_whole(summary.value(name, column, statistic)))
+                for column in columns
+                for statistic in statistics
+            ],
+        )
+        for name in networks
+    ]
+    return Table(
+        caption=(
+            "Number of slices with the tissue in both label maps (ground truth and prediction), "
+            "in one of them only, and in neither."
+        ),
+        groups=[(tissue, len(statistics)) for tissue in TISSUES],
+        columns=["Network", *list(statistics.values()) * len(TISSUES)],
+        rows=rows,
+    )
+
+
+def network_table(networks: Sequence[NetworkReport]) -> Table:
+    """Size and training of each network."""
+    rows = [(network.name, _network_cells(network)) for network in networks]
+    return Table(
+        caption="The networks and their training.",
+        groups=[],
+        columns=[
+            "Network",
+            "Description",
+            "Parameters",
+            "Epochs",
+            "Best validation Dice",
+            "Training time",
+        ],
+        rows=rows,
+    )
+
+
+def _network_cells(network: NetworkReport) -> list[Cell]:
+    history = network.history
+    best = float(history["validation_dice"].max()) if len(history) else math.nan
+    return [
+        Cell(network.description),
+        Cell(f"{network.parameters:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")),
+        Cell(str(len(history))),
+        Cell(number(best, 3)),
+        Cell(_duration(float(history["seconds"].sum()))),
+    ]
+
+
+def _metric_table(
+    caption: str,
+    groups: list[tuple[str, int]],
+    columns: list[Column],
+    summary: Summary,
+    networks: Sequence[str],
+) -> Table:
+    """One row per network; the best value of each column is marked."""
+    cells = [_column_cells(column, summary, networks) for column in columns]
+    rows = [(name, [column[row] for column in cells]) for row, name in enumerate(networks)]
+    return Table(caption, groups, ["Network", *[column.heading for column in columns]], rows)
+
+
+def _column_cells(column: Column, summary: Summary, networks: Sequence[str]) -> list[Cell]:
+    values = [summary.value(name, column, column.statistic) for name in networks]
+    known = [value for value in values if not math.isnan(value)]
+    best = (min if column.lowest_is_best else max)(known, default=math.nan)
+    return [
+        Cell(
+            text=number(value, column.digits),
+            best=len(networks) > 1 and value == best,
+            spread=_spread(name, column, summary),
+        )
+        for value, name in zip(values, networks, strict=True)
+    ]
+
+
+def _spread(network: str, column: Column, summary: Summary) -> str:
+    sd = summary.value(network, column, "sd")
+    return f"± {number(sd, column.digits)}" if column.with_sd and not math.isnan(sd) else ""
+
+
+def number(value: float, digits: int) -> str:
+    """Write with a fixed number of decimals; a dash if there is no value."""
+    return ABSENT if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def _whole(value: float) -> str:
+    return number(value, 0)
+
+
+def _duration(seconds: float) -> str:
+    """Hours, minutes and seconds, the two largest that matter."""
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"

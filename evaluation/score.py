@@ -1,0 +1,221 @@
+"""The table of scores: one row per network, subject, slice, tissue and metric."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64
+
+from spinforge.evaluation.files import replacing
+from spinforge.evaluation.overlap import (
+    Confusion,
+    LabelSlices,
+    confusion_matrices,
+    dice,
+    jaccard,
+    one_against_rest_accuracy,
+    pixel_accuracy,
+)
+from spinforge.evaluation.surface import surface_distance
+from spinforge.simulation.tissue import TARGET_NAMES
+
+TISSUES = TARGET_NAMES[1:]
+"""Tissues that are scored; the background is not."""
+
+ALL = "all"
+"""In the tissue column: all tissues together."""
+
+VOLUME = -1
+"""In the slice column: the whole volume."""
+
+METRICS = ("dice", "jaccard", "pixel_accuracy", "hausdorff_mm", "hd95_mm")
+"""In the order in which they stand in the table."""
+
+COLUMNS = ["network", "subject", "slice", "tissue", "metric", "value"]
+
+SliceTissue = Float64[np.ndarray, "slice tissue"]
+
+
+def score_slices(
+    predicted: LabelSlices,
+    target: LabelSlices,
+    *,
+    spacing_mm: tuple[float, float],
+    subject: str,
+    network: str,
+    slices: Sequence[int],
+) -> pd.DataFrame:
+    """Score one network's label maps of one subject, slice by slice and as a volume.
+
+    Per slice and tissue: dice, jaccard, pixel_accuracy (this tissue against the rest),
+    hausdorff_mm and hd95_mm. Per slice for tissue "all": pixel_accuracy (all classes,
+    background included) and dice (mean over the tissues that are in either label map). For
+    the volume, slice -1: dice, jaccard and pixel_accuracy per tissue and for "all", from the
+    pixels of all slices together.
+
+    Args:
+        predicted: Predicted class codes in the order of `TARGET_NAMES`.
+        target: True class codes, same shape.
+        spacing_mm: Distance between pixel centres along ky and kx [mm].
+        subject: Name of the subject.
+        network: Name of the network.
+        slices: Index of each slice in the subject's volume, 0 or above, all different.
+
+    Returns:
+        Columns network, subject, slice, tissue, metric, value. Undefined values (tissue in
+        neither map) are NaN; distances of a tissue that is in one map only are infinite.
+
+    Raises:
+        ValueError: If shapes, class codes, spacing or slice indices are not as above.
+    """
+    indices = list(slices)
+    if not indices or len(indices) != len(target):
+        raise ValueError(f"need one index per slice, got {len(indices)} for {len(target)} slices")
+    if min(indices) < 0 or len(set(indices)) < len(indices):
+        raise ValueError(f"need different slice indices of 0 or above, got {indices}")
+    confusion = confusion_matrices(predicted, target)
+    volume = confusion.sum(axis=0, keepdims=True)
+    per_slice = {
+        **_overlap_scores(confusion),
+        **_distance_scores(predicted, target, spacing_mm),
+    }
+    del per_slice[ALL, "jaccard"]  # one summary of overlap per slice is enough
+    table = pd.concat(
+        [_long_table([VOLUME], _overlap_scores(volume)), _long_table(indices, per_slice)],
+        ignore_index=True,
+    )
+    return table.assign(network=network, subject=subject)[COLUMNS]
+
+
+Scores = dict[tuple[str, str], np.ndarray]
+"""One value per slice, by (tissue, metric)."""
+
+
+def _overlap_scores(confusion: Confusion) -> Scores:
+    """Dice, Jaccard and pixel accuracy of each tissue and of all."""
+    tissue_values = {
+        "dice": dice(confusion)[:, 1:],
+        "jaccard": jaccard(confusion)[:, 1:],
+        "pixel_accuracy": one_against_rest_accuracy(confusion)[:, 1:],
+    }
+    scores = _by_tissue(tissue_values)
+    scores[ALL, "dice"] = _mean_of_defined(tissue_values["dice"])
+    scores[ALL, "jaccard"] = _mean_of_defined(tissue_values["jaccard"])
+    scores[ALL, "pixel_accuracy"] = pixel_accuracy(confusion)
+    return scores
+
+
+def _distance_scores(
+    predicted: LabelSlices, target: LabelSlices, spacing_mm: tuple[float, float]
+) -> Scores:
+    """Hausdorff distance and HD95 of each tissue."""
+    values = np.empty((2, len(target), len(TISSUES)))
+    for row, (found, true) in enumerate(zip(predicted, target, strict=True)):
+        for column in range(len(TISSUES)):
+            code = column + 1
+            distance = surface_distance(found == code, true == code, spacing_mm=spacing_mm)
+            values[:, row, column] = distance.hausdorff_mm, distance.hd95_mm
+    return _by_tissue(dict(zip(("hausdorff_mm", "hd95_mm"), values, strict=True)))
+
+
+def _by_tissue(values: dict[str, SliceTissue]) -> Scores:
+    """Split (slice, tissue) arrays into one column per tissue and metric."""
+    return {
+        (tissue, metric): value[:, column]
+        for column, tissue in enumerate(TISSUES)
+        for metric, value in values.items()
+    }
+
+
+def _mean_of_defined(values: SliceTissue) -> np.ndarray:
+    """Mean over the tissues whose value is not NaN; NaN where none is defined."""
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=1)
+    total = np.where(defined, values, 0.0).sum(axis=1)
+    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
+
+
+def _long_table(slices: list[int], scores: Scores) -> pd.DataFrame:
+    """Columns slice, tissue, metric, value; all rows of a slice stand together."""
+    keys = [key for key in itertools.product((*TISSUES, ALL), METRICS) if key in scores]
+    return pd.DataFrame(
+        {
+            "slice": np.repeat(np.asarray(slices, dtype=np.int64), len(keys)),
+            "tissue": [tissue for tissue, _ in keys] * len(slices),
+            "metric": [metric for _, metric in keys] * len(slices),
+            "value": np.stack([scores[key] for key in keys], axis=1).ravel(),
+        }
+    )
+
+
+def summarise(scores: pd.DataFrame) -> pd.DataFrame:
+    """Describe the distribution of each metric, for each network and tissue.
+
+    All statistics are over the finite values only; what was left out is counted beside them.
+    A network that misses a tissue therefore loses those slices from its mean distance: read
+    `n_infinite` together with it. (Its Dice there is 0 and does count.) `sd` is the sample
+    standard deviation over rows; slices of one subject are not independent, so it must not be
+    turned into a confidence interval by dividing by the square root of `n`.
+
+    Args:
+        scores: Rows of `score_slices`, any number of networks and subjects.
+
+    Returns:
+        One row per network, level ("slice" or "volume"), tissue and metric, in order of first
+        appearance: n (finite values), mean, sd, median, q25, q75, n_undefined (tissue in
+        neither map, NaN), n_infinite (tissue in one map only: missed or invented).
+    """
+    keys = ["network", "level", "tissue", "metric"]
+    level = np.where(scores["slice"] == VOLUME, "volume", "slice")
+    groups = scores.assign(level=level).groupby(keys, sort=False)["value"]
+    rows = [
+        dict(zip(keys, key, strict=True)) | _describe(values.to_numpy(dtype=np.float64))
+        for key, values in groups
+    ]
+    return pd.DataFrame(rows)
+
+
+def _describe(values: Float64[np.ndarray, " row"]) -> dict[str, int | float]:
+    """Statistics of the finite values, and counts of the others."""
+    finite = values[np.isfinite(values)]
+    n = len(finite)
+    q25, median, q75 = np.percentile(finite, [25, 50, 75]) if n else [np.nan] * 3
+    return {
+        "n": n,
+        "mean": float(finite.mean()) if n else np.nan,
+        "sd": float(finite.std(ddof=1)) if n > 1 else np.nan,
+        "median": float(median),
+        "q25": float(q25),
+        "q75": float(q75),
+        "n_undefined": int(np.isnan(values).sum()),
+        "n_infinite": int(np.isinf(values).sum()),
+    }
+
+
+def write_scores(scores: pd.DataFrame, folder: Path) -> None:
+    """Write the table as cases.parquet and cases.csv, each completely or not at all.
+
+    NaN and infinite values are kept apart in both: "NaN" and "inf" in the CSV.
+
+    Args:
+        scores: Rows of `score_slices`.
+        folder: Where to write; created if missing. Existing files are replaced.
+    """
+    with replacing(folder / "cases.parquet") as path:
+        scores.to_parquet(path, index=False)
+    with replacing(folder / "cases.csv") as path:
+        scores.to_csv(path, index=False, na_rep="NaN")
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Read cases.parquet or cases.csv back, equal to what was written.
+
+    Names stay text: subject "04" keeps its zero and a network called "NA" is not missing.
+    """
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    text = dict.fromkeys([name for name in COLUMNS if name != "slice"], "str")
+    scores = pd.read_csv(path, dtype=text, keep_default_na=False)
+    return scores.astype({"value": np.float64})  # exact, unlike some parsers of CSV

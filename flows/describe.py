@@ -1,0 +1,76 @@
+"""Answers of `spinforge info`: a study's plan, a dataset's content, this machine."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+from pathlib import Path
+from typing import Any
+
+from spinforge.datasets.products.kspace import expected_bytes, is_done, split_of
+from spinforge.datasets.store import KSpaceStore
+from spinforge.flows.config import Study
+from spinforge.flows.run_folder import RunFolder
+from spinforge.models.networks import build_network, count_parameters
+from spinforge.simulation.tissue import TARGET_NAMES
+
+_PACKAGES = ("torch", "lightning", "zarr", "prefect", "mlflow", "pydantic", "numpy")
+
+
+def study(study: Study) -> dict[str, Any]:
+    """What a study would do and what of it is there already."""
+    folder = RunFolder.of(study)
+    split = split_of(study.data)
+    folder.store.require(study.data.recipe())
+    done = [s for s in split.everyone if is_done(study.data, folder.store, s)]
+    missing = len(split.everyone) - len(done)
+    return {
+        "name": study.name,
+        "folder": str(folder.path),
+        "config_hash": study.data.config_hash,
+        "subjects": split.model_dump(mode="json"),
+        "simulated": f"{len(done)} of {len(split.everyone)}",
+        "disk_needed_mib": round(missing * expected_bytes(study.data) / 2**20),
+        "parameters": {
+            network.name: count_parameters(
+                build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
+            )
+            for network in study.networks
+        },
+        "epochs": study.training.epochs,
+    }
+
+
+def dataset(path: Path) -> dict[str, Any]:
+    """What a dataset holds."""
+    store = KSpaceStore(path)
+    attributes = store.attributes()
+    subjects = store.complete_subjects()
+    return {
+        "path": str(path),
+        "kind": attributes["kind"],
+        "schema_version": attributes["schema_version"],
+        "config_hash": attributes["config_hash"],
+        "config": json.loads(attributes["config"]),
+        "subjects": subjects,
+        "slices": sum(int(store.open_subject(s)["full"].shape[0]) for s in subjects),
+        "digest": store.digest(subjects),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Versions and hardware."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
+    return {
+        "spinforge": importlib.metadata.version("spinforge"),
+        "python": platform.python_version(),
+        "packages": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "cpus": os.cpu_count(),
+        "gpu": gpu,
+        "free_disk_mib": shutil.disk_usage(Path.cwd()).free // 2**20,
+        "mlflow": os.environ.get("MLFLOW_TRACKING_URI", "SQLite file in the out folder"),
+        "prefect": os.environ.get("PREFECT_API_URL", "temporary server"),
+    }

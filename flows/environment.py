@@ -1,0 +1,28 @@
+"""Settings of Prefect and MLflow that must stand before either is imported.
+
+Every one is a default: what the user has set in the environment wins.
+"""
+
+import logging
+import os
+
+_DEFAULTS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # A temporary server needs up to a minute on a busy machine; the default of 20 s gives up.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Git lookups and update checks have no place in a run that must work offline.
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def prepare() -> None:
+    """Set what is not set yet."""
+    for name, value in _DEFAULTS.items():
+        os.environ.setdefault(name, value)
+    for noisy in ("alembic", "mlflow", "httpx"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+prepare()

@@ -1,0 +1,126 @@
+"""The evaluate flow: predict the held-out slices, score them, keep tables and label maps."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from prefect import flow, task
+
+from spinforge.datasets.files import replacing
+from spinforge.datasets.loading import ZeroFilledSlices
+from spinforge.datasets.products.kspace import split_of
+from spinforge.evaluation.score import VOLUME, score_slices, summarise, write_scores
+from spinforge.flows.config import Study
+from spinforge.flows.progress import progress_bar, say
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.tracking import Tracker
+from spinforge.flows.train import network_folder, select_networks, training_slices
+from spinforge.models.inference import predict_labels
+from spinforge.models.weights import load_network
+from spinforge.simulation.errors import SpinforgeError
+
+
+@flow(name="evaluate")
+def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
+    """Score every trained network of a study on its held-out subjects.
+
+    Args:
+        study: Networks, data and which group is scored.
+        only: Name of the one network to score; all of them by default.
+
+    Returns:
+        Network name -> mean Dice over the tissues and slices of the scored subjects.
+    """
+    networks = select_networks(study, only)
+    training, validation = training_slices(study)
+    folders = {n.name: network_folder(study, n, training, validation) for n in networks}
+    for name, folder in folders.items():
+        if not (folder / "network.pt").is_file():
+            raise SpinforgeError(f"network {name} is not trained. Run: spinforge train")
+    slices = scored_slices(study)
+    tracker = Tracker(study)
+    tables = []
+    with progress_bar() as progress:
+        bar = progress.add_task("evaluating networks", total=len(folders))
+        for name, folder in folders.items():
+            score = task(_score_network, name="score-network", task_run_name=name)
+            tables.append(score(study, name, folder, slices, tracker))
+            progress.advance(bar)
+    scores = pd.concat(tables, ignore_index=True)
+    target = RunFolder.of(study).evaluation
+    write_scores(scores, target)
+    say(f"scores    {target / 'cases.csv'}")
+    return mean_dice(scores)
+
+
+def scored_slices(study: Study) -> ZeroFilledSlices:
+    """Slices of the scored subjects, with their fixed masks."""
+    subjects = getattr(split_of(study.data), study.evaluation.group)
+    path = RunFolder.of(study).store.path
+    return ZeroFilledSlices(path, subjects, sampling=study.data.sampling, masks="fixed")
+
+
+def mean_dice(scores: pd.DataFrame) -> dict[str, float]:
+    """Per network: mean over slices of each tissue's Dice, then over tissues."""
+    is_dice = (scores["metric"] == "dice") & (scores["tissue"] != "all")
+    per_slice = scores[is_dice & (scores["slice"] != VOLUME)]
+    per_tissue = per_slice.groupby(["network", "tissue"])["value"].mean()
+    means = per_tissue.groupby("network").mean()
+    return {str(network): float(value) for network, value in means.items()}
+
+
+def read_predictions(path: Path) -> NDArray[np.uint8]:
+    """Label maps of one network, (slice, ky, kx).
+
+    Raises:
+        SpinforgeError: If they are missing or damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return np.asarray(archive["labels"], dtype=np.uint8)
+    except (OSError, ValueError, KeyError) as error:
+        raise SpinforgeError(f"{path} cannot be read ({error}). Run: spinforge evaluate") from error
+
+
+def _score_network(
+    study: Study, name: str, folder: Path, slices: ZeroFilledSlices, tracker: Tracker
+) -> pd.DataFrame:
+    """Predict, keep and score one network."""
+    network = load_network(folder / "network.pt").network
+    predicted = predict_labels(network, slices, batch_size=study.evaluation.batch_size)
+    _write_predictions(RunFolder.of(study).predictions(name), predicted)
+    tables = []
+    for subject in slices.subjects:
+        rows = [row for row, (owner, _) in enumerate(slices.index) if owner == subject]
+        tables.append(
+            score_slices(
+                predicted[rows],
+                slices.target[rows].numpy(),
+                spacing_mm=slices.spacing_mm[1:],
+                subject=subject,
+                network=name,
+                slices=[slices.index[row][1] for row in rows],
+            )
+        )
+    scores = pd.concat(tables, ignore_index=True)
+    with tracker.network_run(folder, name) as run:
+        tracker.log_dataset(run, study.data.phantom, slices.digest, study.evaluation.group)
+        tracker.log_metrics(run, _headline_metrics(study, scores))
+    return scores
+
+
+def _headline_metrics(study: Study, scores: pd.DataFrame) -> dict[str, float]:
+    """Mean of each tissue's metrics over the slices, named such as test/dice/GM."""
+    summary = summarise(scores)
+    per_slice = summary[summary["unit"] == "slice"]
+    return {
+        f"{study.evaluation.group}/{row.metric}/{row.tissue}": float(row.mean)
+        for row in per_slice.itertuples()
+        if np.isfinite(row.mean)
+    }
+
+
+def _write_predictions(path: Path, labels: NDArray[np.uint8]) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, labels=labels)

@@ -1,0 +1,64 @@
+"""The generate flow: phantoms in, a zarr set out, one Prefect task a subject."""
+
+from prefect import flow, task
+from prefect.futures import as_completed
+from prefect.task_runners import ProcessPoolTaskRunner
+
+from spinforge.datasets.download import download_missing
+from spinforge.datasets.products.kspace import is_done, simulate_subject, split_of
+from spinforge.flows.config import Study
+from spinforge.flows.preflight import check_study
+from spinforge.flows.progress import progress_bar, say
+from spinforge.flows.run_folder import RunFolder
+
+
+@flow(name="generate")
+def generate(study: Study, overwrite: bool = False) -> str:
+    """Simulate every subject of a study that is not in its set yet.
+
+    Args:
+        study: What to simulate.
+        overwrite: Delete a set made with another configuration first.
+
+    Returns:
+        Digest of the set: SHA-256 over the content of its subjects.
+    """
+    folder = RunFolder.of(study)
+    store = folder.store
+    everyone = split_of(study.data).everyone
+    if study.data.download and study.data.path is not None:
+        download_missing(study.data.path, everyone)
+    check_study(study, overwrite=overwrite)
+    if overwrite:
+        store.delete()
+    folder.prepare(study)
+    store.create(study.data.recipe())
+    store.remove_leftovers()
+
+    missing = [subject for subject in everyone if not is_done(study.data, store, subject)]
+    if missing:
+        _simulate(study, missing)
+    store.write_manifest()
+    digest = store.digest(everyone)
+    say(f"dataset   {store.path} ({len(everyone)} subjects, content {digest[:12]})")
+    return digest
+
+
+def _simulate(study: Study, subjects: list[str]) -> None:
+    """One task a subject, in as many processes as the study has workers."""
+    store = RunFolder.of(study).store
+    with (
+        ProcessPoolTaskRunner(max_workers=min(study.workers, len(subjects))) as runner,
+        progress_bar() as progress,
+    ):
+        bar = progress.add_task("simulating subjects", total=len(subjects))
+        futures = [
+            runner.submit(
+                task(simulate_subject, name="simulate-subject", task_run_name=subject),
+                {"product": study.data, "subject": subject, "store": store},
+            )
+            for subject in subjects
+        ]
+        for future in as_completed(futures):
+            future.result()
+            progress.advance(bar)

@@ -1,0 +1,62 @@
+"""Everything that can be known to fail is found here, before any work starts."""
+
+import os
+import shutil
+from pathlib import Path
+
+from spinforge.datasets.products.kspace import check_product, expected_bytes, is_done, split_of
+from spinforge.flows.config import Study
+from spinforge.flows.run_folder import RunFolder
+from spinforge.simulation.errors import SpinforgeError
+
+# The rights of the user the process acts for, where the system can tell.
+_EFFECTIVE = os.access in os.supports_effective_ids
+
+
+def check_study(study: Study, *, overwrite: bool = False) -> None:
+    """Check files, folder, existing data and disk space; writes nothing.
+
+    Args:
+        study: What is about to run.
+        overwrite: An existing set will be replaced, so it need not match.
+
+    Raises:
+        SpinforgeError: With the first problem found and what to do about it.
+    """
+    folder = RunFolder.of(study)
+    _check_writable(folder.path)
+    check_product(study.data)
+    missing = split_of(study.data).everyone
+    if not overwrite:
+        folder.store.require(study.data.recipe())
+        missing = [s for s in missing if not is_done(study.data, folder.store, s)]
+    _check_space(folder.path, len(missing) * expected_bytes(study.data))
+
+
+def _check_writable(path: Path) -> None:
+    existing = path
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise SpinforgeError(
+            f"{existing} is a file, so {path} cannot be a folder. Choose another one with "
+            f"--set out=..."
+        )
+    if not os.access(existing, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
+        raise SpinforgeError(
+            f"no permission to write {path}: {existing} is not writable. Change its rights or "
+            f"choose another folder with --set out=..."
+        )
+
+
+def _check_space(path: Path, needed: int) -> None:
+    existing = path
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise SpinforgeError(
+            f"the disk is full: {path} needs up to {needed / 2**20:.0f} MiB, but only "
+            f"{free / 2**20:.0f} MiB are free. Free some space or choose another disk with "
+            f"--set out=..."
+        )

@@ -1,0 +1,47 @@
+"""The parent flow: generate, train, evaluate, report."""
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+
+from spinforge.flows.config import Study
+from spinforge.flows.evaluate import evaluate
+from spinforge.flows.generate import generate
+from spinforge.flows.report import report
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.tracking import Tracker
+from spinforge.flows.train import train
+
+
+@flow(name="study")
+def study(study: Study, overwrite: bool = False) -> dict[str, object]:
+    """Run one study from phantom to report; what is there already is not done again.
+
+    Args:
+        study: Data, networks, training and evaluation.
+        overwrite: Replace a data set made with another configuration.
+
+    Returns:
+        Where everything is, the data set's digest and each network's mean tissue Dice.
+    """
+    digest = generate(study, overwrite=overwrite)
+    tracker = Tracker(study)
+    with tracker.study_run() as run:
+        tracker.log_params(run, study.model_dump(mode="json", exclude={"networks"}))
+        tracker.log_dataset(run, study.data.phantom, digest, "study")
+        train(study)
+        dice = evaluate(study)
+        tracker.log_metrics(run, {f"dice/{name}": value for name, value in dice.items()})
+        page = report(study)
+    create_table_artifact(
+        [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],
+        key=f"dice-{study.name.replace('_', '-')}",
+        description=f"Mean per-slice Dice of CSF, GM and WM. Report: {page}",
+    )
+    folder = RunFolder.of(study)
+    return {
+        "report": page,
+        "dataset": str(folder.store.path),
+        "dataset_digest": digest,
+        "mlflow": tracker.uri,
+        "dice": dice,
+    }

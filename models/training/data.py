@@ -1,0 +1,111 @@
+"""What training asks of a data set, and the order in which it visits the slices."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.rng import SampleRng
+
+
+@runtime_checkable
+class SliceDataset(Protocol):
+    """Slices with their labels, ready in memory.
+
+    Attributes:
+        n_channels: Channels of each image.
+        n_classes: Classes in the labels, background (0) included.
+    """
+
+    n_channels: int
+    n_classes: int
+
+    def __len__(self) -> int:
+        """Number of slices."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]:
+        """One slice.
+
+        Returns:
+            "image": float32 (n_channels, ky, kx); "target": int64 (ky, kx), from 0 to
+            n_classes - 1. Any other keys, such as "subject" and "slice", only name the slice in
+            messages.
+        """
+        ...
+
+    def set_epoch(self, epoch: int, /) -> None:
+        """Draw what changes between epochs, such as sampling masks; epochs count from 0."""
+        ...
+
+
+class EpochSampler(Sampler[int]):
+    """A new order each epoch that depends on the seed and the epoch alone.
+
+    Lightning calls `set_epoch` before each epoch, the first after a resume included; the data
+    set is told here, so that it and the order can never disagree.
+
+    Args:
+        data: Visited once an epoch.
+        seed: Seed of the order.
+    """
+
+    def __init__(self, data: SliceDataset, *, seed: int) -> None:
+        self._data = data
+        self._seed = seed
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Prepare epoch `epoch`, counted from 0."""
+        self._epoch = epoch
+        self._data.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[int]:
+        # A generator: the epoch is looked up at the first slice, when it is certainly set.
+        rng = SampleRng(self._seed, "training", "order", self._epoch)
+        yield from rng.permutation(len(self._data)).tolist()
+
+
+def training_loader(
+    data: SliceDataset, *, batch_size: int, seed: int
+) -> DataLoader[Mapping[str, Any]]:
+    """Batches in an order that changes each epoch; the last batch may be smaller."""
+    return _loader(data, batch_size=batch_size, sampler=EpochSampler(data, seed=seed))
+
+
+def validation_loader(data: SliceDataset, *, batch_size: int) -> DataLoader[Mapping[str, Any]]:
+    """Batches in the order of the data set, whose epoch is never set: always the same slices."""
+    return _loader(data, batch_size=batch_size, sampler=None)
+
+
+def _loader(
+    data: SliceDataset, *, batch_size: int, sampler: EpochSampler | None
+) -> DataLoader[Mapping[str, Any]]:
+    """Loader in this process, for the slices are in memory already."""
+    return DataLoader(
+        data,  # type: ignore[arg-type]  # only its length and items are used
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=0,
+        generator=torch.Generator(),  # else the loader advances torch's global generator
+    )
+
+
+def require_matching(train: SliceDataset, validation: SliceDataset) -> None:
+    """Refuse empty data sets and those that one network cannot serve.
+
+    Raises:
+        SpinforgeError: If there are no slices, or channels or classes differ.
+    """
+    for name, data in (("training", train), ("validation", validation)):
+        if len(data) == 0:
+            raise SpinforgeError(f"the {name} set holds no slices")
+    for name in ("n_channels", "n_classes"):
+        ours, theirs = getattr(train, name), getattr(validation, name)
+        if ours != theirs:
+            raise SpinforgeError(f"{name} is {ours} in the training set, {theirs} in validation")

@@ -1,0 +1,45 @@
+"""Lightning, without its advice and without its way of ending the program."""
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_UNWANTED = (
+    # The slices are in memory: worker processes would only copy them.
+    (r".*does not have many workers.*", UserWarning),
+    # Lightning 2.6 still calls PyTorch's old tree functions.
+    (r"`isinstance\(treespec, LeafSpec\)` is deprecated.*", FutureWarning),
+)
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence what Lightning says about devices, tips and loader workers, errors excepted."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message, category in _UNWANTED:
+                warnings.filterwarnings("ignore", message=message, category=category)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def interrupts_reach_the_caller() -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C, where Lightning ignores further ones and exits."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as exiting:
+        if isinstance(exiting.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from exiting
+        raise
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)

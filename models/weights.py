@@ -1,0 +1,123 @@
+"""The file of a trained network: weights, configuration, sizes; plain data, no code."""
+
+import pickle
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from spinforge.models.networks import NetworkConfig, build_network
+from spinforge.simulation.errors import SpinforgeError
+
+FORMAT = "spinforge-network"
+VERSION = 1
+
+_NETWORK_CONFIG: TypeAdapter[NetworkConfig] = TypeAdapter(NetworkConfig)
+
+
+@dataclass(frozen=True)
+class LoadedNetwork:
+    """A trained network, ready to predict.
+
+    Attributes:
+        network: In evaluation mode, on the CPU.
+        config: What it was built from.
+        in_channels: Channels its images must have.
+        n_classes: Classes it tells apart, background included.
+    """
+
+    network: nn.Module
+    config: NetworkConfig
+    in_channels: int
+    n_classes: int
+
+
+def save_network(
+    path: Path,
+    weights: dict[str, Tensor],
+    config: NetworkConfig,
+    *,
+    in_channels: int,
+    n_classes: int,
+) -> None:
+    """Write a network file; an existing one is replaced in one step, never half overwritten.
+
+    Args:
+        path: File to write.
+        weights: The network's `state_dict()`.
+        config: What the network was built from.
+        in_channels: Channels of its images.
+        n_classes: Classes, background included.
+    """
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "config": config.model_dump(mode="json"),
+        "in_channels": in_channels,
+        "n_classes": n_classes,
+        "state_dict": weights,
+    }
+    write_atomically(path, lambda file: torch.save(content, file))
+
+
+def load_network(path: Path) -> LoadedNetwork:
+    """Read a network file.
+
+    Args:
+        path: A file that `save_network` wrote.
+
+    Returns:
+        The network, on the CPU and in evaluation mode, with its configuration.
+
+    Raises:
+        SpinforgeError: If the file is missing, damaged, of another format or version, or its
+            weights do not fit its configuration.
+    """
+    content = read_torch_file(path)
+    if content.get("format") != FORMAT:
+        raise SpinforgeError(f"{path} is not a trained network: it has no format {FORMAT!r}")
+    if content.get("version") != VERSION:
+        raise SpinforgeError(
+            f"{path} has version {content.get('version')!r} of the network format; "
+            f"this Spinforge reads version {VERSION}"
+        )
+    try:
+        config = _NETWORK_CONFIG.validate_python(content["config"])
+        in_channels, n_classes = int(content["in_channels"]), int(content["n_classes"])
+        network = build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
+        network.load_state_dict(content["state_dict"])
+    except (KeyError, TypeError, ValidationError, RuntimeError) as error:
+        raise SpinforgeError(f"{path} does not describe a network of Spinforge: {error}") from error
+    return LoadedNetwork(network.eval(), config, in_channels, n_classes)
+
+
+def read_torch_file(path: Path) -> dict[str, Any]:
+    """Read a dictionary of plain types and tensors, onto the CPU, running no code from the file.
+
+    Raises:
+        SpinforgeError: If the file is missing, damaged, or holds anything else.
+    """
+    if not path.is_file():
+        raise SpinforgeError(f"{path} does not exist; train the network first")
+    damaged = f"{path} is damaged or not a PyTorch file; delete it and train again"
+    if not zipfile.is_zipfile(path):
+        raise SpinforgeError(damaged)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise SpinforgeError(f"{damaged} ({error})") from error
+    if not isinstance(content, dict):
+        raise SpinforgeError(damaged)
+    return content
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a neighbouring temporary file, then rename it to `path`."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    write(unfinished)
+    unfinished.replace(path)

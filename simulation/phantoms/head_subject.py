@@ -1,0 +1,184 @@
+"""Who the subject is: every random number of a head is drawn here, and only here."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from spinforge.simulation.phantoms.head_fields import (
+    Axes,
+    Band,
+    RandomFields,
+    Volumes,
+    draw_random_fields,
+)
+from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.rng import SampleRng
+
+WARP_RMS_MM = 2.6
+WARP_WAVELENGTHS_MM = (90.0, 200.0)
+MIRROR_SHARE = 0.6
+"""Weight of a warp and of its mirror image alike: heads are symmetric, but not quite."""
+
+STEEPEST_WARP = 0.85
+"""Largest gradient a warp may have; from 1 on, tissue could fold over itself."""
+
+FOLDING_BOX_MM = (208.0, 216.0, 160.0)
+"""Period of the folding patterns: both hemispheres side by side, each used once."""
+
+FOLIA_BOX_MM = (128.0, 192.0, 160.0)
+
+
+@dataclass(frozen=True)
+class Proportions:
+    """Sizes that differ between subjects.
+
+    Attributes:
+        scale: Size of the head along each axis relative to the average [1].
+        cortex_mm: Typical thickness of the cortex [mm].
+        primary_gap_mm: Scale of the half-width of the large sulci [mm].
+        secondary_gap_mm: Scale of the half-width of the small sulci [mm].
+        ventricles: Widening of the ventricles, 1 on average [1].
+        subarachnoid_mm: Distance from the gyral crowns to the dura [mm].
+        skull_mm: Thickness of the skull [mm].
+        scalp_mm: Thickness of the scalp [mm].
+    """
+
+    scale: tuple[float, float, float]
+    cortex_mm: float
+    primary_gap_mm: float
+    secondary_gap_mm: float
+    ventricles: float
+    subarachnoid_mm: float
+    skull_mm: float
+    scalp_mm: float
+
+
+@dataclass(frozen=True)
+class HeadSubject:
+    """One subject: its proportions and its random patterns.
+
+    Attributes:
+        proportions: Sizes that differ between subjects.
+        warp: Three components of the subject's deformation.
+        warp_amplitude_mm: Its root-mean-square per component before mirroring [mm].
+        folding: Primary and secondary sulcal patterns, then the depth of each.
+        folding_warp: Three components that make sulci meander.
+        folia: Folding pattern of the cerebellum.
+        cortex: Wave of the interhemispheric fissure, then relief of the cortical thickness.
+        relief: Bumps of the ventricles and nuclei.
+        skull: Relief of the skull's inner side, then of its thickness.
+        skull_base: Roughness of the skull base and the air cells.
+        scalp: Relief of the scalp's thickness, then of its fat layer.
+        muscle: Pattern of muscle in the fat below the skin.
+    """
+
+    proportions: Proportions
+    warp: RandomFields
+    warp_amplitude_mm: float
+    folding: RandomFields
+    folding_warp: RandomFields
+    folia: RandomFields
+    cortex: RandomFields
+    relief: RandomFields
+    skull: RandomFields
+    skull_base: RandomFields
+    scalp: RandomFields
+    muscle: RandomFields
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What was drawn, except the patterns, as plain data."""
+        return {
+            **asdict(self.proportions),
+            "scale": list(self.proportions.scale),
+            "warp_amplitude_mm": self.warp_amplitude_mm,
+            "warp_steepest_gradient": _steepest_gradient(self.warp, self.warp_amplitude_mm),
+        }
+
+
+def draw_head_subject(seed: int, subject: str) -> HeadSubject:
+    """Draw a subject; the same seed and name always give the same one."""
+
+    def fields(purpose: str, *bands: Band, **options: Any) -> RandomFields:
+        rng = SampleRng(seed, "head", subject, purpose)
+        return draw_random_fields(rng, list(bands), **options)
+
+    warp = fields("warp", *[WARP_WAVELENGTHS_MM] * 3)
+    steepest = _steepest_gradient(warp, WARP_RMS_MM)
+    return HeadSubject(
+        proportions=_draw_proportions(SampleRng(seed, "head", subject, "proportions")),
+        warp=warp,
+        warp_amplitude_mm=WARP_RMS_MM * min(1.0, STEEPEST_WARP / steepest),
+        folding=fields(
+            "folding",
+            (28.0, 34.0),
+            (14.0, 18.0),
+            (28.0, 60.0),
+            (18.0, 36.0),
+            box_mm=FOLDING_BOX_MM,
+            samples_per_wave=9.0,
+        ),
+        folding_warp=fields("folding warp", *[(22.0, 48.0)] * 3),
+        folia=fields("folia", (14.0, 18.0), box_mm=FOLIA_BOX_MM, samples_per_wave=9.0),
+        cortex=fields("cortex", (35.0, 80.0), (20.0, 50.0)),
+        relief=fields("relief", (14.0, 30.0)),
+        skull=fields("skull", (40.0, 90.0), (40.0, 90.0)),
+        skull_base=fields("skull base", (10.0, 26.0)),
+        scalp=fields("scalp", (50.0, 110.0), (40.0, 90.0)),
+        muscle=fields("muscle", (9.0, 22.0)),
+    )
+
+
+def _draw_proportions(rng: SampleRng) -> Proportions:
+    """Every size is lognormal; its spread is that of its logarithm."""
+    draws = iter(rng.normals(8).tolist())
+
+    def lognormal(typical: float, spread: float) -> float:
+        return typical * math.exp(spread * next(draws))
+
+    return Proportions(
+        scale=(lognormal(1.0, 0.02), lognormal(1.0, 0.02), lognormal(1.0, 0.02)),
+        cortex_mm=lognormal(3.28, 0.03),
+        primary_gap_mm=lognormal(0.62, 0.15),
+        secondary_gap_mm=lognormal(0.42, 0.15),
+        ventricles=lognormal(1.0, 0.22),
+        subarachnoid_mm=lognormal(2.2, 0.20),
+        skull_mm=4.6,
+        scalp_mm=7.0,
+    )
+
+
+def warp_displacement(warp: RandomFields, amplitude_mm: float, axes: Axes) -> Volumes:
+    r"""Displacement of the subject's anatomy [mm], nearly symmetric about the midline.
+
+    $u(x,y,z) = 0.6\,(v(x,y,z) \pm v(-x,y,z))$, the sign being that of a mirror: minus for the
+    left-right component.
+    """
+    x, y, z = axes
+    mirrored = warp.on_grid((-x, y, z))
+    mirrored[0].neg_()
+    return (warp.on_grid(axes) + mirrored).mul_(MIRROR_SHARE * amplitude_mm)
+
+
+def in_average_head(subject: HeadSubject, axes: Axes) -> Block:
+    """Where the voxels of the subject lie in the average head: $x' = x / s + u(x)$."""
+    displacement = warp_displacement(subject.warp, subject.warp_amplitude_mm, axes)
+    for component, axis, points, scale in zip(
+        displacement, range(3), axes, subject.proportions.scale, strict=True
+    ):
+        shape = [1, 1, 1]
+        shape[axis] = -1
+        component.add_((points / scale).view(shape))
+    return Block(axes, displacement[0], displacement[1], displacement[2])
+
+
+def _steepest_gradient(warp: RandomFields, amplitude_mm: float) -> float:
+    """Largest Frobenius norm of the warp's gradient [1], on a grid 10 mm apart."""
+    spacing_mm = 10.0
+    x, y, z = (torch.arange(-half, half + 1.0, spacing_mm) for half in (90.0, 130.0, 110.0))
+    displacement = warp_displacement(warp, amplitude_mm, (x, y, z))
+    gradients = torch.gradient(displacement, spacing=spacing_mm, dim=(1, 2, 3))
+    squared = sum((part**2).sum(0) for part in gradients)
+    return math.sqrt(float(torch.as_tensor(squared).max()))

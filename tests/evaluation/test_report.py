@@ -1,0 +1,183 @@
+"""The page: complete, self-contained, well-formed and escaped."""
+
+import itertools
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from spinforge.evaluation.report.page import write_report
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects the elements and refuses tags that do not nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(text)
+        self.close()
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, (tag, self.getpos())
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in {"style", "script"}:
+            self.text.append(data)
+
+    def find(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def parsed(page) -> Page:
+    return Page(page)
+
+
+def test_tags_nest_and_ids_are_unique(parsed):
+    ids = Counter(attributes["id"] for _, attributes in parsed.elements if "id" in attributes)
+    assert ids
+    assert ids.most_common(1)[0][1] == 1
+
+
+def test_sections_stand_in_order(page, parsed):
+    sections = [attributes["id"] for attributes in parsed.find("section")]
+    assert sections == [
+        *("results", "data", "training", "distributions"),
+        *("cases", "definitions", "configuration", "provenance"),
+    ]
+    links = [link["href"] for link in parsed.find("a")]
+    assert links[: len(sections)] == [f"#{section}" for section in sections]
+    assert page.index("<h1>") < page.index('id="results"')
+
+
+def test_headings_skip_no_level(parsed):
+    levels = [int(tag[1]) for tag, _ in parsed.elements if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+
+
+def test_nothing_is_fetched_and_nothing_is_run(page, parsed):
+    for tag, attributes in parsed.elements:
+        assert tag not in {"script", "link", "iframe", "object", "embed", "base"}
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href", "xlink:href", "srcset", "poster", "data", "action"):
+            target = attributes.get(name) or "#"
+            local = (
+                target.startswith(("#", "data:image/png;base64,")) or target == "cases%20%231.csv"
+            )
+            assert local, target
+    assert not re.search(r"https?:|@import|url\((?!#)", page)
+
+
+def test_page_is_small(page):
+    assert len(page.encode()) < 2e6
+
+
+def test_every_picture_has_a_text(parsed):
+    pictures = parsed.find("img")
+    assert len(pictures) == 4 * (1 + 2 * 3)  # four panels: one example, two networks' three cases
+    assert all(picture["alt"] for picture in pictures)
+    plots = [svg for svg in parsed.find("svg") if svg.get("role") == "img"]
+    assert len(plots) == 2 + 3 + 3
+    assert all(plot["aria-label"] for plot in plots)
+    others = [svg for svg in parsed.find("svg") if svg.get("role") != "img"]
+    assert all(svg["aria-hidden"] == "true" for svg in others)
+
+
+def test_tables_have_captions_and_scoped_headings(page, parsed):
+    assert page.count("<table") == page.count("<caption>") > 0
+    assert all(heading.get("scope") for heading in parsed.find("th"))
+
+
+def test_names_are_shown_but_never_become_markup(parsed, make_content):
+    content = make_content()
+    shown = "".join(parsed.text)
+    names = [network.name for network in content.networks]
+    hostile = [content.title, *names, "<b>05</b>", "Source <s>", "Anatomy <k>", "BrainWeb <v>"]
+    hostile += ["Subject <i>05</i>, slice 2", "First <desc>", "kind: <study>"]
+    hostile += ["commit <c>", "abc <d>", "Cases <f>"]
+    for text in hostile:
+        assert text in shown, text
+    tags = {tag for tag, _ in parsed.elements}
+    assert not tags & {"one", "script", "b", "s", "k", "v", "i", "desc", "study", "c", "d", "f"}
+
+
+def test_same_content_gives_the_same_page(page, make_content, tmp_path):
+    write_report(make_content(), tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def test_headline_shows_mean_and_spread_over_slices(page, make_content):
+    scores = make_content().scores
+    dice = scores[(scores["slice"] >= 0) & (scores["metric"] == "dice")]
+    for _, values in dice.groupby(["network", "tissue"])["value"]:
+        spread = rf'<span class="spread">± {values.std():.3f}</span>'
+        assert re.search(rf"{values.mean():.3f}(</strong>)? {spread}", page)
+
+
+def test_infinite_distances_are_counted_beside_the_box(page):
+    # The first network invents two slices and misses one, in each of three tissues.
+    assert page.count("(+3 infinite)") == 3
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["http://a.example/x.csv", "//a.example/x", "javascript:alert(1)", "/etc/passwd"],
+)
+def test_link_out_of_the_folder_is_refused(target, make_content, tmp_path):
+    with pytest.raises(ValueError, match="need paths relative to the report"):
+        write_report(make_content(files={"x": target}), tmp_path / "report.html")
+
+
+def test_network_without_scores_is_refused_and_nothing_is_written(make_content, tmp_path):
+    content = make_content(networks=make_content().networks[:1])
+    with pytest.raises(ValueError, match="need scores of exactly the networks"):
+        write_report(content, tmp_path / "report.html")
+    assert not list(tmp_path.iterdir())
+
+
+def test_history_without_a_column_is_refused(make_content, tmp_path):
+    networks = [
+        replace(network, history=network.history.drop(columns="seconds"))
+        for network in make_content().networks
+    ]
+    with pytest.raises(ValueError, match=r"lacks the columns \['seconds'\]"):
+        write_report(make_content(networks=networks), tmp_path / "report.html")
+
+
+def test_report_of_empty_slices_alone_is_still_a_page(make_content, tmp_path):
+    content = make_content()
+    empty = content.scores.query("slice == 0").assign(value=float("nan"))
+    write_report(make_content(scores=empty), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    Page(page)
+    assert "No slice has any tissue in its ground truth." in page
+
+
+def test_report_of_one_network_after_one_epoch_without_validation(make_content, tmp_path):
+    network = make_content().networks[0]
+    history = network.history.head(1).assign(validation_loss=np.nan, validation_dice=np.nan)
+    scores = make_content().scores.query("network == @network.name")
+    networks = [replace(network, history=history)]
+    write_report(make_content(networks=networks, scores=scores), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    Page(page)
+    assert "<strong>" not in page  # nothing is best when there is nothing to compare with

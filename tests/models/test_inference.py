@@ -1,0 +1,48 @@
+"""Label maps from images."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from spinforge.models.inference import predict_labels
+from spinforge.models.networks import build_network
+from spinforge.models.unet import UNetConfig
+from spinforge.simulation.errors import SpinforgeError
+
+
+def test_label_is_the_channel_with_the_largest_logit(random_images):
+    images = random_images(5, 3, 8, 6)
+    labels = predict_labels(nn.Identity(), images, batch_size=2)
+    assert labels.dtype == np.uint8
+    np.testing.assert_array_equal(labels, images.argmax(dim=1).numpy())
+
+
+def test_batch_size_does_not_matter(discs):
+    network = build_network(UNetConfig(kind="unet", width=2), in_channels=2, n_classes=4, seed=0)
+    data = discs(7)
+    one, all_together = (predict_labels(network, data, batch_size=size) for size in (1, 7))
+    np.testing.assert_array_equal(one, all_together)
+    assert one.shape == (7, 32, 24)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_network_keeps_its_mode_and_its_statistics(training, discs):
+    network = build_network(UNetConfig(kind="unet", width=2), in_channels=2, n_classes=4, seed=0)
+    network.train(training)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    predict_labels(network, discs(2))
+    assert network.training == training
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+def test_no_images_is_an_error():
+    with pytest.raises(SpinforgeError, match="no images"):
+        predict_labels(nn.Identity(), [])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2])
+def test_images_of_different_sizes_are_refused(batch_size):
+    images = [torch.zeros(1, 4, 4), torch.zeros(1, 4, 5)]
+    with pytest.raises(SpinforgeError, match="differ in"):
+        predict_labels(nn.Identity(), images, batch_size=batch_size)

@@ -1,0 +1,118 @@
+"""Facts that hold for every network."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import TypeAdapter, ValidationError
+
+from spinforge.models.crdn import CRDNConfig
+from spinforge.models.networks import NetworkConfig, build_network, count_parameters
+from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.models.unet import UNetConfig
+from spinforge.simulation.errors import SpinforgeError
+
+SMALL = [UNetConfig(kind="unet", width=4), CRDNConfig(kind="crdn")]
+SIZES = [(240, 240), (217, 181), (216, 180), (180, 216), (256, 192), (45, 54), (16, 31)]
+
+small_networks = pytest.mark.parametrize("config", SMALL, ids=lambda config: config.kind)
+
+
+@pytest.mark.parametrize(
+    ("config", "in_channels", "n_classes", "expected"),
+    [
+        # CRDN's agree with the paper's 1.23 million; SERANet's paper gives no number.
+        (UNetConfig(kind="unet", width=64), 2, 4, 34_524_740),
+        (CRDNConfig(kind="crdn"), 3, 4, 1_230_704),
+        (CRDNConfig(kind="crdn"), 1, 3, 1_217_874),
+        (CRDNConfig(kind="crdn"), 1, 4, 1_230_416),
+        (CRDNConfig(kind="crdn"), 2, 4, 1_230_560),
+    ],
+)
+def test_parameter_counts_are_exact(config, in_channels, n_classes, expected):
+    network = build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
+    assert count_parameters(network) == expected
+
+
+@small_networks
+@pytest.mark.parametrize("in_channels", [1, 2, 3])
+def test_logits_have_the_size_of_the_image(config, in_channels, random_images):
+    network = build_network(config, in_channels=in_channels, n_classes=4, seed=0).eval()
+    with torch.inference_mode():
+        for size in SIZES:
+            assert network(random_images(1, in_channels, *size)).shape == (1, 4, *size)
+
+
+@small_networks
+@pytest.mark.parametrize("size", [(15, 32), (32, 15), (1, 1)], ids=str)
+def test_too_small_images_are_refused(config, size):
+    network = build_network(config, in_channels=1, n_classes=4, seed=0)
+    message = rf"{size[0]} x {size[1]} pixels.*at least 16 x 16"
+    with pytest.raises(SpinforgeError, match=message):
+        network(torch.zeros(2, 1, *size))
+
+
+@small_networks
+def test_a_slice_does_not_depend_on_its_batch_in_evaluation(config, random_images):
+    network = build_network(config, in_channels=2, n_classes=4, seed=0).double().eval()
+    images = random_images(3, 2, 33, 47).double()
+    with torch.inference_mode():
+        together = network(images)
+        alone = torch.cat([network(image[None]) for image in images])
+    # Only the order of float64 sums may differ.
+    torch.testing.assert_close(together, alone, rtol=1e-11, atol=1e-12)
+
+
+@small_networks
+def test_weights_depend_on_the_seed_alone(config):
+    def weights(seed, **changes):
+        changed = config.model_copy(update=changes)
+        network = build_network(changed, in_channels=2, n_classes=4, seed=seed)
+        return torch.cat([weight.flatten() for weight in network.parameters()])
+
+    first = weights(1)
+    torch.rand(7)
+    assert torch.equal(first, weights(1, name="another"))
+    assert not torch.equal(first, weights(2))
+
+
+@small_networks
+def test_global_random_state_is_untouched(config):
+    before = torch.get_rng_state()
+    build_network(config, in_channels=1, n_classes=4, seed=3)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "config", [UNetConfig(kind="unet", width=8), CRDNConfig(kind="crdn")], ids=["unet", "crdn"]
+)
+def test_network_learns_four_slices_by_heart(config, discs):
+    data = discs(4)
+    images = torch.stack([data[index]["image"] for index in range(4)])
+    target = torch.stack([data[index]["target"] for index in range(4)])
+    network = build_network(config, in_channels=2, n_classes=4, seed=0)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
+    for _ in range(100):
+        optimizer.zero_grad()
+        F.cross_entropy(network(images), target).backward()
+        optimizer.step()
+    predicted = network.eval()(images).argmax(dim=1)
+    assert mean_tissue_dice(count_confusion(target, predicted, 4)) > 0.95
+
+
+def test_configuration_is_chosen_by_kind():
+    parse = TypeAdapter(NetworkConfig).validate_python
+    assert parse({"kind": "unet", "width": 16}) == UNetConfig(kind="unet", width=16)
+    assert parse({"kind": "crdn"}) == CRDNConfig(kind="crdn")
+    with pytest.raises(ValidationError, match="width"):
+        parse({"kind": "crdn", "width": 16})
+
+
+@pytest.mark.parametrize("name", ["", "-unet", "Unet", "a/b", "..", "a b", "a\n"])
+def test_names_that_are_no_folder_names_are_refused(name):
+    with pytest.raises(ValidationError, match="name"):
+        UNetConfig(kind="unet", name=name)
+
+
+@pytest.mark.parametrize("config", [UNetConfig, CRDNConfig])
+def test_every_field_is_described(config):
+    assert all(field.description for field in config.model_fields.values())

@@ -1,0 +1,88 @@
+"""The file of a trained network: round trip, and a plain message for every kind of damage."""
+
+import pytest
+import torch
+
+from spinforge.models.networks import build_network
+from spinforge.models.unet import UNetConfig
+from spinforge.models.weights import load_network, save_network
+from spinforge.simulation.errors import SpinforgeError
+
+CONFIG = UNetConfig(kind="unet", name="small", width=2)
+
+
+@pytest.fixture
+def network():
+    return build_network(CONFIG, in_channels=2, n_classes=4, seed=5)
+
+
+@pytest.fixture
+def file(network, tmp_path):
+    path = tmp_path / "network.pt"
+    save_network(path, network.state_dict(), CONFIG, in_channels=2, n_classes=4)
+    return path
+
+
+def test_a_network_survives_the_file(file, network, random_images):
+    loaded = load_network(file)
+    assert (loaded.config, loaded.in_channels, loaded.n_classes) == (CONFIG, 2, 4)
+    assert not loaded.network.training
+    images = random_images(1, 2, 32, 32)
+    assert torch.equal(loaded.network(images), network.eval()(images))
+
+
+def test_nothing_but_the_file_is_left_behind(file):
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_the_file_holds_plain_data(file):
+    content = torch.load(file, weights_only=True)
+    assert content["config"] == {"kind": "unet", "name": "small", "width": 2}
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(SpinforgeError, match=r"nowhere\.pt does not exist"):
+        load_network(tmp_path / "nowhere.pt")
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.999])
+def test_truncated_file_is_damaged(file, kept):
+    content = file.read_bytes()
+    file.write_bytes(content[: kept if isinstance(kept, int) else int(kept * len(content))])
+    with pytest.raises(SpinforgeError, match="is damaged"):
+        load_network(file)
+
+
+def test_other_bytes_are_damaged(file):
+    file.write_bytes(b"not a network at all" * 100)
+    with pytest.raises(SpinforgeError, match="is damaged"):
+        load_network(file)
+
+
+def test_code_in_the_file_is_never_run(file):
+    torch.save({"format": "spinforge-network", "network": torch.nn.Linear(1, 1)}, file)
+    with pytest.raises(SpinforgeError, match="is damaged"):
+        load_network(file)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": "another"}, "not a trained network"),
+        ({"version": 2}, "version 2"),
+        ({"config": {"kind": "mlp"}}, "does not describe"),
+        ({"config": {"kind": "unet", "width": 3}}, "does not describe"),
+        ({"n_classes": None}, "does not describe"),
+        ({"state_dict": {}}, "does not describe"),
+    ],
+)
+def test_other_content_is_refused(file, change, message):
+    torch.save(torch.load(file, weights_only=True) | change, file)
+    with pytest.raises(SpinforgeError, match=message):
+        load_network(file)
+
+
+def test_other_types_are_refused(file):
+    torch.save([1, 2, 3], file)
+    with pytest.raises(SpinforgeError, match="is damaged"):
+        load_network(file)

@@ -1,0 +1,263 @@
+"""Training: the files it leaves, stopping and resuming, and what it refuses."""
+
+import csv
+import json
+import logging
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.loggers import CSVLogger
+
+from spinforge.models.crdn import CRDNConfig
+from spinforge.models.inference import predict_labels
+from spinforge.models.training.data import EpochSampler, SliceDataset
+from spinforge.models.training.fit import train_network
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.unet import UNetConfig
+from spinforge.models.weights import load_network
+from spinforge.simulation.errors import SpinforgeError
+
+UNET = UNetConfig(kind="unet", width=2)
+RECIPE = TrainingConfig(epochs=3, batch_size=4, device="cpu")
+
+
+def train(folder, data, validation, *, network=UNET, recipe=RECIPE, seed=1, **options):
+    return train_network(
+        network, recipe, data, validation, folder, seed=seed, progress=False, **options
+    )
+
+
+def weights(trained):
+    return torch.load(trained.network_file, weights_only=True)["state_dict"]
+
+
+def assert_same_weights(one, other):
+    assert one.keys() == other.keys()
+    differing = [name for name in one if not torch.equal(one[name], other[name])]
+    assert not differing
+
+
+def last_weights(folder):
+    return torch.load(folder / "last.ckpt", weights_only=True)["state_dict"]
+
+
+def interrupting(data, error, *, epoch):
+    """`data`, raising `error` in the middle of `epoch`."""
+
+    class Interrupting(type(data)):
+        def __getitem__(self, index):
+            if self.epoch == epoch and len(self.visits) % len(self) == len(self) // 2:
+                raise error
+            return super().__getitem__(index)
+
+    data.__class__ = Interrupting
+    return data
+
+
+@pytest.mark.parametrize(
+    ("network", "precision"),
+    [(UNET, "32"), (UNET, "bf16"), (CRDNConfig(kind="crdn"), "32")],
+    ids=["unet", "unet-bf16", "crdn"],
+)
+@pytest.mark.parametrize("stop", [1, 2])
+def test_resumed_training_gives_the_same_weights(network, precision, stop, discs, tmp_path):
+    recipe = RECIPE.model_copy(update={"precision": precision})
+    through = train(tmp_path / "through", discs(10), discs(4), network=network, recipe=recipe)
+
+    folder = tmp_path / "stopped"
+    stopped = interrupting(discs(10), RuntimeError("power cut"), epoch=stop)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(folder, stopped, discs(4), network=network, recipe=recipe)
+    assert not (folder / "network.pt").exists()
+    torch.rand(3)  # the state of the global generator must not matter
+    resumed = train(folder, discs(10), discs(4), network=network, recipe=recipe)
+
+    assert_same_weights(weights(through), weights(resumed))
+    assert_same_weights(last_weights(tmp_path / "through"), last_weights(folder))
+    for name in ("epochs", "best_epoch", "best_validation_dice"):
+        assert getattr(through.summary, name) == getattr(resumed.summary, name)
+    columns = ("epoch", "train_loss", "validation_loss", "validation_dice", "learning_rate")
+    assert table(through, columns) == table(resumed, columns)
+
+
+def table(trained, columns):
+    with trained.history_file.open() as file:
+        return [[row[name] for name in columns] for row in csv.DictReader(file)]
+
+
+def test_each_epoch_visits_every_slice_once_in_a_new_order(discs, tmp_path):
+    data = discs(10)
+    train(tmp_path, data, discs(4))
+    assert sorted(set(data.epochs)) == [0, 1, 2]
+    orders = [[index for visited, index in data.visits if visited == epoch] for epoch in range(3)]
+    assert all(sorted(order) == list(range(10)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+
+
+def test_resume_visits_what_was_left(discs, tmp_path):
+    stopped = interrupting(discs(10), RuntimeError("power cut"), epoch=1)
+    with pytest.raises(RuntimeError, match="power cut"):
+        train(tmp_path / "a", stopped, discs(4))
+    resumed, through = discs(10), discs(10)
+    train(tmp_path / "a", resumed, discs(4))
+    train(tmp_path / "b", through, discs(4))
+    assert resumed.visits == [visit for visit in through.visits if visit[0] >= 1]
+
+
+def test_order_depends_on_the_seed(discs):
+    orders = {seed: tuple(EpochSampler(discs(20), seed=seed)) for seed in (1, 1, 2)}
+    assert orders[1] == tuple(EpochSampler(discs(20), seed=1))
+    assert orders[1] != orders[2]
+
+
+def test_files_tell_the_same_story(discs, tmp_path):
+    trained = train(tmp_path, discs(10), discs(4))
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "network.pt",
+        "training.json",
+        "history.csv",
+        "last.ckpt",
+    }
+    dice = [float(row[0]) for row in table(trained, ("validation_dice",))]
+    summary = json.loads((tmp_path / "training.json").read_text())
+    assert summary["epochs"] == len(dice) == 3
+    assert summary["best_epoch"] == 1 + int(np.argmax(dice))
+    assert summary["best_validation_dice"] == pytest.approx(max(dice), rel=1e-6)
+
+
+def test_kept_network_reaches_the_recorded_dice(discs, tmp_path):
+    """Weights, metric and labels, computed once more by other means."""
+    trained = train(tmp_path, discs(10), discs(4), recipe=TrainingConfig(epochs=4, batch_size=2))
+    data = discs(4)
+    labels = predict_labels(load_network(trained.network_file).network, data)
+    truth = np.stack([data[index]["target"].numpy() for index in range(4)])
+    dice = [
+        2 * np.sum((labels == k) & (truth == k)) / (np.sum(labels == k) + np.sum(truth == k))
+        for k in (1, 2, 3)
+    ]
+    assert trained.summary.best_validation_dice == pytest.approx(np.mean(dice), rel=1e-6)
+
+
+def test_finished_training_is_returned_at_once(discs, tmp_path):
+    first = train(tmp_path, discs(10), discs(4))
+    data = discs(10)
+    assert train(tmp_path, data, discs(4)) == first
+    assert data.visits == []
+
+
+def test_missing_summary_is_written_anew_from_the_checkpoint(discs, tmp_path):
+    first = train(tmp_path, discs(10), discs(4))
+    kept = weights(first)
+    (tmp_path / "training.json").unlink()
+    data = discs(10)
+    second = train(tmp_path, data, discs(4))
+    assert data.visits == []
+    assert second.summary == first.summary
+    assert_same_weights(weights(second), kept)
+
+
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({"seed": 2}, "seed"),
+        ({"network": UNetConfig(kind="unet", width=3)}, "network"),
+        ({"recipe": RECIPE.model_copy(update={"learning_rate": 0.01})}, "recipe"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_files_of_another_training_are_refused(finished, change, name, discs, tmp_path):
+    train(tmp_path, discs(4), discs(2))
+    if not finished:
+        (tmp_path / "network.pt").unlink()
+    with pytest.raises(SpinforgeError, match=f"another training: {name} differ"):
+        train(tmp_path, discs(4), discs(2), **change)
+
+
+def test_damaged_checkpoint_is_named(discs, tmp_path):
+    train(tmp_path, discs(4), discs(2))
+    (tmp_path / "network.pt").unlink()
+    checkpoint = tmp_path / "last.ckpt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-1000])
+    with pytest.raises(SpinforgeError, match=r"last\.ckpt is damaged"):
+        train(tmp_path, discs(4), discs(2))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_infinite_loss_names_epoch_and_slices(value, discs, tmp_path):
+    class Broken(discs):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            if self.epoch == 1:
+                sample["image"] = torch.full_like(sample["image"], value)
+            return sample
+
+    message = r"nan in epoch 2, batch 1 \(subject/slice: sub-0\d \d, sub-0\d \d,"
+    with pytest.raises(SpinforgeError, match=message):
+        train(tmp_path, Broken(10), discs(4))
+
+
+def test_interrupt_reaches_the_caller_and_can_be_resumed(discs, tmp_path):
+    class CtrlC(discs):
+        def set_epoch(self, epoch):
+            super().set_epoch(epoch)
+            if epoch == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, CtrlC(10), discs(4))
+    assert signal.getsignal(signal.SIGINT) is handler
+    data = discs(10)
+    assert train(tmp_path, data, discs(4)).summary.epochs == 3
+    assert sorted(set(data.epochs)) == [1, 2]
+
+
+def test_loggers_receive_each_epoch(discs, tmp_path):
+    logger = CSVLogger(tmp_path / "log", name="", version="")
+    train(tmp_path / "training", discs(10), discs(4), loggers=[logger])
+    with (tmp_path / "log" / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for name in ("train_loss", "validation_loss", "validation_dice", "learning_rate"):
+        assert len([row for row in rows if row[name]]) == 3
+
+
+def test_training_is_quiet_and_leaves_no_traces(discs, tmp_path, monkeypatch, capfd, caplog):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    level = logging.getLogger("lightning.pytorch").level
+    before = torch.get_rng_state()
+    train(tmp_path / "training", discs(4), discs(2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert logging.getLogger("lightning.pytorch").level == level
+    assert capfd.readouterr() == ("", "")
+    assert caplog.text == ""
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_progress_bar_can_be_shown(discs, tmp_path, capfd):
+    recipe = RECIPE.model_copy(update={"epochs": 1})
+    train_network(UNET, recipe, discs(4), discs(2), tmp_path, seed=0)
+    assert "Epoch" in capfd.readouterr().out
+
+
+def test_sets_that_do_not_fit_together_are_refused(discs, tmp_path):
+    with pytest.raises(SpinforgeError, match="validation set holds no slices"):
+        train(tmp_path, discs(4), discs(0))
+    with pytest.raises(SpinforgeError, match="n_channels is 2 in the training set, 1"):
+        train(tmp_path, discs(4), discs(4, n_channels=1))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without GPU")
+def test_missing_gpu_is_an_error(discs, tmp_path):
+    recipe = RECIPE.model_copy(update={"device": "gpu"})
+    with pytest.raises(SpinforgeError, match="device is gpu"):
+        train(tmp_path, discs(4), discs(2), recipe=recipe)
+
+
+def test_test_data_satisfies_the_protocol(discs):
+    assert isinstance(discs(1), SliceDataset)

@@ -1,0 +1,41 @@
+"""The metric, by hand, and the messages of the loss."""
+
+import math
+
+import pytest
+import torch
+
+from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.simulation.errors import SpinforgeError
+
+
+def test_confusion_counts_true_by_predicted():
+    target = torch.tensor([[0, 0, 1], [2, 2, 2]])
+    predicted = torch.tensor([[0, 1, 1], [2, 2, 0]])
+    expected = torch.tensor([[1, 1, 0], [0, 1, 0], [1, 0, 2]])
+    assert torch.equal(count_confusion(target, predicted, 3), expected)
+
+
+def test_dice_leaves_the_background_out():
+    # Class 1: 2 * 1 / (1 + 2); class 2: 2 * 2 / (3 + 2).
+    confusion = torch.tensor([[1, 1, 0], [0, 1, 0], [1, 0, 2]])
+    assert mean_tissue_dice(confusion).item() == pytest.approx((2 / 3 + 4 / 5) / 2, rel=1e-6)
+
+
+def test_dice_leaves_out_a_tissue_that_is_nowhere():
+    assert mean_tissue_dice(torch.diag(torch.tensor([5, 3, 0]))) == 1.0
+
+
+def test_dice_of_a_tissue_that_is_missed_or_invented_is_zero():
+    assert mean_tissue_dice(torch.tensor([[5, 1], [0, 0]])) == 0.0
+    assert mean_tissue_dice(torch.tensor([[5, 0], [1, 0]])) == 0.0
+
+
+def test_dice_without_any_tissue_is_an_error():
+    with pytest.raises(SpinforgeError, match="background only"):
+        mean_tissue_dice(torch.tensor([[9, 0], [0, 0]]))
+
+
+def test_dice_is_exact_beyond_float32_counts():
+    confusion = torch.tensor([[0, 0], [2**25 + 1, 2**25 + 1]])
+    assert math.isclose(mean_tissue_dice(confusion).item(), 2 / 3, rel_tol=1e-6)

@@ -156,12 +156,15 @@ class KSpaceStore:
         return self.path / "kspace" / subject
 
     def subject_attributes(self, subject: str) -> dict[str, Any] | None:
-        """Provenance of a complete subject, or None if it is not there."""
+        """Provenance of a complete subject, or None if there is no such one."""
         metadata = self.subject_path(subject) / "zarr.json"
         if not metadata.is_file():
             return None
-        attributes = json.loads(metadata.read_text())["attributes"]
-        return dict(attributes) if attributes.get("complete") is True else None
+        try:
+            attributes = json.loads(metadata.read_text())["attributes"]
+            return dict(attributes) if attributes["complete"] is True else None
+        except (ValueError, LookupError, TypeError):
+            return None  # damaged: as if it had never been finished
 
     def complete_subjects(self) -> list[str]:
         """Sorted names of the subjects that were written to the end."""

@@ -4,20 +4,42 @@ Heavy libraries are imported inside the commands, so that help and bad input ans
 """
 
 import json
-import os
-import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.core import TyperGroup
 
 from spinforge.flows import environment
+from spinforge.flows.local_server import prefect_server
 from spinforge.simulation.errors import SpinforgeError
 
 environment.prepare()
 
+
+
+class _Commands(TyperGroup):
+    """The commands; bad input ends with one message and exit code 2, Ctrl-C with 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SpinforgeError as error:
+            typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo(
+                "\nstopped. What was finished is kept, nothing else; run the same command again "
+                "to go on.",
+                err=True,
+            )
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -66,7 +88,9 @@ def study(
     resolved = _checked_study(file, overrides, overwrite)
     from spinforge.flows.study import study as study_flow
 
-    _answer(study_flow(resolved, overwrite=overwrite), as_json)
+    with prefect_server():
+        result = study_flow(resolved, overwrite=overwrite)
+    _answer(result, as_json)
 
 
 @app.command()
@@ -81,7 +105,8 @@ def generate(
     from spinforge.flows.generate import generate as generate_flow
     from spinforge.flows.run_folder import RunFolder
 
-    digest = generate_flow(resolved, overwrite=overwrite)
+    with prefect_server():
+        digest = generate_flow(resolved, overwrite=overwrite)
     dataset = str(RunFolder.of(resolved).store.path)
     _answer({"dataset": dataset, "dataset_digest": digest}, as_json)
 
@@ -97,7 +122,9 @@ def train(
     resolved = _checked_study(file, overrides)
     from spinforge.flows.train import train as train_flow
 
-    _answer({"networks": train_flow(resolved, only=network)}, as_json)
+    with prefect_server():
+        folders = train_flow(resolved, only=network)
+    _answer({"networks": folders}, as_json)
 
 
 @app.command()
@@ -112,7 +139,8 @@ def evaluate(
     from spinforge.flows.evaluate import evaluate as evaluate_flow
     from spinforge.flows.run_folder import RunFolder
 
-    dice = evaluate_flow(resolved, only=network)
+    with prefect_server():
+        dice = evaluate_flow(resolved, only=network)
     _answer({"dice": dice, "scores": str(RunFolder.of(resolved).evaluation)}, as_json)
 
 
@@ -122,7 +150,9 @@ def report(file: StudyFile, overrides: Overrides = None, as_json: AsJson = False
     resolved = _checked_study(file, overrides)
     from spinforge.flows.report import report as report_flow
 
-    _answer({"report": report_flow(resolved)}, as_json)
+    with prefect_server():
+        page = report_flow(resolved)
+    _answer({"report": page}, as_json)
 
 
 @app.command()
@@ -210,19 +240,5 @@ def _lines(content: dict[str, Any], indent: str = "") -> list[str]:
 
 
 def main() -> None:
-    """Entry point: bad input ends with one message and exit code 2, Ctrl-C with 130."""
-    try:
-        app()
-    except SpinforgeError as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo(
-            "\nstopped. Nothing half-written is kept as finished; run the same command again to "
-            "go on.",
-            err=True,
-        )
-        # Prefect's threads would wait for a server that is going down with us.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(130)
+    """Entry point of the `spinforge` command."""
+    app()

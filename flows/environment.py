@@ -9,8 +9,8 @@ import os
 _DEFAULTS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    # A temporary server needs up to a minute on a busy machine; the default of 20 s gives up.
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120",
+    # Commands print what happens in their own words; Prefect's page has the full log.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     # Git lookups and update checks have no place in a run that must work offline.
     "GIT_PYTHON_REFRESH": "quiet",
@@ -23,6 +23,3 @@ def prepare() -> None:
         os.environ.setdefault(name, value)
     for noisy in ("alembic", "mlflow", "httpx"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-
-
-prepare()

@@ -2,7 +2,7 @@
 
 from prefect import flow, task
 from prefect.futures import as_completed
-from prefect.task_runners import ProcessPoolTaskRunner
+from prefect.task_runners import ThreadPoolTaskRunner
 
 from spinforge.datasets.download import download_missing
 from spinforge.datasets.products.kspace import is_done, simulate_subject, split_of
@@ -10,6 +10,7 @@ from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.workers import worker_processes
 
 
 @flow(name="generate")
@@ -45,20 +46,23 @@ def generate(study: Study, overwrite: bool = False) -> str:
 
 
 def _simulate(study: Study, subjects: list[str]) -> None:
-    """One task a subject, in as many processes as the study has workers."""
+    """One task a subject; the tasks wait for as many processes as the study has workers."""
     store = RunFolder.of(study).store
+    count = min(study.workers, len(subjects))
+    # The processes end before the task threads that wait for them, or Ctrl-C would have to wait
+    # for the subjects in work.
     with (
-        ProcessPoolTaskRunner(max_workers=min(study.workers, len(subjects))) as runner,
+        ThreadPoolTaskRunner(max_workers=count) as runner,
+        worker_processes(count) as pool,
         progress_bar() as progress,
     ):
+
+        def simulate(subject: str) -> str:
+            return pool.submit(simulate_subject, study.data, subject, store).result()
+
+        simulate_task = task(simulate, name="simulate-subject", task_run_name="{subject}")
+        futures = [runner.submit(simulate_task, {"subject": subject}) for subject in subjects]
         bar = progress.add_task("simulating subjects", total=len(subjects))
-        futures = [
-            runner.submit(
-                task(simulate_subject, name="simulate-subject", task_run_name=subject),
-                {"product": study.data, "subject": subject, "store": store},
-            )
-            for subject in subjects
-        ]
         for future in as_completed(futures):
             future.result()
             progress.advance(bar)

@@ -16,7 +16,6 @@ from spinforge.evaluation.report.content import (
     HISTORY_COLUMNS,
     CaseImages,
     ExampleSlice,
-    NetworkReport,
     ReportContent,
 )
 from spinforge.evaluation.score import ALL, TISSUES, VOLUME, summarise
@@ -26,19 +25,33 @@ FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: data URI, title under it, text for those who cannot see it."""
+    """One picture.
+
+    A picture that lies under others stands in the page only once and is referred to by name:
+    noisy images hardly compress, and would otherwise be most of the file.
+
+    Attributes:
+        picture: PNG as a data URI.
+        title: Text under the picture.
+        alt: Text for those who cannot see it.
+        name: Id of this picture, if others are laid over it.
+        beneath: Id of the picture this one is laid over, if any.
+    """
 
     picture: str
     title: str
     alt: str
+    name: str = ""
+    beneath: str = ""
 
 
 @dataclass(frozen=True)
 class Row:
-    """Pictures that belong together, under one heading."""
+    """Pictures of one size (width, height [pixels]) that belong together, under one heading."""
 
     heading: str
     detail: str
+    size: tuple[int, int]
     panels: list[Panel]
 
 
@@ -105,7 +118,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "curves": plots.learning_curves(content.networks),
         "dice_boxes": plots.metric_boxes(content.scores, names, TISSUES, "dice"),
         "distance_boxes": plots.metric_boxes(content.scores, names, TISSUES, "hd95_mm"),
-        "cases": [(network, _case_rows(content, network)) for network in content.networks],
+        "cases": [(name, _case_rows(content, position)) for position, name in enumerate(names)],
         "network_colours": [
             (
                 name,
@@ -159,19 +172,25 @@ def _example_row(number: int, example: ExampleSlice) -> Row:
             f"{name}: true tissue of every pixel",
         ),
     ]
-    return Row(name, "", panels)
+    return Row(name, "", example.image.shape, panels)
 
 
-def _case_rows(content: ReportContent, network: NetworkReport) -> list[Row]:
-    """Best, median and worst slice of one network."""
-    cases = ranked_cases(content.scores, network.name, content.load_case)
+def _case_rows(content: ReportContent, position: int) -> list[Row]:
+    """Best, median and worst slice of the network at this position."""
+    network = content.networks[position].name
     return [
-        _case_row(case, network.name, content.load_case(case.subject, case.slice)) for case in cases
+        _case_row(
+            case,
+            network,
+            content.load_case(case.subject, case.slice),
+            name=f"picture-{position}-{case.rank}",
+        )
+        for case in ranked_cases(content.scores, network, content.load_case)
     ]
 
 
-def _case_row(case: RankedCase, network: str, images: CaseImages) -> Row:
-    """Zero-filled image, ground truth, prediction and errors of one slice."""
+def _case_row(case: RankedCase, network: str, images: CaseImages, name: str) -> Row:
+    """Zero-filled image, ground truth, prediction and errors of one slice; `name` is its id."""
     if network not in images.predictions:
         raise ValueError(
             f"no prediction of {network!r} for subject {case.subject}, slice {case.slice}"
@@ -186,16 +205,19 @@ def _case_row(case: RankedCase, network: str, images: CaseImages) -> Row:
             pictures.magnitude_picture(images.image),
             "Zero-filled image",
             f"Zero-filled magnitude image, {where}",
+            name=name,
         ),
         Panel(
-            pictures.overlay_picture(images.image, images.target),
+            pictures.tint_picture(images.target),
             "Ground truth",
             f"True tissues over the zero-filled image, {where}",
+            beneath=name,
         ),
         Panel(
-            pictures.overlay_picture(images.image, predicted),
+            pictures.tint_picture(predicted),
             "Prediction",
             f"Tissues predicted by {network} over the zero-filled image, {where}",
+            beneath=name,
         ),
         Panel(
             pictures.error_picture(predicted, images.target),
@@ -203,4 +225,4 @@ def _case_row(case: RankedCase, network: str, images: CaseImages) -> Row:
             f"Map of the errors of {network}, {where}: {wrong:.1%} of all pixels are wrong",
         ),
     ]
-    return Row(f"{case.rank.capitalize()}: {where}", detail, panels)
+    return Row(f"{case.rank.capitalize()}: {where}", detail, images.image.shape, panels)

@@ -21,10 +21,9 @@ from spinforge.evaluation.report.colours import (
     rgb,
 )
 from spinforge.evaluation.report.content import Labels, Magnitude
-from spinforge.simulation.tissue import TARGET_NAMES
 
 GREY_LEVELS = 32
-OVERLAY_OPACITY = 0.5
+OPACITY = 128
 BRIGHTEST_PERCENTILE = 99.5
 
 Palette = UInt8[np.ndarray, "entry rgb"]
@@ -32,12 +31,16 @@ Palette = UInt8[np.ndarray, "entry rgb"]
 
 def magnitude_picture(image: Magnitude) -> str:
     """Grey picture; white is the 99.5th percentile of the image, black is zero."""
-    return overlay_picture(image, np.zeros(image.shape, dtype=np.uint8))
+    brightest = max(float(np.percentile(image, BRIGHTEST_PERCENTILE)), np.finfo(np.float32).tiny)
+    levels = np.rint(np.clip(image / brightest, 0, 1) * (GREY_LEVELS - 1))
+    grey = np.rint(np.linspace(0, 255, GREY_LEVELS)).astype(np.uint8)
+    return _data_uri(levels.astype(np.uint8), np.repeat(grey[:, None], 3, axis=1))
 
 
-def overlay_picture(image: Magnitude, labels: Labels) -> str:
-    """Grey picture with every tissue tinted in its colour."""
-    return _data_uri(_grey_levels(image) + GREY_LEVELS * labels, _overlay_palette())
+def tint_picture(labels: Labels) -> str:
+    """Half-transparent colour for every tissue, to be laid over a grey picture."""
+    opacity = bytes([0, *[OPACITY] * len(TISSUE_COLOURS)])
+    return _data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()), transparency=opacity)
 
 
 def label_picture(labels: Labels) -> str:
@@ -63,29 +66,14 @@ def mask_picture(mask: Bool[np.ndarray, " ky"], readout: int) -> str:
     return _data_uri(lines, _palette(BLACK, WHITE))
 
 
-def _grey_levels(image: Magnitude) -> Labels:
-    """Round to `GREY_LEVELS` levels between zero and a percentile of the image."""
-    brightest = max(float(np.percentile(image, BRIGHTEST_PERCENTILE)), np.finfo(np.float32).tiny)
-    scaled = np.clip(image / brightest, 0, 1) * (GREY_LEVELS - 1)
-    return np.rint(scaled).astype(np.uint8)
-
-
-def _overlay_palette() -> Palette:
-    """All grey levels without tint, then all with the tint of each tissue."""
-    grey = np.repeat(np.linspace(0, 255, GREY_LEVELS)[:, None], 3, axis=1)
-    tints = [rgb(TISSUE_COLOURS[tissue]) for tissue in TARGET_NAMES[1:]]
-    tinted = [(1 - OVERLAY_OPACITY) * grey + OVERLAY_OPACITY * np.array(tint) for tint in tints]
-    return np.rint(np.concatenate([grey, *tinted])).astype(np.uint8)
-
-
 def _palette(*colours: str) -> Palette:
     return np.array([rgb(colour) for colour in colours], dtype=np.uint8)
 
 
-def _data_uri(entries: UInt8[np.ndarray, "ky kx"], palette: Palette) -> str:
+def _data_uri(entries: UInt8[np.ndarray, "ky kx"], palette: Palette, **options: bytes) -> str:
     """Encode palette entries as a PNG, anterior up, inside a data URI."""
     picture = Image.fromarray(np.ascontiguousarray(entries.T[::-1]))
     picture.putpalette(palette.ravel().tolist())
     file = io.BytesIO()
-    picture.save(file, format="PNG", optimize=True)
+    picture.save(file, format="PNG", optimize=True, **options)
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")

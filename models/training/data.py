@@ -12,15 +12,17 @@ from spinforge.simulation.rng import SampleRng
 
 @runtime_checkable
 class SliceDataset(Protocol):
-    """Slices with their labels, ready in memory.
+    """Slices with their labels, ready in memory."""
 
-    Attributes:
-        n_channels: Channels of each image.
-        n_classes: Classes in the labels, background (0) included.
-    """
+    @property
+    def n_channels(self) -> int:
+        """Channels of each image."""
+        ...
 
-    n_channels: int
-    n_classes: int
+    @property
+    def n_classes(self) -> int:
+        """Classes in the labels, background (0) included."""
+        ...
 
     def __len__(self) -> int:
         """Number of slices."""

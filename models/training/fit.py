@@ -10,6 +10,7 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
+from torch import Tensor
 
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters
 from spinforge.models.training.checkpoints import (
@@ -24,7 +25,7 @@ from spinforge.models.training.data import (
     validation_loader,
 )
 from spinforge.models.training.history import History
-from spinforge.models.training.quiet import interrupts_reach_the_caller, quiet_lightning
+from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.task import SegmentationTask
 from spinforge.models.weights import save_network, write_atomically
@@ -70,6 +71,11 @@ class TrainedNetwork:
         return self.folder / "network.pt"
 
     @property
+    def summary_file(self) -> Path:
+        """The summary, as JSON."""
+        return self.folder / "training.json"
+
+    @property
     def history_file(self) -> Path:
         """One row per epoch."""
         return self.folder / "history.csv"
@@ -110,6 +116,7 @@ def train_network(
         SpinforgeError: If the data sets do not fit together, `folder` holds another training or a
             damaged checkpoint, the loss becomes NaN or infinite, or there is no GPU to be had.
         KeyboardInterrupt: On Ctrl-C; call again to go on.
+        SystemExit: On SIGTERM, after the batch, with code 143; likewise.
     """
     require_matching(train, validation)
     identity = _identity(network, recipe, train, validation, seed)
@@ -129,18 +136,12 @@ def train_network(
     )
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(checkpoint_file, identity)
-    with quiet_lightning(), interrupts_reach_the_caller():
+    with quiet_lightning(), stopping_reaches_the_caller():
         trainer = Trainer(
-            accelerator=_accelerator(recipe),
-            devices=1,
-            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
-            max_epochs=recipe.epochs,
+            **_trainer_options(recipe),
             logger=list(loggers) or False,
             callbacks=[history, checkpoints],
             default_root_dir=folder,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1,  # epochs may be a single step; nothing is logged by the step
-            enable_model_summary=False,
             enable_progress_bar=progress,
         )
         trainer.fit(
@@ -150,7 +151,17 @@ def train_network(
             ckpt_path=resumable,
             weights_only=True,
         )
-    return _finish(network, train, folder, identity, history, checkpoints, task)
+    summary = TrainingSummary(
+        epochs=len(history.rows),
+        best_epoch=checkpoints.best_epoch,
+        best_validation_dice=checkpoints.best_dice,
+        seconds=sum(row["seconds"] for row in history.rows),
+        parameters=count_parameters(task.network),
+        identity=identity,
+    )
+    trained = TrainedNetwork(folder, summary)
+    _write_result(trained, network, checkpoints.best_weights)
+    return trained
 
 
 def _identity(
@@ -172,14 +183,20 @@ def _identity(
     }
 
 
-def _accelerator(recipe: TrainingConfig) -> str:
-    """Lightning's name of the device."""
+def _trainer_options(recipe: TrainingConfig) -> dict[str, Any]:
+    """Options of Lightning's trainer that follow from the recipe or are always the same."""
     available = torch.cuda.is_available()
     if recipe.device == "gpu" and not available:
-        raise SpinforgeError(
-            "device is gpu, but PyTorch finds none here; set device to cpu or auto"
-        )
-    return "cuda" if available and recipe.device != "cpu" else "cpu"
+        raise SpinforgeError("device is gpu, but PyTorch finds none here; set it to cpu or auto")
+    return {
+        "accelerator": "cuda" if available and recipe.device != "cpu" else "cpu",
+        "devices": 1,
+        "precision": "bf16-mixed" if recipe.precision == "bf16" else "32-true",
+        "max_epochs": recipe.epochs,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,  # an epoch may be a single step; nothing is logged by the step
+        "enable_model_summary": False,
+    }
 
 
 def _find_finished(folder: Path, identity: dict[str, Any]) -> TrainedNetwork | None:
@@ -195,31 +212,17 @@ def _find_finished(folder: Path, identity: dict[str, Any]) -> TrainedNetwork | N
     return TrainedNetwork(folder, summary)
 
 
-def _finish(
-    network: NetworkConfig,
-    train: SliceDataset,
-    folder: Path,
-    identity: dict[str, Any],
-    history: History,
-    checkpoints: Checkpoints,
-    task: SegmentationTask,
-) -> TrainedNetwork:
+def _write_result(
+    trained: TrainedNetwork, network: NetworkConfig, weights: dict[str, Tensor]
+) -> None:
     """Write the summary, then the network: its presence says that all is done."""
-    summary = TrainingSummary(
-        epochs=len(history.rows),
-        best_epoch=checkpoints.best_epoch,
-        best_validation_dice=checkpoints.best_dice,
-        seconds=sum(row["seconds"] for row in history.rows),
-        parameters=count_parameters(task.network),
-        identity=identity,
-    )
-    text = summary.model_dump_json(indent=2) + "\n"
-    write_atomically(folder / "training.json", lambda file: file.write_text(text))
+    identity = trained.summary.identity
+    text = trained.summary.model_dump_json(indent=2) + "\n"
+    write_atomically(trained.summary_file, lambda file: file.write_text(text))
     save_network(
-        folder / "network.pt",
-        checkpoints.best_weights,
+        trained.network_file,
+        weights,
         network,
-        in_channels=train.n_channels,
-        n_classes=train.n_classes,
+        in_channels=identity["channels"],
+        n_classes=identity["classes"],
     )
-    return TrainedNetwork(folder, summary)

@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
 _UNWANTED = (
     # The slices are in memory: worker processes would only copy them.
     (r".*does not have many workers.*", UserWarning),
@@ -31,11 +33,16 @@ def quiet_lightning() -> Iterator[None]:
 
 
 @contextmanager
-def interrupts_reach_the_caller() -> Iterator[None]:
-    """Raise KeyboardInterrupt on Ctrl-C, where Lightning ignores further ones and exits."""
+def stopping_reaches_the_caller() -> Iterator[None]:
+    """Raise KeyboardInterrupt on Ctrl-C and exit with the usual code on SIGTERM.
+
+    Lightning answers both by an ordinary exit, and ignores any further Ctrl-C for good.
+    """
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
+    except SIGTERMException as terminated:
+        raise SystemExit(128 + signal.SIGTERM) from terminated
     except SystemExit as exiting:
         if isinstance(exiting.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from exiting

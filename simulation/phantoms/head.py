@@ -5,6 +5,9 @@ millimetres, so the same subject can be had at any voxel size. The steps follow 
 `generate_head`; the target statistics are those of BrainWeb's normal brain.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -62,26 +65,50 @@ def generate_head(subject: str, *, seed: int, spacing_mm: float = 1.0) -> Phanto
             f"spacing_mm must be above 0 and at most {COARSEST_SPACING_MM} mm, got {spacing_mm}"
         )
     drawn = draw_head_subject(seed, subject)
-    shape = [round(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM]
-    memberships = torch.zeros((len(Tissue), *shape))
-    for first in range(0, shape[0], SLAB_PLANES):
-        last = min(first + SLAB_PLANES, shape[0])
-        memberships[:, first:last] = _compose_slab(drawn, shape, spacing_mm, first, last)
+    with _one_thread():
+        memberships = _compose_head(drawn, spacing_mm)
     _drown_white_matter_islands(memberships, spacing_mm)
-    identity = {
-        "generator": GENERATOR,
-        "seed": seed,
-        "subject": subject,
-        "spacing_mm": float(spacing_mm),
-    }
     return Phantom(
         subject=subject,
         memberships=memberships,
         spacing_mm=spacing_mm,
         source="procedural",
-        digest=content_hash(identity),
+        digest=head_digest(subject, seed=seed, spacing_mm=spacing_mm),
         parameters=drawn.parameters,
     )
+
+
+def head_digest(subject: str, *, seed: int, spacing_mm: float = 1.0) -> str:
+    """Digest of the phantom that `generate_head` makes, without making it."""
+    return content_hash(
+        {
+            "generator": GENERATOR,
+            "seed": seed,
+            "subject": subject,
+            "spacing_mm": float(spacing_mm),
+        }
+    )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep torch on one thread: slabs are small, and waiting for a second thread costs more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _compose_head(subject: HeadSubject, spacing_mm: float) -> Memberships:
+    """Memberships of the whole field of view, slab by slab from left to right."""
+    shape = [round(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM]
+    memberships = torch.zeros((len(Tissue), *shape))
+    for first in range(0, shape[0], SLAB_PLANES):
+        last = min(first + SLAB_PLANES, shape[0])
+        memberships[:, first:last] = _compose_slab(subject, shape, spacing_mm, first, last)
+    return memberships
 
 
 def _compose_slab(
@@ -177,12 +204,14 @@ def _rows_and_columns(mask: torch.Tensor) -> Box | None:
 
 def _drown_white_matter_islands(memberships: Memberships, spacing_mm: float) -> None:
     """Turn specks of white matter within a thick cortex into grey matter."""
-    white_voxels = memberships.argmax(0).eq(Tissue.WHITE_MATTER).numpy()
-    components, count = ndimage.label(white_voxels, structure=np.ones((3, 3, 3)))
+    white = memberships[Tissue.WHITE_MATTER]
+    # Where the label is white matter: of equals, a label takes the first.
+    is_white = white > memberships[: Tissue.WHITE_MATTER].amax(dim=0)
+    is_white &= white >= memberships[Tissue.WHITE_MATTER :].amax(dim=0)
+    components, count = ndimage.label(is_white.numpy(), structure=np.ones((3, 3, 3)))
     volumes_mm3 = np.bincount(components.ravel(), minlength=count + 1) * spacing_mm**3
     is_island = volumes_mm3 < SMALLEST_ISLAND_MM3
     is_island[0] = False
     islands = torch.from_numpy(is_island[components])
-    white = memberships[Tissue.WHITE_MATTER]
     memberships[Tissue.GREY_MATTER].add_(white * islands)
     white.mul_(~islands)

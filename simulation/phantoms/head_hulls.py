@@ -34,7 +34,7 @@ def intracranial_cavity(block: Block, hulls: Hulls, subarachnoid_mm: float) -> V
     """The brain with its seams filled, in a coat of subarachnoid space and basal cisterns."""
     brain = smooth_max(hulls.cerebrum, hulls.cerebellum, 14.0)
     brain = smooth_max(brain, hulls.brain_stem, 12.0).add_(subarachnoid_mm)
-    cisterns = ellipsoid(block, (0, -18, -12), (34, 40, 26))
+    cisterns = ellipsoid(block, (0, -18, -12), (27, 33, 24))
     return smooth_max(brain, cisterns, 12.0)
 
 

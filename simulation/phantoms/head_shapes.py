@@ -21,6 +21,10 @@ REACH_MM = 40.0
 """How far around a shape it is computed: the widest blend (18 mm) and the subject's warp fit in."""
 
 
+TINY = 1e-9
+"""Keeps a quotient finite at the centre of an ellipsoid [1]."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Some neighbouring voxels: where they lie in the scanner and in the average head.
@@ -82,9 +86,9 @@ def ellipsoid(block: Block, centre: Vector, semi_axes: Vector, *, tilt: float = 
         if tilt:
             y, z = y * cosine + z * sine, z * cosine - y * sine
         x, y, z = x.div_(a), y.div_(b), z.div_(c)
-        radius = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(1e-6)
+        radius = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(TINY)
         x, y, z = x.div_(a), y.div_(b), z.div_(c)
-        slope = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(1e-6)
+        slope = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(TINY)
         return radius * (1.0 - radius) / slope
 
     size = (a, max(b, c), max(b, c)) if tilt else semi_axes

@@ -4,6 +4,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from spinforge.simulation.phantoms.head_fields import (
@@ -113,7 +114,7 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
         warp_amplitude_mm=WARP_RMS_MM * min(1.0, STEEPEST_WARP / steepest),
         folding=fields(
             "folding",
-            (28.0, 34.0),
+            (26.5, 32.5),
             (14.0, 18.0),
             (28.0, 60.0),
             (18.0, 36.0),
@@ -132,19 +133,19 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
 
 
 def _draw_proportions(rng: SampleRng) -> Proportions:
-    """Every size is lognormal; its spread is that of its logarithm."""
-    draws = iter(rng.normals(8).tolist())
+    """Every size is lognormal, cut at two of its spreads, which are those of its logarithm."""
+    draws = iter(np.clip(rng.normals(8), -2.0, 2.0).tolist())
 
     def lognormal(typical: float, spread: float) -> float:
         return typical * math.exp(spread * next(draws))
 
     return Proportions(
         scale=(lognormal(1.0, 0.02), lognormal(1.0, 0.02), lognormal(1.0, 0.02)),
-        cortex_mm=lognormal(3.28, 0.03),
+        cortex_mm=lognormal(3.33, 0.03),
         primary_gap_mm=lognormal(0.62, 0.15),
         secondary_gap_mm=lognormal(0.42, 0.15),
         ventricles=lognormal(1.0, 0.22),
-        subarachnoid_mm=lognormal(2.2, 0.20),
+        subarachnoid_mm=lognormal(2.3, 0.20),
         skull_mm=4.6,
         scalp_mm=7.0,
     )

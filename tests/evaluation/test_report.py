@@ -7,9 +7,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from spinforge.evaluation.report.page import write_report
+from spinforge.evaluation.report.plots import metric_boxes
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
@@ -93,13 +95,46 @@ def test_page_is_small(page):
 
 def test_every_picture_has_a_text(parsed):
     pictures = parsed.find("img")
-    assert len(pictures) == 4 * (1 + 2 * 3)  # four panels: one example, two networks' three cases
+    assert len(pictures) == 4 + 2 * 3  # one example of four panels; errors of two networks' cases
     assert all(picture["alt"] for picture in pictures)
-    plots = [svg for svg in parsed.find("svg") if svg.get("role") == "img"]
-    assert len(plots) == 2 + 3 + 3
-    assert all(plot["aria-label"] for plot in plots)
-    others = [svg for svg in parsed.find("svg") if svg.get("role") != "img"]
-    assert all(svg["aria-hidden"] == "true" for svg in others)
+    drawings = parsed.find("svg")
+    described = [svg for svg in drawings if svg.get("role") == "img"]
+    assert len(described) == (2 + 3 + 3) + 3 * 2 * 3  # plots; image, truth and prediction
+    assert all(svg["aria-label"] for svg in described)
+    assert all(svg["aria-hidden"] == "true" for svg in drawings if svg not in described)
+
+
+def test_every_reference_within_the_page_has_a_target(parsed):
+    ids = {attributes.get("id") for _, attributes in parsed.elements}
+    references = [a.get("href") or a.get("xlink:href") or "" for _, a in parsed.elements]
+    assert {reference[1:] for reference in references if reference.startswith("#")} <= ids
+
+
+def test_best_of_every_column_is_bold(make_content, tmp_path):
+    content = make_content()
+    bad, good = (network.name for network in content.networks)
+    value = {bad: 0.25, good: 0.75}
+    scores = content.scores.assign(value=content.scores["network"].map(value))
+    write_report(make_content(scores=scores), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<strong>0.750</strong>") == 4 + 3 + 1 + 3  # the other is never bold
+    assert page.count("<strong>0.25</strong>") == 3  # except for its smaller distances
+    assert page.count("<strong>") == 14
+
+
+def test_one_failed_slice_does_not_squeeze_the_boxes(make_content):
+    name = make_content().networks[0].name
+    values = [*np.linspace(0.8, 0.9, 50), 0.0]
+    columns = {"network": name, "subject": "1", "tissue": "GM", "metric": "dice", "value": values}
+    scores = pd.DataFrame({"slice": range(51), **columns})
+    (plot,) = metric_boxes(scores, [name], ["GM"], "dice")
+    assert "(+1 below 0.60)" in plot  # quartiles 0.825 and 0.875; 0.825 - 4 * 0.05 is 0.625
+
+
+def test_box_plots_name_all_networks_in_their_text(parsed, make_content):
+    names = ", ".join(network.name for network in make_content().networks)
+    texts = [svg["aria-label"] for svg in parsed.find("svg") if svg.get("role") == "img"]
+    assert sum(str(text).endswith(names) for text in texts) == 3 + 3
 
 
 def test_tables_have_captions_and_scoped_headings(page, parsed):

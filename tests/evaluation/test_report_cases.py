@@ -68,11 +68,11 @@ def test_pictures_are_loaded_for_the_shown_slices_only(content):
     assert set(loaded) == {0, 3}  # only where a Dice of 0 leaves open what the target holds
 
 
-def decoded(uri: str) -> np.ndarray:
-    """Pixels (row, column, rgb) of a data URI."""
+def decoded(uri: str, mode: str = "RGB") -> np.ndarray:
+    """Pixels (row, column, colour) of a data URI."""
     kind, data = uri.split(",")
     assert kind == "data:image/png;base64"
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGB"))
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert(mode))
 
 
 def test_anterior_is_up_and_left_is_left():
@@ -97,12 +97,11 @@ def test_image_of_nothing_is_black_not_an_error():
     assert not decoded(pictures.magnitude_picture(np.zeros((3, 4)))).any()
 
 
-def test_overlay_tints_tissue_and_leaves_background_grey():
+def test_tint_is_half_transparent_on_tissue_and_invisible_elsewhere():
     labels = np.array([[0, 1, 2, 3]], dtype=np.uint8)
-    column = decoded(pictures.overlay_picture(np.ones((1, 4)), labels))[::-1, 0]
-    assert tuple(column[0]) == (255, 255, 255)
-    for pixel, colour in zip(column[1:], TISSUE_COLOURS.values(), strict=True):
-        np.testing.assert_allclose(pixel, (np.array(rgb(colour)) + 255) / 2, atol=0.5)
+    column = decoded(pictures.tint_picture(labels), "RGBA")[::-1, 0]
+    assert list(column[:, 3]) == [0, 128, 128, 128]
+    assert [tuple(pixel) for pixel in column[1:, :3]] == [*map(rgb, TISSUE_COLOURS.values())]
 
 
 def test_errors_are_coloured_by_kind():

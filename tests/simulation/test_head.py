@@ -28,13 +28,16 @@ from spinforge.simulation.tissue import Tissue
 
 SUBJECTS = ["sub-01", "sub-02"]
 MORE_SUBJECTS = [f"sub-{number:02}" for number in range(3, 13)]
+FIELD = ((-90.0, 181.0), (-126.0, 217.0), (-72.0, 181.0))
+"""First voxel centre and extent along each axis [mm]."""
 
-COARSE_DIGEST = """
-import hashlib, sys, torch
+COARSE_DIGESTS = """
+import hashlib, torch
 from spinforge.simulation.phantoms.head import generate_head
-torch.set_num_threads(int(sys.argv[1]))
-head = generate_head("sub-01", seed=7, spacing_mm=2.0)
-print(hashlib.sha256(head.memberships.numpy().tobytes()).hexdigest())
+for threads in (1, 2):
+    torch.set_num_threads(threads)
+    head = generate_head("sub-01", seed=7, spacing_mm=3.0)
+    print(hashlib.sha256(head.memberships.numpy().tobytes()).hexdigest())
 """
 
 
@@ -104,9 +107,7 @@ def test_grid_and_head_stay_put_when_the_voxels_change(heads):
     assert dice(averaged == WHITE, coarse == WHITE) > 0.92
 
 
-@pytest.mark.parametrize(
-    ("spacing_mm", "shape"), [(8.0, (23, 27, 23)), (4.0, (45, 54, 45)), (3.0, (60, 72, 60))]
-)
+@pytest.mark.parametrize(("spacing_mm", "shape"), [(8.0, (23, 27, 23)), (4.0, (45, 54, 45))])
 def test_field_of_view_does_not_depend_on_the_voxel_size(spacing_mm, shape):
     assert generate_head("sub-01", seed=0, spacing_mm=spacing_mm).labels.shape == shape
 
@@ -118,34 +119,27 @@ def test_half_millimetre_voxels_fill_the_grid_of_the_twenty_models():
     assert float((head.memberships.sum(0) - 1.0).abs().max()) <= 1e-6
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_bytes_depend_neither_on_process_nor_on_threads(threads):
-    here = generate_head("sub-01", seed=7, spacing_mm=2.0).memberships.numpy().tobytes()
+def test_bytes_depend_neither_on_process_nor_on_threads():
+    here = generate_head("sub-01", seed=7, spacing_mm=3.0).memberships.numpy().tobytes()
     there = subprocess.run(
-        [sys.executable, "-c", COARSE_DIGEST, str(threads)],
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", COARSE_DIGESTS], capture_output=True, text=True, check=True
     )
-    assert there.stdout.strip() == hashlib.sha256(here).hexdigest()
+    assert there.stdout.split() == [hashlib.sha256(here).hexdigest()] * 2
 
 
 def test_digest_names_exactly_what_was_asked_for():
     reference = generate_head("sub-01", seed=0, spacing_mm=8.0)
-    same = generate_head("sub-01", seed=0, spacing_mm=8.0)
     others = [
         generate_head("sub-02", seed=0, spacing_mm=8.0),
         generate_head("sub-01", seed=1, spacing_mm=8.0),
         generate_head("sub-01", seed=0, spacing_mm=7.0),
     ]
-    assert reference.digest == same.digest
-    assert torch.equal(reference.memberships, same.memberships)
     assert len({reference.digest, *(other.digest for other in others)}) == 4
     assert not torch.equal(reference.memberships, others[0].memberships)
     assert not torch.equal(reference.memberships, others[1].memberships)
 
 
-@pytest.mark.parametrize("subject", SUBJECTS + MORE_SUBJECTS)
+@pytest.mark.parametrize("subject", SUBJECTS)
 def test_warp_is_invertible(subject):
     """A map $x + u(x)$ is one-to-one if $|\\nabla u| < 1$ everywhere."""
     drawn = draw_head_subject(0, subject)
@@ -153,9 +147,6 @@ def test_warp_is_invertible(subject):
     displacement = warp_displacement(drawn.warp, drawn.warp_amplitude_mm, axes)
     gradients = torch.stack(torch.gradient(displacement, spacing=3.0, dim=(1, 2, 3)))
     assert float(gradients.square().sum((0, 1)).sqrt().max()) < 0.9
-
-
-FIELD = ((-90.0, 181.0), (-126.0, 217.0), (-72.0, 181.0))
 
 
 @pytest.mark.parametrize("spacing_mm", [0.0, -1.0, 8.5, float("nan")])

@@ -108,9 +108,8 @@ def test_resume_visits_what_was_left(discs, tmp_path):
 
 
 def test_order_depends_on_the_seed(discs):
-    orders = {seed: tuple(EpochSampler(discs(20), seed=seed)) for seed in (1, 1, 2)}
-    assert orders[1] == tuple(EpochSampler(discs(20), seed=1))
-    assert orders[1] != orders[2]
+    first, again, other = (list(EpochSampler(discs(20), seed=seed)) for seed in (1, 1, 2))
+    assert first == again != other
 
 
 def test_files_tell_the_same_story(discs, tmp_path):
@@ -200,17 +199,21 @@ def test_infinite_loss_names_epoch_and_slices(value, discs, tmp_path):
         train(tmp_path, Broken(10), discs(4))
 
 
-def test_interrupt_reaches_the_caller_and_can_be_resumed(discs, tmp_path):
-    class CtrlC(discs):
+@pytest.mark.parametrize(
+    ("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)]
+)
+def test_being_stopped_reaches_the_caller_and_can_be_resumed(number, error, discs, tmp_path):
+    class Stopping(discs):
         def set_epoch(self, epoch):
             super().set_epoch(epoch)
             if epoch == 1:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
 
-    handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt):
-        train(tmp_path, CtrlC(10), discs(4))
-    assert signal.getsignal(signal.SIGINT) is handler
+    handlers = [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(error) as raised:
+        train(tmp_path, Stopping(10), discs(4))
+    assert error is KeyboardInterrupt or raised.value.code == 143
+    assert [signal.getsignal(kind) for kind in (signal.SIGINT, signal.SIGTERM)] == handlers
     data = discs(10)
     assert train(tmp_path, data, discs(4)).summary.epochs == 3
     assert sorted(set(data.epochs)) == [1, 2]

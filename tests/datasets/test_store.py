@@ -1,0 +1,182 @@
+import errno
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zarr
+
+from spinforge.datasets import store as store_module
+from spinforge.datasets.store import Field, KSpaceStore, fields_digest
+from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
+
+CONFIG = {"noise": {"percent": 10.0}, "seed": 0}
+
+
+def fields(value=1.0):
+    kspace = np.full((3, 1, 5, 6), value, dtype=np.complex64)
+    kspace[0, 0, 0, 0] = 2 - 3j
+    return {
+        "full": Field(kspace, ("slice", "coil", "ky", "kx")),
+        "target": Field(np.arange(90, dtype=np.uint8).reshape(3, 5, 6), ("slice", "ky", "kx")),
+        "te": Field(np.full(3, 0.08, dtype=np.float32), ("slice",), per_slice=False),
+        "masks/fixed": Field(np.eye(3, 5, dtype=bool), ("slice", "ky"), per_slice=False),
+    }
+
+
+@pytest.fixture
+def store(tmp_path) -> KSpaceStore:
+    store = KSpaceStore(tmp_path / "set.zarr")
+    store.create(CONFIG)
+    return store
+
+
+def test_what_is_written_is_read_back(store):
+    store.write_subject("a", fields(), {"root_seed": 0})
+    group = store.open_subject("a")
+    for name, field in fields().items():
+        np.testing.assert_array_equal(group[name][...], field.values)
+        assert group[name].dtype == field.values.dtype
+        assert group[name].metadata.dimension_names == field.dimensions
+    assert store.subject_attributes("a")["root_seed"] == 0
+
+
+def test_one_chunk_a_slice_and_one_shard_a_subject(store):
+    store.write_subject("a", fields(), {})
+    full = store.open_subject("a")["full"]
+    assert full.chunks == (1, 1, 5, 6)
+    assert full.shards == (3, 1, 5, 6)
+
+
+def test_the_set_opens_as_plain_zarr_without_warnings(store):
+    store.write_subject("a", fields(), {})
+    group = zarr.open_group(store.path, mode="r")
+    assert group.attrs["config_hash"] == content_hash(CONFIG)
+    assert group["kspace/a/full"].shape == (3, 1, 5, 6)
+
+
+def test_digest_depends_on_every_array_its_name_type_and_shape():
+    base = {name: field.values for name, field in fields().items()}
+    variants = [base]
+    variants.append(base | {"target": base["target"].reshape(3, 6, 5)})
+    variants.append(base | {"target": base["target"].astype(np.int8)})
+    changed = base["full"].copy()
+    changed[2, 0, 4, 5] += np.complex64(1e-6)
+    variants.append(base | {"full": changed})
+    variants.append({("TE" if n == "te" else n): v for n, v in base.items()})
+    assert len({fields_digest(v) for v in variants}) == len(variants)
+    assert fields_digest(dict(reversed(base.items()))) == fields_digest(base)
+
+
+def test_another_configuration_names_both_hashes_the_difference_and_the_way_out(store):
+    wanted = {"noise": {"percent": 20.0}, "seed": 0}
+    with pytest.raises(SpinforgeError) as error:
+        store.require(wanted)
+    message = str(error.value)
+    assert content_hash(CONFIG) in message
+    assert content_hash(wanted) in message
+    assert "noise.percent 10.0 -> 20.0" in message
+    assert "--overwrite" in message
+
+
+def test_the_same_configuration_is_accepted(store):
+    store.require({"seed": 0, "noise": {"percent": 10.0}})
+
+
+def failing_write(code):
+    def write(group, name, field):
+        raise OSError(code, os.strerror(code))
+
+    return write
+
+
+def test_full_disk_is_named_and_leaves_nothing_half_written(store, monkeypatch):
+    store.write_subject("a", fields(), {})
+    whole = store_module._write_field
+
+    def fill_up(group, name, field):
+        if name == "te":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(group, name, field)
+
+    monkeypatch.setattr(store_module, "_write_field", fill_up)
+    with pytest.raises(SpinforgeError, match=r"the disk is full: .*kspace/b was not written"):
+        store.write_subject("b", fields(), {})
+    assert store.complete_subjects() == ["a"]
+    assert sorted(os.listdir(store.path / "kspace")) == ["a", "zarr.json"]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS], ids=["EACCES", "EROFS"])
+def test_missing_rights_are_named(store, monkeypatch, code):
+    monkeypatch.setattr(store_module, "_write_field", failing_write(code))
+    with pytest.raises(SpinforgeError, match=r"no permission to write .*kspace/a"):
+        store.write_subject("a", fields(), {})
+
+
+def test_other_failures_are_not_disguised(store, monkeypatch):
+    monkeypatch.setattr(store_module, "_write_field", failing_write(errno.EIO))
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        store.write_subject("a", fields(), {})
+
+
+def test_a_subject_without_complete_does_not_count_and_is_removed(store):
+    store.write_subject("a", fields(), {})
+    metadata = store.subject_path("a") / "zarr.json"
+    content = json.loads(metadata.read_text())
+    del content["attributes"]["complete"]
+    metadata.write_text(json.dumps(content))
+    assert store.complete_subjects() == []
+    with pytest.raises(SpinforgeError, match="no complete subject 'a'"):
+        store.open_subject("a")
+    assert store.remove_leftovers() == ["a"]
+
+
+def test_leftovers_of_dead_processes_go_those_of_live_ones_stay(store):
+    dead = store.path / "kspace" / ".a.tmp-4194305"  # above the kernel's largest process id
+    alive = store.path / "kspace" / f".b.tmp-{os.getppid()}"
+    dead.mkdir()
+    alive.mkdir()
+    assert store.remove_leftovers() == [dead.name]
+    assert alive.is_dir()
+
+
+def test_digest_of_the_set_ignores_order_and_needs_every_subject(store):
+    for name in ("a", "b"):
+        store.write_subject(name, fields(ord(name)), {})
+    assert store.digest(["a", "b"]) == store.digest(["b", "a"])
+    assert store.digest(["a"]) != store.digest(["b"])
+    with pytest.raises(SpinforgeError, match="no complete subject 'c'; it has a, b"):
+        store.digest(["a", "c"])
+
+
+def test_manifest_lists_what_is_complete(store):
+    digest = store.write_subject("a", fields(), {})
+    store.write_manifest()
+    manifest = json.loads((store.path / "manifest.json").read_text())
+    assert manifest["a"]["digest"] == digest
+    assert manifest["a"]["bytes"] > 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "does not describe a Spinforge dataset"),
+        ('{"attributes": {}}', "does not describe a Spinforge dataset"),
+        ('{"attributes": {"schema": "spinforge", "schema_version": 99}}', "has schema .* 99"),
+    ],
+)
+def test_foreign_folders_are_neither_read_nor_deleted(tmp_path, content, message):
+    (tmp_path / "zarr.json").write_text(content)
+    foreign = KSpaceStore(tmp_path)
+    with pytest.raises(SpinforgeError, match=message):
+        foreign.attributes()
+    with pytest.raises(SpinforgeError, match=message):
+        foreign.delete()
+    assert (tmp_path / "zarr.json").exists()
+
+
+def test_missing_set_says_how_to_make_one(tmp_path):
+    with pytest.raises(SpinforgeError, match=r"is not a Spinforge dataset.*spinforge generate"):
+        KSpaceStore(Path(tmp_path / "none.zarr")).attributes()

@@ -1,6 +1,6 @@
 """The data card: what a k-space set holds, in words and numbers a person can check."""
 
-from spinforge.datasets.products.kspace import KSpaceProduct
+from spinforge.datasets.products.kspace import FIXED_MASK, KSpaceProduct
 from spinforge.datasets.splits import Split
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.tissue import TARGET_NAMES
@@ -20,18 +20,13 @@ def data_card(
     Returns:
         Section -> name -> value, all as text.
     """
-    groups = {subject: store.open_subject(subject) for subject in split.everyone}
-    full = next(iter(groups.values()))["full"]
-    _, coils, lines, readout = full.shape
-    slices = {subject: group["full"].shape[0] for subject, group in groups.items()}
-    counts = [0] * len(TARGET_NAMES)
-    for group in groups.values():
-        target = group["target"][:]
-        for code in range(len(TARGET_NAMES)):
-            counts[code] += int((target == code).sum())
-    total = sum(counts)
-    kept = int(next(iter(groups.values()))["masks/fixed"][0].sum())
-    sigma = [float(group["noise_sigma"][0]) for group in groups.values()]
+    targets = {subject: store.read(subject, "target") for subject in split.everyone}
+    slices = {subject: len(target) for subject, target in targets.items()}
+    _, lines, readout = next(iter(targets.values())).shape
+    codes = range(len(TARGET_NAMES))
+    counts = [sum(int((t == code).sum()) for t in targets.values()) for code in codes]
+    kept = int(store.read(split.everyone[0], f"masks/{FIXED_MASK}")[0].sum())
+    sigma = [float(store.read(subject, "noise_sigma")[0]) for subject in split.everyone]
 
     def members(names: tuple[str, ...]) -> str:
         return f"{', '.join(names)} ({sum(slices[name] for name in names)} slices)"
@@ -47,7 +42,7 @@ def data_card(
         "Scan": {
             "sequence": f"spin echo, TR {product.scan.tr_ms:g} ms, TE {product.scan.te_ms:g} ms, "
             f"each subject within {100 * product.scan.variation:g} %",
-            "matrix": f"{lines} phase-encoding lines x {readout} readout samples, {coils} coil",
+            "matrix": f"{lines} phase-encoding lines x {readout} readout samples, one coil",
             "voxel": f"{product.spacing_mm} x {product.spacing_mm} x "
             f"{product.slices.thickness_mm:g} mm",
             "relaxation": "BrainWeb, 1.5 T",
@@ -58,7 +53,7 @@ def data_card(
             "lines kept": f"{kept} of {lines}, the central {product.sampling.acs_lines} always",
         },
         "Class balance": {
-            name: f"{100 * count / total:.1f} %"
+            name: f"{100 * count / sum(counts):.1f} %"
             for name, count in zip(TARGET_NAMES, counts, strict=True)
         },
         "Provenance": {

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.kspace import FIXED_MASK
@@ -49,23 +50,26 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         seed: int = 0,
     ) -> None:
         store = KSpaceStore(path)
-        groups = [store.open_subject(subject) for subject in subjects]
+
+        def stacked(name: str) -> NDArray[Any]:
+            return np.concatenate([store.read(subject, name) for subject in subjects])
+
+        self.kspace = torch.from_numpy(stacked("full")[:, 0])
+        self.target = torch.from_numpy(stacked("target"))
+        self._fixed_masks = torch.from_numpy(stacked(f"masks/{FIXED_MASK}"))
         self.index = [
             (subject, number)
-            for subject, group in zip(subjects, groups, strict=True)
-            for number in range(group["full"].shape[0])
+            for subject in subjects
+            for number in range(len(store.read(subject, "te")))
         ]
-        self.kspace = torch.from_numpy(np.concatenate([g["full"][:, 0] for g in groups]))
-        self.target = torch.from_numpy(np.concatenate([g["target"][:] for g in groups]))
-        stored = [g[f"masks/{FIXED_MASK}"][:] for g in groups]
-        self._fixed_masks = torch.from_numpy(np.concatenate(stored))
         self._sampling = sampling
         self._draw_masks = masks == "fresh"
         self._seed = seed
         self._epoch = 0
         self.subjects = subjects
         self.digest = store.digest(list(subjects))
-        self.spacing_mm = tuple(store.subject_attributes(subjects[0])["spacing_mm"])  # type: ignore[index]
+        _, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        self.pixel_mm = (float(ky_mm), float(kx_mm))
 
     def __len__(self) -> int:
         return len(self.index)

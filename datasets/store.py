@@ -185,6 +185,20 @@ class KSpaceStore:
             )
         return zarr.open_group(self.subject_path(subject), mode="r")
 
+    def read(self, subject: str, name: str) -> NDArray[Any]:
+        """One whole array of a complete subject, such as "target" or "masks/fixed".
+
+        Raises:
+            SpinforgeError: If the subject or the array is not in the set.
+        """
+        array = self.open_subject(subject).get(name)
+        if not isinstance(array, zarr.Array):
+            raise SpinforgeError(
+                f"{self.subject_path(subject)} has no array {name!r}; generate the set again "
+                f"with --overwrite."
+            )
+        return np.asarray(array[...])
+
     def write_subject(
         self, subject: str, fields: dict[str, Field], provenance: dict[str, Any]
     ) -> str:

@@ -17,7 +17,6 @@ from spinforge.simulation.errors import SpinforgeError
 environment.prepare()
 
 
-
 class _Commands(TyperGroup):
     """The commands; bad input ends with one message and exit code 2, Ctrl-C with 130."""
 

@@ -3,7 +3,6 @@
 Every one is a default: what the user has set in the environment wins.
 """
 
-import logging
 import os
 
 _DEFAULTS = {
@@ -12,6 +11,7 @@ _DEFAULTS = {
     # Commands print what happens in their own words; Prefect's page has the full log.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
     # Git lookups and update checks have no place in a run that must work offline.
     "GIT_PYTHON_REFRESH": "quiet",
 }
@@ -21,5 +21,3 @@ def prepare() -> None:
     """Set what is not set yet."""
     for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
-    for noisy in ("alembic", "mlflow", "httpx"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -41,12 +41,13 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
     slices = scored_slices(study)
     tracker = Tracker(study)
     tables = []
+
+    def score_one(name: str) -> None:
+        tables.append(_score_network(study, name, folders[name], slices, tracker))
+
     with progress_bar() as progress:
-        bar = progress.add_task("evaluating networks", total=len(folders))
-        for name, folder in folders.items():
-            score = task(_score_network, name="score-network", task_run_name=name)
-            tables.append(score(study, name, folder, slices, tracker))
-            progress.advance(bar)
+        for name in progress.track(folders, description="evaluating networks"):
+            task(name="score-network", task_run_name="{name}")(score_one)(name)
     scores = pd.concat(tables, ignore_index=True)
     target = RunFolder.of(study).evaluation
     write_scores(scores, target)
@@ -97,7 +98,7 @@ def _score_network(
             score_slices(
                 predicted[rows],
                 slices.target[rows].numpy(),
-                spacing_mm=slices.spacing_mm[1:],
+                spacing_mm=slices.pixel_mm,
                 subject=subject,
                 network=name,
                 slices=[slices.index[row][1] for row in rows],
@@ -113,12 +114,9 @@ def _score_network(
 def _headline_metrics(study: Study, scores: pd.DataFrame) -> dict[str, float]:
     """Mean of each tissue's metrics over the slices, named such as test/dice/GM."""
     summary = summarise(scores)
-    per_slice = summary[summary["unit"] == "slice"]
-    return {
-        f"{study.evaluation.group}/{row.metric}/{row.tissue}": float(row.mean)
-        for row in per_slice.itertuples()
-        if np.isfinite(row.mean)
-    }
+    per_slice = summary[(summary["level"] == "slice") & np.isfinite(summary["mean"])]
+    names = study.evaluation.group + "/" + per_slice["metric"] + "/" + per_slice["tissue"]
+    return dict(zip(names.tolist(), per_slice["mean"].tolist(), strict=True))
 
 
 def _write_predictions(path: Path, labels: NDArray[np.uint8]) -> None:

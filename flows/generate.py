@@ -1,7 +1,7 @@
 """The generate flow: phantoms in, a zarr set out, one Prefect task a subject."""
 
 from prefect import flow, task
-from prefect.futures import as_completed
+from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from spinforge.datasets.download import download_missing
@@ -49,10 +49,11 @@ def _simulate(study: Study, subjects: list[str]) -> None:
     """One task a subject; the tasks wait for as many processes as the study has workers."""
     store = RunFolder.of(study).store
     count = min(study.workers, len(subjects))
+    task_threads: ThreadPoolTaskRunner[str] = ThreadPoolTaskRunner(max_workers=count)
     # The processes end before the task threads that wait for them, or Ctrl-C would have to wait
     # for the subjects in work.
     with (
-        ThreadPoolTaskRunner(max_workers=count) as runner,
+        task_threads as runner,
         worker_processes(count) as pool,
         progress_bar() as progress,
     ):
@@ -60,8 +61,10 @@ def _simulate(study: Study, subjects: list[str]) -> None:
         def simulate(subject: str) -> str:
             return pool.submit(simulate_subject, study.data, subject, store).result()
 
-        simulate_task = task(simulate, name="simulate-subject", task_run_name="{subject}")
-        futures = [runner.submit(simulate_task, {"subject": subject}) for subject in subjects]
+        one_subject = task(name="simulate-subject", task_run_name="{subject}")(simulate)
+        futures: list[PrefectFuture[str]] = [
+            runner.submit(one_subject, {"subject": subject}) for subject in subjects
+        ]
         bar = progress.add_task("simulating subjects", total=len(subjects))
         for future in as_completed(futures):
             future.result()

@@ -1,9 +1,10 @@
-"""A private Prefect server for the length of one command.
+"""A private Prefect server that lives as long as one command.
 
 Prefect can start a temporary server by itself, but that one lies in our process group: Ctrl-C
 ends it first, and the flow then waits minutes for a server that is gone instead of stopping.
 """
 
+import atexit
 import os
 import socket
 import subprocess
@@ -24,7 +25,7 @@ _ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 
 @contextmanager
 def prefect_server() -> Iterator[None]:
-    """Use the Prefect server that is configured, or run one on loopback until the block ends.
+    """Use the Prefect server that is configured, or run one on loopback until we exit.
 
     Raises:
         SpinforgeError: If the private server does not start.
@@ -41,18 +42,22 @@ def prefect_server() -> Iterator[None]:
         start_new_session=True,
         stdin=subprocess.DEVNULL,
     )
+    # Not in a `finally` of this block: Prefect's own threads send their last logs while Python
+    # shuts down, and would try for minutes if the server were gone by then.
+    atexit.register(_stop, server)
+    address = f"http://{_LOOPBACK}:{port}/api"
+    _wait_until_healthy(server, address)
+    with temporary_settings({PREFECT_API_URL: address}):
+        yield
+
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    server.terminate()
     try:
-        address = f"http://{_LOOPBACK}:{port}/api"
-        _wait_until_healthy(server, address)
-        with temporary_settings({PREFECT_API_URL: address}):
-            yield
-    finally:
-        server.terminate()
-        try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def _free_port() -> int:
@@ -65,7 +70,7 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None
     deadline = time.monotonic() + _STARTUP_TIMEOUT_S
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):  # noqa: S310
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)

@@ -25,4 +25,4 @@ def progress_bar() -> Iterator[Progress]:
 
 def say(message: str) -> None:
     """One line for the person who waits."""
-    console.print(message, highlight=False)
+    console.print(message, highlight=False, soft_wrap=True)

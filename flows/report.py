@@ -45,7 +45,7 @@ def report(study: Study) -> str:
         Path of the page.
     """
     folder = RunFolder.of(study)
-    scores = read_scores(folder.evaluation)
+    scores = read_scores(folder.evaluation / "cases.parquet")
     slices = scored_slices(study)
     training, validation = training_slices(study)
     evaluated = [n for n in study.networks if n.name in set(scores["network"])]

@@ -88,7 +88,8 @@ class Tracker:
         """The data a run used, with our own content digest."""
         with self._current(run):
             source = CodeDatasetSource(tags={"spinforge.content_sha256": digest})
-            dataset = MetaDataset(source, name=name, digest=digest[:_DIGEST_LENGTH])
+            # MLflow leaves `profile` abstract in its own class for data without columns.
+            dataset = MetaDataset(source, name=name, digest=digest[:_DIGEST_LENGTH])  # type: ignore[abstract]
             mlflow.log_input(dataset, context=context)
 
     def log_file(self, run: str, path: Path, folder: str | None = None) -> None:

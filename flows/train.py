@@ -30,13 +30,15 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     networks = select_networks(study, only)
     training, validation = training_slices(study)
     tracker = Tracker(study)
-    folders = {}
-    for network in networks:
-        folder = network_folder(study, network, training, validation)
-        run_task = task(_train_one, name="train-network", task_run_name=network.name)
-        run_task(study, network, training, validation, folder, tracker)
-        folders[network.name] = str(folder)
-    return folders
+    folders = {n.name: network_folder(study, n, training, validation) for n in networks}
+
+    def train_one(name: str) -> None:
+        network = next(n for n in networks if n.name == name)
+        _train_one(study, network, training, validation, folders[name], tracker)
+
+    for name in folders:
+        task(name="train-network", task_run_name="{name}")(train_one)(name)
+    return {name: str(folder) for name, folder in folders.items()}
 
 
 def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]:

@@ -17,7 +17,7 @@ NetworkConfig = Annotated[UNetConfig | CRDNConfig, Field(discriminator="kind")]
 def build_network(
     config: NetworkConfig, *, in_channels: int, n_classes: int, seed: int
 ) -> nn.Module:
-    """Network in training mode on the CPU, with PyTorch's default initial weights.
+    """Network in training mode on the CPU, with fresh weights.
 
     Equal arguments give equal weights; the configuration's `name` does not matter. No global
     random state is read or changed.

@@ -35,6 +35,10 @@ class ConvRNNCell(RecurrentCell):
     Args:
         width: Channels of the input and of the state.
 
+    The bias starts at 1, which the paper leaves open: the output of the last stage is the logits,
+    and with PyTorch's default a class often starts below zero everywhere, where the rectifier
+    passes no gradient, and may never be found.
+
     Source:
         Wen et al., "Segmenting medical MRI via recurrent decoding cell" (AAAI 2020), eq. 3.
     """
@@ -44,6 +48,7 @@ class ConvRNNCell(RecurrentCell):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(2 * width, width, 3, padding=1)
+        nn.init.ones_(self.convolution.bias)  # type: ignore[arg-type]  # there is one
 
     def forward(self, x: Features, state: State) -> State:
         """One step.

@@ -36,7 +36,7 @@ class SampleRng:
         raw = self._philox.random_raw(math.prod(shape))
         # 52 bits, not 53: the half added to stay above 0 must not round the largest value to 1.
         high_bits = np.asarray(raw, dtype=np.uint64) >> np.uint64(12)
-        return ((high_bits + 0.5) * _TWO_POW_MINUS_52).reshape(shape)
+        return ((high_bits.astype(np.float64) + 0.5) * _TWO_POW_MINUS_52).reshape(shape)
 
     def normals(self, *shape: int) -> NDArray[np.float64]:
         """Standard normal, by Box and Muller's transform (Ann. Math. Stat. 29:610, 1958)."""

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 CSF, GREY, WHITE = 1, 2, 3
 
-# Measured on BrainWeb's discrete normal model (181 x 217 x 181 voxels of 1 mm) with the
-# functions below.
+# Measured on BrainWeb's discrete normal model (181 x 217 x 181 voxels of 1 mm) by the same
+# definitions as below.
 BRAINWEB_FRACTIONS = {CSF: 0.191, GREY: 0.463, WHITE: 0.346}
 BRAINWEB_GREY_WHITE_AREA_CM2 = 2596.0
 BRAINWEB_GREY_CSF_AREA_CM2 = 2253.0

@@ -65,7 +65,7 @@ def draw_random_fields(
     bands: list[Band],
     *,
     box_mm: tuple[float, float, float] = (256.0, 288.0, 256.0),
-    samples_per_wave: float = 6.0,
+    samples_per_wave: float = 5.0,
 ) -> RandomFields:
     r"""Draw one independent field per band, all on one grid.
 

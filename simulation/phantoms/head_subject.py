@@ -30,6 +30,9 @@ FOLDING_BOX_MM = (208.0, 216.0, 160.0)
 
 FOLIA_BOX_MM = (128.0, 192.0, 160.0)
 
+MUSCLE_BOX_MM = (256.0, 288.0, 80.0)
+"""Lower than the head: the pattern is stretched from top to bottom."""
+
 
 @dataclass(frozen=True)
 class Proportions:
@@ -114,7 +117,7 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
         warp_amplitude_mm=WARP_RMS_MM * min(1.0, STEEPEST_WARP / steepest),
         folding=fields(
             "folding",
-            (26.5, 32.5),
+            (28.0, 34.0),
             (14.0, 18.0),
             (28.0, 60.0),
             (18.0, 36.0),
@@ -128,7 +131,7 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
         skull=fields("skull", (40.0, 90.0), (40.0, 90.0)),
         skull_base=fields("skull base", (10.0, 26.0)),
         scalp=fields("scalp", (50.0, 110.0), (40.0, 90.0)),
-        muscle=fields("muscle", (9.0, 22.0)),
+        muscle=fields("muscle", (9.0, 22.0), box_mm=MUSCLE_BOX_MM),
     )
 
 
@@ -141,11 +144,11 @@ def _draw_proportions(rng: SampleRng) -> Proportions:
 
     return Proportions(
         scale=(lognormal(1.0, 0.02), lognormal(1.0, 0.02), lognormal(1.0, 0.02)),
-        cortex_mm=lognormal(3.33, 0.03),
-        primary_gap_mm=lognormal(0.62, 0.15),
-        secondary_gap_mm=lognormal(0.42, 0.15),
+        cortex_mm=lognormal(3.34, 0.025),
+        primary_gap_mm=lognormal(0.62, 0.12),
+        secondary_gap_mm=lognormal(0.42, 0.12),
         ventricles=lognormal(1.0, 0.22),
-        subarachnoid_mm=lognormal(2.3, 0.20),
+        subarachnoid_mm=lognormal(2.2, 0.10),
         skull_mm=4.6,
         scalp_mm=7.0,
     )

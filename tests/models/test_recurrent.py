@@ -1,6 +1,7 @@
 """The decoding cell against its equation, and the sharing of its weights."""
 
 import numpy as np
+import pytest
 import torch
 
 from spinforge.models.crdn import CRDNConfig
@@ -57,3 +58,11 @@ def test_gradient_is_the_sum_over_the_five_stages(random_images):
     assert len(gradients) == 5
     assert all(gradient.abs().max() > 0 for gradient in gradients)
     torch.testing.assert_close(cell.convolution.weight.grad, sum(gradients), rtol=1e-11, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_class_starts_where_it_cannot_learn(seed, random_images):
+    """A logit of exactly zero passes no gradient; each class needs pixels above it."""
+    network = build_network(CRDNConfig(kind="crdn"), in_channels=2, n_classes=4, seed=seed)
+    logits = network(random_images(4, 2, 48, 48))
+    assert (logits > 0).float().mean(dim=(0, 2, 3)).min() > 0.5

@@ -102,9 +102,10 @@ def test_grid_and_head_stay_put_when_the_voxels_change(heads):
     averaged = torch.nn.functional.avg_pool3d(fine, 2).argmax(0).numpy()
     coarse = generate_head("sub-01", seed=0, spacing_mm=2.0).labels.numpy()
     brain, coarse_brain = (1 <= averaged) & (averaged <= 3), (1 <= coarse) & (coarse <= 3)
-    # Half a voxel of displacement would cost 2 % of the brain and 15 % of its thin white matter.
-    assert dice(brain, coarse_brain) > 0.99
-    assert dice(averaged == WHITE, coarse == WHITE) > 0.92
+    # Half a coarse voxel of displacement alone costs 1.2 % of the brain and 9 % of its branching
+    # white matter; both must stay well below.
+    assert dice(brain, coarse_brain) > 0.995
+    assert dice(averaged == WHITE, coarse == WHITE) > 0.95
 
 
 @pytest.mark.parametrize(("spacing_mm", "shape"), [(8.0, (23, 27, 23)), (4.0, (45, 54, 45))])

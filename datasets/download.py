@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 
 from spinforge.datasets import brainweb
@@ -30,7 +29,6 @@ def download_model(
     *,
     form: str = BRAINWEB_FORM,
     wait_s: float = 10.0,
-    progress: Callable[[int], None] = lambda count: None,
 ) -> Path:
     """Fetch one subject's crisp model, unless a whole one is there.
 
@@ -39,7 +37,6 @@ def download_model(
         folder: Where it goes; made if missing.
         form: Address of the download form.
         wait_s: Pause before the second try; doubles each time.
-        progress: Called with the number of bytes of each block.
 
     Returns:
         Path of the checked file.
@@ -61,7 +58,7 @@ def download_model(
     except OSError as error:
         raise SpinforgeError(f"cannot write to {folder}: {error.strerror}.") from error
     part = folder / f"{subject}_crisp_v.part"
-    _fetch_with_retries(_address(form, subject), part, wait_s, progress)
+    _fetch_with_retries(_address(form, subject), part, wait_s)
     try:
         brainweb.read_model_bytes(part)
     except SpinforgeError as error:
@@ -85,12 +82,10 @@ def _address(form: str, subject: str) -> str:
     return f"{form}?{urllib.parse.urlencode(query)}"
 
 
-def _fetch_with_retries(
-    address: str, part: Path, wait_s: float, progress: Callable[[int], None]
-) -> None:
+def _fetch_with_retries(address: str, part: Path, wait_s: float) -> None:
     for attempt in range(1, TRIES + 1):
         try:
-            _fetch(address, part, progress)
+            _fetch(address, part)
         except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
             part.unlink(missing_ok=True)
             if attempt == TRIES:
@@ -108,13 +103,12 @@ def _fetch_with_retries(
             return
 
 
-def _fetch(address: str, part: Path, progress: Callable[[int], None]) -> None:
+def _fetch(address: str, part: Path) -> None:
     # Without "identity" a proxy may unpack the gzip file and we would store something else.
     request = urllib.request.Request(address, headers={"Accept-Encoding": "identity"})
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer, part.open("wb") as stream:
         while block := answer.read(_BLOCK):
             stream.write(block)
-            progress(len(block))
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -1,7 +1,7 @@
 """Where phantoms come from: BrainWeb's files or our own procedural heads."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from spinforge.datasets import brainweb
 from spinforge.simulation.errors import SpinforgeError
@@ -9,6 +9,7 @@ from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import generate_head, head_digest
 
 
+@runtime_checkable
 class PhantomSource(Protocol):
     """A collection of phantoms, addressed by subject."""
 

@@ -34,9 +34,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
 
 
 def _check_writable(path: Path) -> None:
-    existing = path
-    while not existing.exists():
-        existing = existing.parent
+    existing = _nearest_existing(path)
     if not existing.is_dir():
         raise SpinforgeError(
             f"{existing} is a file, so {path} cannot be a folder. Choose another one with "
@@ -50,13 +48,18 @@ def _check_writable(path: Path) -> None:
 
 
 def _check_space(path: Path, needed: int) -> None:
-    existing = path
-    while not existing.exists():
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(_nearest_existing(path)).free
     if needed > free:
         raise SpinforgeError(
             f"the disk is full: {path} needs up to {needed / 2**20:.0f} MiB, but only "
             f"{free / 2**20:.0f} MiB are free. Free some space or choose another disk with "
             f"--set out=..."
         )
+
+
+def _nearest_existing(path: Path) -> Path:
+    """The path itself or the first folder above it that we can see."""
+    path = path.absolute()
+    while not os.path.exists(path):  # Path.exists raises where we may not look
+        path = path.parent
+    return path

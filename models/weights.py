@@ -2,7 +2,6 @@
 
 import pickle
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from spinforge.datasets.files import replacing
 from spinforge.models.networks import NetworkConfig, build_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -62,7 +62,8 @@ def save_network(
         "n_classes": n_classes,
         "state_dict": weights,
     }
-    write_atomically(path, lambda file: torch.save(content, file))
+    with replacing(path) as file:
+        torch.save(content, file)
 
 
 def load_network(path: Path) -> LoadedNetwork:
@@ -114,10 +115,3 @@ def read_torch_file(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise SpinforgeError(damaged)
     return content
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a neighbouring temporary file, then rename it to `path`."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    write(unfinished)
-    unfinished.replace(path)

@@ -18,6 +18,9 @@ SoftTargets = Float[Tensor, "slice target ky kx"]
 """Memberships of background, CSF, GM and WM; sums to 1 over `target`."""
 
 Image = Float[Tensor, "*batch ky kx"]
+ImageChannels = Float[Tensor, "*batch channel ky kx"]
+"""What an image network takes: real and imaginary part, or contrasts, as channels."""
+
 ComplexImage = Complex[Tensor, "*batch ky kx"]
 KSpace = Complex[Tensor, "*batch ky kx"]
 """Centred and orthonormal: zero frequency at index N // 2 of both axes."""

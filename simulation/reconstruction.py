@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from spinforge.simulation.arrays import ComplexImage, Image, KSpace, LineMask
+from spinforge.simulation.arrays import ComplexImage, ImageChannels, KSpace, LineMask
 from spinforge.simulation.fourier import kspace_to_image
 
 
@@ -32,6 +32,6 @@ def intensity_scale(image: ComplexImage) -> Tensor:
     return value.clamp_min(torch.finfo(value.dtype).tiny)
 
 
-def real_channels(image: ComplexImage) -> Image:
+def real_channels(image: ComplexImage) -> ImageChannels:
     """Real and imaginary part as two channels: (..., ky, kx) -> (..., 2, ky, kx)."""
     return torch.stack((image.real, image.imag), dim=-3)

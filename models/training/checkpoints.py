@@ -7,8 +7,9 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
+from spinforge.datasets.files import replacing
 from spinforge.models.training.task import SegmentationTask
-from spinforge.models.weights import read_torch_file, write_atomically
+from spinforge.models.weights import read_torch_file
 from spinforge.simulation.errors import SpinforgeError
 
 IDENTITY = "spinforge_training"
@@ -43,7 +44,8 @@ class Checkpoints(Checkpoint):
             self.best_epoch, self.best_dice = trainer.current_epoch + 1, dice
             weights = pl_module.network.state_dict()
             self.best_weights = {name: value.cpu().clone() for name, value in weights.items()}
-        write_atomically(self._path, trainer.save_checkpoint)
+        with replacing(self._path) as file:
+            trainer.save_checkpoint(file)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

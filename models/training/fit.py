@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
 from torch import Tensor
 
+from spinforge.datasets.files import replacing
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters
 from spinforge.models.training.checkpoints import (
     Checkpoints,
@@ -28,7 +29,7 @@ from spinforge.models.training.history import History
 from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.task import SegmentationTask
-from spinforge.models.weights import save_network, write_atomically
+from spinforge.models.weights import save_network
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
@@ -218,7 +219,8 @@ def _write_result(
     """Write the summary, then the network: its presence says that all is done."""
     identity = trained.summary.identity
     text = trained.summary.model_dump_json(indent=2) + "\n"
-    write_atomically(trained.summary_file, lambda file: file.write_text(text))
+    with replacing(trained.summary_file) as file:
+        file.write_text(text)
     save_network(
         trained.network_file,
         weights,

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from spinforge.models.weights import write_atomically
+from spinforge.datasets.files import replacing
 
 COLUMNS = (
     "epoch",
@@ -52,7 +52,7 @@ class History(Callback):
                 "seconds": time.perf_counter() - self._started,
             }
         )
-        write_atomically(self._path, self._write)
+        self._write()
 
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
@@ -61,9 +61,10 @@ class History(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Continue a table; its file is written anew, for the last one may never have been."""
         self.rows = state_dict["rows"]
-        write_atomically(self._path, self._write)
+        self._write()
 
-    def _write(self, file: Path) -> None:
+    def _write(self) -> None:
         lines = [",".join(COLUMNS)]
         lines += [",".join(f"{row[column]:.7g}" for column in COLUMNS) for row in self.rows]
-        file.write_text("\n".join(lines) + "\n")
+        with replacing(self._path) as file:
+            file.write_text("\n".join(lines) + "\n")

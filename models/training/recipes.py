@@ -24,7 +24,7 @@ class TrainingConfig(Config):
 
     epochs: int = Field(20, ge=1, le=10_000, description="passes over the training slices")
     batch_size: int = Field(12, ge=1, le=4096, description="slices in each step")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="Adam's learning rate at the start")
+    learning_rate: float = Field(3e-3, gt=0, le=1, description="Adam's learning rate at the start")
     schedule: Schedule = Field(
         "poly",
         description="learning rate over time: constant; poly falls to 0 as (1 - progress)^0.9; "

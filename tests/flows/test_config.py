@@ -1,0 +1,155 @@
+import pytest
+import yaml
+
+from spinforge.flows.config import Study, load_study, study_yaml
+from spinforge.simulation.errors import SpinforgeError
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: demo\nnetworks:\n  - {kind: unet, width: 8}\n  - {kind: crdn}\n")
+    return path
+
+
+def message(file, *overrides):
+    with pytest.raises(SpinforgeError) as error:
+        load_study(file, overrides)
+    return str(error.value)
+
+
+def test_an_empty_file_is_the_default_study(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("")
+    assert load_study(path) == Study()
+
+
+def test_written_studies_read_back_as_themselves(tmp_path, file):
+    study = load_study(file, ["data.noise.percent=20", "training.epochs=3"])
+    path = tmp_path / "resolved.yaml"
+    path.write_text(study_yaml(study))
+    assert load_study(path) == study
+
+
+def test_overrides_reach_mappings_lists_and_new_keys(file):
+    study = load_study(file, ["networks.0.width=32", "data.scan.te_ms=60", "data.subjects.test=2"])
+    assert study.networks[0].width == 32
+    assert study.data.scan.te_ms == 60
+    assert study.data.subjects.test == 2
+
+
+def test_override_values_are_yaml(file):
+    study = load_study(file, ["data.subjects.test=[head-000]", "tracking.uri=null"])
+    assert study.data.subjects.test == ("head-000",)
+    assert study.tracking.uri is None
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "nearest"),
+    [
+        ("training.epoch=3", "training.epoch", "epochs"),
+        ("data.noise.percnt=3", "data.noise.percnt", "percent"),
+        ("networks.0.widht=3", "networks.0.widht", "width"),
+        ("trainning.epochs=3", "trainning", "training"),
+        ("data.sampling.acs_line=3", "data.sampling.acs_line", "acs_lines"),
+    ],
+)
+def test_unknown_keys_name_the_nearest_valid_one(file, override, where, nearest):
+    text = message(file, override)
+    assert f"{where}: unknown key. Did you mean `{nearest}`?" in text
+    assert str(file) in text
+
+
+@pytest.mark.parametrize(
+    ("override", "where", "bounds"),
+    [
+        ("data.noise.percent=300", "data.noise.percent = 300", ">= 0, <= 100"),
+        ("data.sampling.keep=0", "data.sampling.keep = 0", "> 0, <= 1"),
+        ("training.epochs=0", "training.epochs = 0", ">= 1"),
+        ("networks.0.width=0", "networks.0.width = 0", ">= 1, <= 256"),
+        ("workers=0", "workers = 0", ">= 1, <= 256"),
+        ("data.noise.percent=.nan", "data.noise.percent = nan", ">= 0, <= 100"),
+    ],
+)
+def test_values_out_of_range_name_their_bounds(file, override, where, bounds):
+    text = message(file, override)
+    assert where in text
+    assert f"(allowed: {bounds}" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.epochs=many", "training.epochs = 'many': must be a valid integer"),
+        ("networks.0.kind=vnet", "networks.0"),
+        ("name=Bad Name", "name = 'Bad Name'"),
+        ("data.phantom=brainweb20", "needs `path`"),
+        ("networks=[]", "networks = []"),
+    ],
+)
+def test_wrong_values_are_named(file, override, expected):
+    assert expected in message(file, override)
+
+
+def test_all_problems_are_listed_at_once(file):
+    text = message(file, "training.epoch=3", "data.noise.percent=300")
+    assert "training.epoch: unknown key" in text
+    assert "data.noise.percent = 300" in text
+
+
+def test_two_networks_need_two_names(file):
+    text = message(file, "networks.1={kind: unet, name: unet}")
+    assert "two networks are named unet" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("training.epochs", "write it as key=value"),
+        ("=3", "write it as key=value"),
+        ("networks.7.width=3", "'7' is not the number of one of the 2 entries"),
+        ("networks.unet.width=3", "'unet' is not the number"),
+        ("name.first=x", "'demo' has no keys"),
+        ("name=[", "not valid YAML"),
+    ],
+)
+def test_overrides_that_make_no_sense_are_named(file, override, expected):
+    assert expected in message(file, override)
+
+
+def test_missing_files_name_the_nearest_one(file):
+    text = message(file.with_name("studi.yaml"))
+    assert "studi.yaml does not exist. Did you mean" in text
+    assert "study.yaml?" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("name: [", "is not valid YAML"),
+        ("- a\n- b\n", "must hold `key: value` lines"),
+        ("name: a\nname: b\n", "key 'name' is given twice"),
+        ("data: {seed: 1, seed: 2}\n", "key 'seed' is given twice"),
+        ("name: !!python/object/apply:os.system [ls]\n", "is not valid YAML"),
+    ],
+)
+def test_bad_yaml_is_named(file, content, expected):
+    file.write_text(content)
+    text = message(file)
+    assert expected in text
+    assert str(file) in text
+
+
+def test_binary_files_are_named(file):
+    file.write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in message(file)
+
+
+@pytest.mark.parametrize("name", ["quickstart", "brainweb"])
+def test_shipped_studies_are_valid_and_say_what_they_mean(name, repository):
+    path = repository / "studies" / f"{name}.yaml"
+    study = load_study(path)
+    assert study.name == name
+    dumped = yaml.safe_load(study_yaml(study))
+    for key in yaml.safe_load(path.read_text()):
+        assert key in dumped

@@ -1,0 +1,89 @@
+"""Prefect ignores what it does not know in prefect.yaml; here a misspelt key is an error."""
+
+import importlib
+import json
+from typing import Any
+
+import pytest
+import yaml
+from prefect import Flow
+from prefect.cli.deploy._models import (
+    ConcurrencyLimitSpec,
+    DeploymentConfig,
+    PrefectYamlModel,
+    RawScheduleConfig,
+    WorkPoolConfig,
+)
+
+from spinforge.flows.config import Study, load_study
+
+
+def unknown_keys(content: dict[str, Any]) -> list[str]:
+    """Dotted paths of every key that Prefect would drop."""
+    top = {field.alias or name for name, field in PrefectYamlModel.model_fields.items()}
+    found = [key for key in content if key not in top]
+    for number, deployment in enumerate(content["deployments"]):
+        where = f"deployments.{number}"
+        found += _unknown(deployment, DeploymentConfig, where)
+        found += _unknown(deployment.get("work_pool", {}), WorkPoolConfig, f"{where}.work_pool")
+        limit = deployment.get("concurrency_limit", {})
+        if isinstance(limit, dict):
+            found += _unknown(limit, ConcurrencyLimitSpec, f"{where}.concurrency_limit")
+        for schedule in deployment.get("schedules", []):
+            found += _unknown(schedule, RawScheduleConfig, f"{where}.schedules")
+    return found
+
+
+def _unknown(content, model, where):
+    return [f"{where}.{key}" for key in content if key not in model.model_fields]
+
+
+@pytest.fixture(scope="module")
+def content(repository) -> dict[str, Any]:
+    return yaml.safe_load((repository / "prefect.yaml").read_text())
+
+
+def deployments(content):
+    return {deployment["name"]: deployment for deployment in content["deployments"]}
+
+
+def test_prefect_knows_every_key(content):
+    assert unknown_keys(content) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["x", "deployments.0.x", "deployments.0.work_pool.x", "deployments.1.schedules.0.x"],
+)
+def test_a_misspelt_key_is_found(content, path):
+    changed = json.loads(json.dumps(content))  # without YAML's shared anchors
+    place: Any = changed
+    for part in path.split(".")[:-1]:
+        place = place[int(part)] if part.isdigit() else place[part]
+    place["x"] = 1
+    assert len(unknown_keys(changed)) == 1
+
+
+def test_entrypoints_are_flows_and_parameters_fit_them(content):
+    for name, deployment in deployments(content).items():
+        module, _, attribute = deployment["entrypoint"].rpartition(".")
+        flow = getattr(importlib.import_module(module), attribute)
+        assert isinstance(flow, Flow), name
+        flow.validate_parameters(deployment["parameters"])
+
+
+def test_the_deployed_study_is_the_shipped_one(content, repository):
+    shipped = load_study(repository / "studies" / "quickstart.yaml")
+    for deployment in deployments(content).values():
+        assert Study.model_validate(deployment["parameters"]["study"]) == shipped
+
+
+def test_regeneration_has_a_schedule(content):
+    (schedule,) = deployments(content)["nightly-regeneration"]["schedules"]
+    RawScheduleConfig.model_validate(schedule)
+    assert schedule["active"] is True
+
+
+def test_every_deployment_names_the_same_pool(content):
+    pools = {d["work_pool"]["name"] for d in deployments(content).values()}
+    assert pools == {"spinforge"}

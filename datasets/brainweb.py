@@ -117,6 +117,26 @@ def _gunzip(path: Path, raw: bytes) -> bytes:
     return content
 
 
+def open_model(path: Path) -> nibabel.minc1.Minc1Image:
+    """Open a crisp model, checked to be whole and of the right shape; decodes no voxel yet.
+
+    Raises:
+        SpinforgeError: If it is not a 0.5 mm model of the twenty.
+    """
+    holder = nibabel.FileHolder(fileobj=BytesIO(read_model_bytes(path)))
+    try:
+        image = nibabel.minc1.Minc1Image.from_file_map({"image": holder})
+        shape = image.shape
+    except _DECODING_ERRORS as error:
+        raise SpinforgeError(f"{path} cannot be read as MINC1: {error!r}") from error
+    if shape != MINC_SHAPE_ZYX:
+        raise SpinforgeError(
+            f"{path} has shape {shape} (z, y, x), expected {MINC_SHAPE_ZYX}: it is not a "
+            f"0.5 mm crisp model of the twenty normal subjects."
+        )
+    return image
+
+
 def read_labels(path: Path) -> NDArray[np.uint8]:
     """Decode a crisp model.
 
@@ -126,15 +146,8 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
     Raises:
         SpinforgeError: If the file is not a crisp model of the twenty.
     """
-    holder = nibabel.FileHolder(fileobj=BytesIO(read_model_bytes(path)))
+    image = open_model(path)
     try:
-        image = nibabel.minc1.Minc1Image.from_file_map({"image": holder})
-        shape = image.shape
-        if shape != MINC_SHAPE_ZYX:
-            raise SpinforgeError(
-                f"{path} has shape {shape} (z, y, x), expected {MINC_SHAPE_ZYX}: it is not a "
-                f"0.5 mm crisp model of the twenty normal subjects."
-            )
         values = np.asarray(image.dataobj, dtype=np.float32)
     except _DECODING_ERRORS as error:
         raise SpinforgeError(f"{path} cannot be read as MINC1: {error!r}") from error

@@ -82,7 +82,7 @@ class BrainWeb20:
 
     def check(self, subject: str) -> None:
         """Read the file once, to its end, so that damage is found before any work."""
-        brainweb.read_model_bytes(brainweb.model_path(self._folder, subject))
+        brainweb.open_model(brainweb.model_path(self._folder, subject))
 
     def digest(self, subject: str) -> str:
         """SHA-256 of the file."""

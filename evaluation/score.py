@@ -19,6 +19,7 @@ from spinforge.evaluation.overlap import (
     pixel_accuracy,
 )
 from spinforge.evaluation.surface import surface_distance
+from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
 TISSUES = TARGET_NAMES[1:]
@@ -194,6 +195,18 @@ def _describe(values: Float64[np.ndarray, " row"]) -> dict[str, int | float]:
     }
 
 
+def average_dice(scores: pd.DataFrame) -> dict[str, float]:
+    """One figure per network: the mean over slices of each tissue's Dice, then over the tissues.
+
+    This is how SERANet's tables average (Huang et al., MICCAI 2019, Table 1).
+    """
+    is_dice = (scores["metric"] == "dice") & scores["tissue"].isin(TISSUES)
+    per_slice = scores[is_dice & (scores["slice"] != VOLUME)]
+    per_tissue = per_slice.groupby(["network", "tissue"])["value"].mean()
+    means = per_tissue.groupby("network").mean()
+    return {str(network): float(value) for network, value in means.items()}
+
+
 def write_scores(scores: pd.DataFrame, folder: Path) -> None:
     """Write the table as cases.parquet and cases.csv, each completely or not at all.
 
@@ -213,7 +226,12 @@ def read_scores(path: Path) -> pd.DataFrame:
     """Read cases.parquet or cases.csv back, equal to what was written.
 
     Names stay text: subject "04" keeps its zero and a network called "NA" is not missing.
+
+    Raises:
+        SpinforgeError: If it does not exist.
     """
+    if not path.is_file():
+        raise SpinforgeError(f"{path} does not exist. Run: spinforge evaluate")
     if path.suffix == ".parquet":
         return pd.read_parquet(path)
     text = dict.fromkeys([name for name in COLUMNS if name != "slice"], "str")

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, field_validator
@@ -22,7 +22,6 @@ from spinforge.simulation.errors import SpinforgeError
 class Evaluation(Config):
     """How the trained networks are judged."""
 
-    group: Literal["test", "validation"] = Field("test", description="subjects that are scored")
     batch_size: int = Field(16, ge=1, le=1024, description="slices predicted at a time")
 
 

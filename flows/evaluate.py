@@ -10,7 +10,7 @@ from prefect import flow, task
 from spinforge.datasets.files import replacing
 from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.kspace import split_of
-from spinforge.evaluation.score import VOLUME, score_slices, summarise, write_scores
+from spinforge.evaluation.score import average_dice, score_slices, summarise, write_scores
 from spinforge.flows.config import Study
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
@@ -23,14 +23,14 @@ from spinforge.simulation.errors import SpinforgeError
 
 @flow(name="evaluate")
 def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
-    """Score every trained network of a study on its held-out subjects.
+    """Score every trained network of a study on its test subjects.
 
     Args:
-        study: Networks, data and which group is scored.
+        study: Networks and data.
         only: Name of the one network to score; all of them by default.
 
     Returns:
-        Network name -> mean Dice over the tissues and slices of the scored subjects.
+        Network name -> mean Dice over the tissues and slices of the test subjects.
     """
     networks = select_networks(study, only)
     training, validation = training_slices(study)
@@ -52,23 +52,14 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
     target = RunFolder.of(study).evaluation
     write_scores(scores, target)
     say(f"scores    {target / 'cases.csv'}")
-    return mean_dice(scores)
+    return average_dice(scores)
 
 
 def scored_slices(study: Study) -> ZeroFilledSlices:
-    """Slices of the scored subjects, with their fixed masks."""
-    subjects = getattr(split_of(study.data), study.evaluation.group)
+    """Slices of the test subjects, with their fixed masks."""
+    subjects = split_of(study.data).test
     path = RunFolder.of(study).store.path
     return ZeroFilledSlices(path, subjects, sampling=study.data.sampling, masks="fixed")
-
-
-def mean_dice(scores: pd.DataFrame) -> dict[str, float]:
-    """Per network: mean over slices of each tissue's Dice, then over tissues."""
-    is_dice = (scores["metric"] == "dice") & (scores["tissue"] != "all")
-    per_slice = scores[is_dice & (scores["slice"] != VOLUME)]
-    per_tissue = per_slice.groupby(["network", "tissue"])["value"].mean()
-    means = per_tissue.groupby("network").mean()
-    return {str(network): float(value) for network, value in means.items()}
 
 
 def read_predictions(path: Path) -> NDArray[np.uint8]:
@@ -106,16 +97,16 @@ def _score_network(
         )
     scores = pd.concat(tables, ignore_index=True)
     with tracker.network_run(folder, name) as run:
-        tracker.log_dataset(run, study.data.phantom, slices.digest, study.evaluation.group)
-        tracker.log_metrics(run, _headline_metrics(study, scores))
+        tracker.log_dataset(run, study.data.phantom, slices.digest, "test")
+        tracker.log_metrics(run, _headline_metrics(scores))
     return scores
 
 
-def _headline_metrics(study: Study, scores: pd.DataFrame) -> dict[str, float]:
+def _headline_metrics(scores: pd.DataFrame) -> dict[str, float]:
     """Mean of each tissue's metrics over the slices, named such as test/dice/GM."""
     summary = summarise(scores)
     per_slice = summary[(summary["level"] == "slice") & np.isfinite(summary["mean"])]
-    names = study.evaluation.group + "/" + per_slice["metric"] + "/" + per_slice["tissue"]
+    names = "test/" + per_slice["metric"] + "/" + per_slice["tissue"]
     return dict(zip(names.tolist(), per_slice["mean"].tolist(), strict=True))
 
 

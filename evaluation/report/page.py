@@ -135,15 +135,14 @@ def _context(content: ReportContent) -> dict[str, Any]:
 
 def _verdict(summary: tables.Summary, names: list[str], test: pd.DataFrame) -> str:
     """Say the result in one sentence."""
-    column = tables.Column("", "slice", ALL, "dice")
-    means = {name: summary.value(name, column, "mean") for name in names}
+    means = {name: summary.average_dice(name) for name in names}
     known = {name: mean for name, mean in means.items() if mean == mean}
     n_slices = len(test[["subject", "slice"]].drop_duplicates())
     where = f"{n_slices} slices of {test['subject'].nunique()} test subjects"
     if not known:
         return f"No tissue was there to compare in {where}."
     best = max(known, key=known.__getitem__)
-    return f"Highest mean Dice: {known[best]:.3f}, by {best}, over {where}."
+    return f"Highest mean tissue Dice: {known[best]:.3f}, by {best}, over {where}."
 
 
 def _example_row(number: int, example: ExampleSlice) -> Row:

@@ -66,23 +66,36 @@ class Summary:
         row = self._rows.get((network, column.level, column.tissue, column.metric))
         return float(row[statistic]) if row else math.nan
 
+    def average_dice(self, network: str) -> float:
+        """Mean over the tissues of their mean Dice per slice, as `average_dice`."""
+        columns = [Column(tissue, "slice", tissue, "dice") for tissue in TISSUES]
+        means = [self.value(network, column, "mean") for column in columns]
+        defined = [mean for mean in means if not math.isnan(mean)]
+        return sum(defined) / len(defined) if defined else math.nan
+
 
 def dice_table(summary: Summary, networks: Sequence[str], n_subjects: int) -> Table:
     """Headline: mean per-slice Dice of each tissue and network."""
     columns = [Column(tissue, "slice", tissue, "dice", with_sd=True) for tissue in TISSUES]
-    columns.append(Column("mean of tissues", "slice", ALL, "dice", with_sd=True))
-    table = _metric_table(
-        "Dice per slice: mean ± standard deviation over slices; best in bold.",
-        [],
-        columns,
-        summary,
-        networks,
-    )
+    caption = "Dice per slice: mean ± standard deviation over slices; best in bold."
+    table = _metric_table(caption, [], columns, summary, networks)
+    averages = {name: summary.average_dice(name) for name in networks}
+    best = max((a for a in averages.values() if not math.isnan(a)), default=math.nan)
+    slices = Column("slices", "slice", ALL, "dice")
     rows = [
-        (name, [*cells, Cell(_whole(summary.value(name, columns[-1], "n"))), Cell(str(n_subjects))])
+        (
+            name,
+            [
+                *cells,
+                Cell(number(averages[name], 3), best=len(networks) > 1 and averages[name] == best),
+                Cell(_whole(summary.value(name, slices, "n"))),
+                Cell(str(n_subjects)),
+            ],
+        )
         for name, cells in table.rows
     ]
-    return Table(table.caption, [], [*table.columns, "slices", "subjects"], rows)
+    headings = [*table.columns, "mean of tissues", "slices", "subjects"]
+    return Table(caption, [], headings, rows)
 
 
 def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:

@@ -1,0 +1,176 @@
+"""Every bad input ends with one message and exit code 2, before any work starts."""
+
+import json
+import os
+from collections import namedtuple
+
+import pytest
+from minc import write_minc
+from typer.testing import CliRunner
+
+from spinforge.datasets import brainweb
+from spinforge.flows import preflight
+from spinforge.flows.cli import app
+from spinforge.simulation.errors import SpinforgeError
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def run(tiny_file, tmp_path):
+    """Start `spinforge generate` on the tiny study; it must stop before Prefect starts."""
+
+    def start(*overrides: str, expect: int = 2) -> str:
+        arguments = ["generate", str(tiny_file), "--set", f"out={tmp_path / 'runs'}"]
+        for override in overrides:
+            arguments += ["--set", override]
+        result = runner.invoke(app, arguments)
+        assert result.exit_code == expect, result.output
+        assert not (tmp_path / "runs").exists()
+        assert "Traceback" not in result.output
+        return " ".join(result.output.split())
+
+    return start
+
+
+def test_unknown_key(run):
+    text = run("training.epoch=3")
+    assert "training.epoch: unknown key. Did you mean `epochs`?" in text
+
+
+def test_value_out_of_range(run):
+    assert "data.noise.percent = 300" in run("data.noise.percent=300")
+
+
+def test_missing_study_file(tmp_path):
+    result = runner.invoke(app, ["study", str(tmp_path / "nothing.yaml")])
+    assert result.exit_code == 2
+    assert "nothing.yaml does not exist" in result.output
+
+
+def test_missing_folder_of_models(run, tmp_path):
+    text = run("data.phantom=brainweb20", "data.spacing_mm=1", f"data.path={tmp_path / 'none'}")
+    assert "is not a folder" in text
+    assert "spinforge download brainweb20" in text
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """A folder with four small files in place of BrainWeb's."""
+    import numpy as np
+
+    monkeypatch.setattr(brainweb, "_MINC_VOXELS", 60)
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("subject04", "subject05", "subject06", "subject18"):
+        write_minc(folder / f"{name}_crisp_v.mnc.gz", np.ones((3, 4, 5), dtype=np.uint8))
+    return folder
+
+
+BRAINWEB = ("data.phantom=brainweb20", "data.spacing_mm=1")
+
+
+def test_missing_model(run, models):
+    (models / "subject06_crisp_v.mnc.gz").unlink()
+    text = run(*BRAINWEB, f"data.path={models}")
+    assert "asks for 4 subjects, but there are only 3: subject04, subject05, subject18" in text
+
+
+def test_truncated_model(run, models):
+    path = models / "subject04_crisp_v.mnc.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    text = run(*BRAINWEB, f"data.path={models}")
+    assert "subject04_crisp_v.mnc.gz is truncated or damaged" in text
+
+
+def test_model_of_wrong_shape(run, models):
+    text = run(*BRAINWEB, f"data.path={models}")
+    assert "has shape (3, 4, 5) (z, y, x), expected (362, 434, 362)" in text
+
+
+def test_dataset_made_with_another_configuration(finished, tiny_file):
+    study, _ = finished
+    arguments = ["generate", str(tiny_file), "--set", f"out={study.out}"]
+    result = runner.invoke(app, [*arguments, "--set", "data.noise.percent=20"])
+    text = " ".join(result.output.split())
+    assert result.exit_code == 2
+    assert f"its hash: {study.data.config_hash}" in text
+    assert "this study: " in text
+    assert "noise.percent 10.0 -> 20.0" in text
+    assert "--overwrite" in text
+
+
+def test_full_disk(run, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage(10**9, 10**9, 10**5))
+    text = run()
+    assert "the disk is full" in text
+    assert "--set out=..." in text
+
+
+def test_no_write_permission(tiny, tmp_path):
+    tmp_path.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:  # root may write everywhere: act as a user who may not
+        os.seteuid(65534)
+    try:
+        with pytest.raises(SpinforgeError, match="no permission to write .*tiny") as error:
+            preflight.check_study(tiny)
+    finally:
+        os.seteuid(user)
+        tmp_path.chmod(0o755)
+    assert "--set out=..." in str(error.value)
+
+
+def test_out_folder_is_a_file(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "is a file" in run(f"out={tmp_path / 'file'}")
+
+
+def test_slices_that_do_not_fit(run):
+    assert "The most is 15" in run("data.slices.count=16")
+
+
+def test_unreachable_tracking_server(finished, tiny_file, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    study, _ = finished
+    arguments = ["train", str(tiny_file), "--set", f"out={study.out}", "--set", "training.epochs=1"]
+    result = runner.invoke(app, [*arguments, "--set", "tracking.uri=http://127.0.0.1:9"])
+    assert result.exit_code == 2
+    assert "tracking.uri: MLflow at http://127.0.0.1:9 cannot be used" in result.output
+
+
+def test_train_without_a_dataset_says_what_to_run(prefect_server, tiny_file, tmp_path):
+    result = runner.invoke(app, ["train", str(tiny_file), "--set", f"out={tmp_path}"])
+    assert result.exit_code == 2
+    assert "Run: spinforge generate" in " ".join(result.output.split())
+
+
+def test_info_answers_scripts(finished, tiny_file):
+    study, answer = finished
+    result = runner.invoke(app, ["info", answer["dataset"], "--json"])
+    content = json.loads(result.stdout)
+    assert content["digest"] == answer["dataset_digest"]
+    assert content["slices"] == 48
+    plan = runner.invoke(
+        app, ["info", str(tiny_file), "--set", f"out={study.out}", "--json"]
+    )  # fmt: skip
+    assert json.loads(plan.stdout)["simulated"] == "4 of 4"
+    assert json.loads(plan.stdout)["parameters"]["crdn"] == 1_230_560
+    machine = json.loads(runner.invoke(app, ["info", "--json"]).stdout)
+    assert machine["packages"]["zarr"]
+
+
+def test_help_of_every_command_shows_its_options():
+    for command in ("study", "generate", "train", "evaluate", "report", "download", "info"):
+        result = runner.invoke(app, [command, "--help"])
+        assert result.exit_code == 0
+        assert "--json" in result.output
+
+
+def test_report_is_written_again_by_its_own_command(finished, tiny_file):
+    study, answer = finished
+    os.remove(answer["report"])
+    result = runner.invoke(app, ["report", str(tiny_file), "--set", f"out={study.out}", "--json"])
+    assert json.loads(result.stdout) == {"report": answer["report"]}
+    assert os.path.exists(answer["report"])

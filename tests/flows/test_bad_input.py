@@ -114,7 +114,7 @@ def test_no_write_permission(tiny, tmp_path):
     if user == 0:  # root may write everywhere: act as a user who may not
         os.seteuid(65534)
     try:
-        with pytest.raises(SpinforgeError, match="no permission to write .*tiny") as error:
+        with pytest.raises(SpinforgeError, match=r"no permission to write .*tiny") as error:
             preflight.check_study(tiny)
     finally:
         os.seteuid(user)

@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO_STUDY := studies/quickstart.yaml
 
-.PHONY: help demo test test-slow format clean
+.PHONY: help demo test test-slow pictures format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,9 @@ test: $(VENV)/.ready  ## format, lint, types and the fast tests
 
 test-slow: $(VENV)/.ready  ## the tests that take minutes
 	$(BIN)/pytest -n 2 -m slow
+
+pictures: $(VENV)/.ready  ## draw README's picture from the run of `make demo`
+	$(BIN)/python docs/draw_pictures.py runs/quickstart docs/pictures/quickstart.png
 
 format: $(VENV)/.ready  ## format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -170,13 +170,13 @@ def test_the_same_job_runs_on_real_brainweb(prefect_server, repository, tmp_path
             f"out={tmp_path}",
             f"data.path={BRAINWEB20}",
             "data.subjects={train: 1, validation: 1, test: [subject06]}",
-            "networks=[{kind: unet, width: 4}]",
-            "training={epochs: 1, learning_rate: 0.003, precision: bf16}",
+            "networks=[{kind: unet, width: 8}]",
+            "training={epochs: 8, learning_rate: 0.003, precision: bf16}",
         ],
     )
     answer = study_flow(study)
     target = RunFolder.of(study).store.read("subject06", "target")
     assert target.shape == (57, 180, 216)
-    # One epoch of a tiny network: better than calling everything background, no more.
-    assert answer["dice"]["unet"] > 0.2
+    # Forty steps: calling everything background would score 0, chance about a quarter.
+    assert answer["dice"]["unet"] > 0.3
     assert (tmp_path / "brainweb" / "report.html").is_file()

@@ -1,9 +1,12 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and what to say when they cannot be."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from spinforge.simulation.errors import SpinforgeError
 
 
 @contextmanager
@@ -19,3 +22,36 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a temporary folder belongs to a process that is gone (on this machine)."""
+    _, marker, pid = path.name.rpartition(".tmp-")
+    if not path.name.startswith(".") or not marker or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return int(pid) == os.getpid()
+
+
+@contextmanager
+def readable_errors(path: Path) -> Iterator[None]:
+    """Turn what the operating system says about disk space and rights into our error."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise SpinforgeError(
+                f"the disk is full: {path} was not written, what was complete before is kept. "
+                f"Free some space, or choose another disk with --set out=..., and run again."
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise SpinforgeError(
+                f"no permission to write {path}. Change its rights or choose another folder "
+                f"with --set out=..."
+            ) from error
+        raise

@@ -12,48 +12,23 @@ A subject is written under a temporary name, marked `complete` last, then rename
 killed run leaves behind is therefore never read and is removed by the next run.
 """
 
-import errno
-import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
-from zarr.codecs import BloscCodec, ZstdCodec
 
-from spinforge.datasets.files import replacing
+from spinforge.datasets.fields import Field, fields_digest, write_field
+from spinforge.datasets.files import is_abandoned, readable_errors, replacing
 from spinforge.simulation.config import canonical_json, content_hash
 from spinforge.simulation.errors import SpinforgeError
 
 SCHEMA = "spinforge"
 SCHEMA_VERSION = 1
-
-# Measured on noisy k-space: lz4 with bit shuffling is as small as zstd and many times faster.
-# Label maps repeat whole bytes, where shuffling would only cost time.
-_NUMBERS = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
-_LABELS = ZstdCodec(level=5)
-
-
-@dataclass(frozen=True)
-class Field:
-    """One array of a subject.
-
-    Attributes:
-        values: The data; the first axis is the slice.
-        dimensions: Name of each axis.
-        per_slice: One chunk a slice and one shard for the subject, instead of a single chunk.
-    """
-
-    values: NDArray[Any]
-    dimensions: tuple[str, ...]
-    per_slice: bool = True
 
 
 class KSpaceStore:
@@ -122,7 +97,7 @@ class KSpaceStore:
         """Write the set's own attributes, unless they are there already."""
         if self.exists():
             return
-        with _readable_errors(self.path):
+        with readable_errors(self.path):
             temporary = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.parent.mkdir(parents=True, exist_ok=True)
@@ -214,11 +189,11 @@ class KSpaceStore:
         temporary = final.with_name(f".{subject}.tmp-{os.getpid()}")
         digest = fields_digest({name: field.values for name, field in fields.items()})
         try:
-            with _readable_errors(final):
+            with readable_errors(final):
                 shutil.rmtree(temporary, ignore_errors=True)
                 group = zarr.create_group(temporary, zarr_format=3)
                 for name, field in fields.items():
-                    _write_field(group, name, field)
+                    write_field(group, name, field)
                 group.attrs.update(provenance | {"content_sha256": digest, "complete": True})
                 if final.exists():
                     shutil.rmtree(final)
@@ -239,7 +214,7 @@ class KSpaceStore:
         leftovers = [
             p
             for p in folder.iterdir()
-            if p.is_dir() and (_is_abandoned(p) or self._is_partial(p.name))
+            if p.is_dir() and (is_abandoned(p) or self._is_partial(p.name))
         ]
         for path in leftovers:
             shutil.rmtree(path)
@@ -278,45 +253,6 @@ class KSpaceStore:
             temporary.write_text(json.dumps(manifest, indent=2) + "\n")
 
 
-def fields_digest(arrays: dict[str, NDArray[Any]]) -> str:
-    """SHA-256 over names, types, shapes and bytes of arrays, in sorted order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
-        digest.update(values.data)
-    return digest.hexdigest()
-
-
-def _write_field(group: zarr.Group, name: str, field: Field) -> None:
-    values = field.values
-    whole = values.shape
-    is_label = values.dtype.kind in "ub"
-    group.create_array(
-        name,
-        shape=whole,
-        dtype=values.dtype,
-        chunks=(1, *whole[1:]) if field.per_slice else whole,
-        shards=whole if field.per_slice else None,
-        compressors=_LABELS if is_label else _NUMBERS,
-        dimension_names=field.dimensions,
-    )[...] = values
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Whether a temporary folder belongs to a process that is gone (on this machine)."""
-    _, marker, pid = path.name.rpartition(".tmp-")
-    if not path.name.startswith(".") or not marker or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return int(pid) == os.getpid()
-
-
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
     """Short list of the values that differ, such as `noise.percent 10.0 -> 20.0`."""
     lines = []
@@ -328,22 +264,3 @@ def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> 
         elif before != after:
             lines.append(f"{prefix}{key} {before} -> {after}")
     return ", ".join(lines)
-
-
-@contextmanager
-def _readable_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about disk space and rights into our error."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise SpinforgeError(
-                f"the disk is full: {path} was not written, what was complete before is kept. "
-                f"Free some space, or choose another disk with --set out=..., and run again."
-            ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise SpinforgeError(
-                f"no permission to write {path}. Change its rights or choose another folder "
-                f"with --set out=..."
-            ) from error
-        raise

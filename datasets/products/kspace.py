@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
+from spinforge.datasets.fields import Field as StoredField
 from spinforge.datasets.phantoms import BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.splits import Split, Subjects, split_subjects
-from spinforge.datasets.store import Field as StoredField
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.acquisition import FIELD_OF_VIEW_MM, Scan, Slices, simulate_scan
 from spinforge.simulation.config import Config, content_hash

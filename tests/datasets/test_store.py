@@ -8,7 +8,8 @@ import pytest
 import zarr
 
 from spinforge.datasets import store as store_module
-from spinforge.datasets.store import Field, KSpaceStore, fields_digest
+from spinforge.datasets.fields import Field, fields_digest
+from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -94,14 +95,14 @@ def failing_write(code):
 
 def test_full_disk_is_named_and_leaves_nothing_half_written(store, monkeypatch):
     store.write_subject("a", fields(), {})
-    whole = store_module._write_field
+    whole = store_module.write_field
 
     def fill_up(group, name, field):
         if name == "te":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         whole(group, name, field)
 
-    monkeypatch.setattr(store_module, "_write_field", fill_up)
+    monkeypatch.setattr(store_module, "write_field", fill_up)
     with pytest.raises(SpinforgeError, match=r"the disk is full: .*kspace/b was not written"):
         store.write_subject("b", fields(), {})
     assert store.complete_subjects() == ["a"]
@@ -110,13 +111,13 @@ def test_full_disk_is_named_and_leaves_nothing_half_written(store, monkeypatch):
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS], ids=["EACCES", "EROFS"])
 def test_missing_rights_are_named(store, monkeypatch, code):
-    monkeypatch.setattr(store_module, "_write_field", failing_write(code))
+    monkeypatch.setattr(store_module, "write_field", failing_write(code))
     with pytest.raises(SpinforgeError, match=r"no permission to write .*kspace/a"):
         store.write_subject("a", fields(), {})
 
 
 def test_other_failures_are_not_disguised(store, monkeypatch):
-    monkeypatch.setattr(store_module, "_write_field", failing_write(errno.EIO))
+    monkeypatch.setattr(store_module, "write_field", failing_write(errno.EIO))
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         store.write_subject("a", fields(), {})
 

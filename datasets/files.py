@@ -14,14 +14,18 @@ def replacing(path: Path) -> Iterator[Path]:
     """Name of a temporary file that takes the place of `path` when the block ends well.
 
     A block that fails, or a process that is killed, leaves what was at `path` before.
+
+    Raises:
+        SpinforgeError: If the disk is full or the folder may not be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with readable_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def is_abandoned(path: Path) -> bool:

@@ -8,7 +8,6 @@ from spinforge.datasets.store import KSpaceStore
 from spinforge.flows.config import Study, study_yaml
 from spinforge.models.networks import NetworkConfig
 from spinforge.simulation.config import content_hash
-from spinforge.simulation.errors import SpinforgeError
 
 
 @dataclass(frozen=True)
@@ -64,15 +63,8 @@ class RunFolder:
         Raises:
             SpinforgeError: If it cannot be written.
         """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            with replacing(self.study_file) as temporary:
-                temporary.write_text(study_yaml(study), encoding="utf-8")
-        except OSError as error:
-            raise SpinforgeError(
-                f"no permission to write {self.path} ({error.strerror}). Choose another folder "
-                f"with --set out=..."
-            ) from error
+        with replacing(self.study_file) as temporary:
+            temporary.write_text(study_yaml(study), encoding="utf-8")
 
 
 def network_fingerprint(study: Study, network: NetworkConfig, seen: list[str]) -> str:

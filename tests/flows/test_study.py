@@ -8,7 +8,6 @@ import pandas as pd
 import pytest
 import torch
 from mlflow.tracking import MlflowClient
-from real_data import BRAINWEB20, needs_brainweb20
 
 from spinforge.flows.config import load_study
 from spinforge.flows.evaluate import evaluate, read_predictions
@@ -160,23 +159,3 @@ def test_provenance_in_the_run_folder_names_the_mlflow_run(finished):
     study, answer = finished
     note = json.loads((RunFolder.of(study).path / "mlflow.json").read_text())
     assert note["uri"] == answer["mlflow"]
-
-
-@needs_brainweb20
-def test_the_same_job_runs_on_real_brainweb(prefect_server, repository, tmp_path):
-    study = load_study(
-        repository / "studies" / "brainweb.yaml",
-        [
-            f"out={tmp_path}",
-            f"data.path={BRAINWEB20}",
-            "data.subjects={train: 1, validation: 1, test: [subject06]}",
-            "networks=[{kind: unet, width: 8}]",
-            "training={epochs: 8, learning_rate: 0.003, precision: bf16}",
-        ],
-    )
-    answer = study_flow(study)
-    target = RunFolder.of(study).store.read("subject06", "target")
-    assert target.shape == (57, 180, 216)
-    # Forty steps: calling everything background would score 0, chance about a quarter.
-    assert answer["dice"]["unet"] > 0.3
-    assert (tmp_path / "brainweb" / "report.html").is_file()

@@ -84,7 +84,10 @@ def read_model_bytes(path: Path) -> bytes:
     Raises:
         SpinforgeError: If it is truncated, not gzip, too large, or not MINC1.
     """
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SpinforgeError(f"{path} cannot be read: {error.strerror}.") from error
     content = _gunzip(path, raw) if raw.startswith(GZIP_MAGIC) else raw
     if content.lstrip()[:1] == b"<":
         raise SpinforgeError(f"{path} is a web page, not data. Delete it and download it again.")

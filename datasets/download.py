@@ -4,6 +4,7 @@ One file at a time, so as not to burden a university's server; every file is che
 whole before it gets its name.
 """
 
+import http.client
 import logging
 import os
 import time
@@ -53,11 +54,12 @@ def download_model(
         path = brainweb.model_path(folder, subject)
         brainweb.read_model_bytes(path)
         return path
+    part = folder / f"{subject}_crisp_v.part"
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        part.touch()
     except OSError as error:
         raise SpinforgeError(f"cannot write to {folder}: {error.strerror}.") from error
-    part = folder / f"{subject}_crisp_v.part"
     _fetch_with_retries(_address(form, subject), part, wait_s)
     try:
         brainweb.read_model_bytes(part)
@@ -86,7 +88,7 @@ def _fetch_with_retries(address: str, part: Path, wait_s: float) -> None:
     for attempt in range(1, TRIES + 1):
         try:
             _fetch(address, part)
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             part.unlink(missing_ok=True)
             if attempt == TRIES:
                 raise SpinforgeError(

@@ -13,7 +13,7 @@ from spinforge.simulation.errors import SpinforgeError
 def replacing(path: Path) -> Iterator[Path]:
     """Name of a temporary file that takes the place of `path` when the block ends well.
 
-    A block that fails, or a process that is killed, leaves what was at `path` before.
+    A block that fails, a process that is killed or a power cut leaves what was at `path` before.
 
     Raises:
         SpinforgeError: If the disk is full or the folder may not be written.
@@ -23,9 +23,24 @@ def replacing(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _sync(temporary)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force every file below `folder`, and the folders themselves, onto the disk."""
+    for path in (*folder.rglob("*"), folder):
+        _sync(path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def is_abandoned(path: Path) -> bool:

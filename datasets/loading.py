@@ -102,14 +102,22 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         """Complex image of one slice from all its lines, noise included, (ky, kx)."""
         return kspace_to_image(self.kspace[position])
 
-    def fingerprint(self) -> str:
-        """What a network trained on this has seen: subjects, content, masks."""
-        return content_hash(
-            {
-                "digest": self.digest,
-                "subjects": list(self.subjects),
-                "sampling": self._sampling.model_dump(mode="json"),
-                "fresh_masks": self._draw_masks,
-                "seed": self._seed,
-            }
-        )
+
+def slices_fingerprint(
+    store: KSpaceStore,
+    subjects: tuple[str, ...],
+    *,
+    sampling: Gaussian1D,
+    masks: Literal["fixed", "fresh"],
+    seed: int = 0,
+) -> str:
+    """Hash of what `ZeroFilledSlices` with these arguments would show; reads no array."""
+    return content_hash(
+        {
+            "digest": store.digest(list(subjects)),
+            "subjects": list(subjects),
+            "sampling": sampling.model_dump(mode="json"),
+            "masks": masks,
+            "seed": seed,
+        }
+    )

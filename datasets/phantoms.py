@@ -1,5 +1,7 @@
 """Where phantoms come from: BrainWeb's files or our own procedural heads."""
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -31,18 +33,22 @@ class ProceduralHeads:
 
     Args:
         count: Number of subjects, named head-000, head-001, ...
+        named: Further ones, such as head-137.
         seed: Root seed.
         spacing_mm: Voxel size [mm].
     """
 
-    def __init__(self, count: int, *, seed: int, spacing_mm: float) -> None:
-        self._count = count
+    def __init__(
+        self, count: int, named: Sequence[str] = (), *, seed: int, spacing_mm: float
+    ) -> None:
+        self._names = {f"head-{index:03d}" for index in range(count)}
+        self._names |= {name for name in named if re.fullmatch(r"head-\d{3}", name)}
         self._seed = seed
         self._spacing_mm = spacing_mm
 
     def subjects(self) -> list[str]:
         """Every subject there is, sorted."""
-        return [f"head-{index:03d}" for index in range(self._count)]
+        return sorted(self._names)
 
     def check(self, subject: str) -> None:
         """Nothing to check: the generator needs no file."""

@@ -27,6 +27,12 @@ class Subjects(Config):
         return self
 
     @property
+    def named(self) -> list[str]:
+        """Subjects that are given by name."""
+        groups = (self.train, self.validation, self.test)
+        return [name for group in groups if not isinstance(group, int) for name in group]
+
+    @property
     def total(self) -> int:
         """Number of subjects in all three groups."""
         groups = (self.train, self.validation, self.test)

@@ -22,8 +22,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from spinforge.datasets.fields import Field, fields_digest, write_field
-from spinforge.datasets.files import is_abandoned, readable_errors, replacing
+from spinforge.datasets.arrays import StoredArray, array_digest, write_array
+from spinforge.datasets.files import is_abandoned, readable_errors, replacing, sync_folder
 from spinforge.simulation.config import canonical_json, content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -119,10 +119,12 @@ class KSpaceStore:
                     raise
 
     def delete(self) -> None:
-        """Remove the whole set."""
+        """Remove the whole set; one that is half removed is never taken for a set."""
         if self.path.exists():
             self.attributes()  # refuses to delete a folder that is no set
-            shutil.rmtree(self.path)
+            doomed = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
+            self.path.rename(doomed)
+            shutil.rmtree(doomed)
 
     # ---------------------------------------------------------------- subjects
 
@@ -163,19 +165,28 @@ class KSpaceStore:
     def read(self, subject: str, name: str) -> NDArray[Any]:
         """One whole array of a complete subject, such as "target" or "masks/fixed".
 
+        Checked against the digest noted when it was written: a missing chunk would otherwise
+        read as zeros.
+
         Raises:
-            SpinforgeError: If the subject or the array is not in the set.
+            SpinforgeError: If the subject or the array is not in the set, or it is damaged.
         """
-        array = self.open_subject(subject).get(name)
-        if not isinstance(array, zarr.Array):
+        group = self.open_subject(subject)
+        noted = (self.subject_attributes(subject) or {})["sha256"].get(name)
+        array = group.get(name)
+        try:
+            values = np.asarray(array[...]) if isinstance(array, zarr.Array) else None
+        except (ValueError, OSError, RuntimeError):
+            values = None
+        if values is None or array_digest(values) != noted:
             raise SpinforgeError(
-                f"{self.subject_path(subject)} has no array {name!r}; generate the set again "
-                f"with --overwrite."
+                f"{self.subject_path(subject)}: array {name!r} is missing or damaged. Delete this "
+                f"folder and run `spinforge generate` to make it again."
             )
-        return np.asarray(array[...])
+        return values
 
     def write_subject(
-        self, subject: str, fields: dict[str, Field], provenance: dict[str, Any]
+        self, subject: str, arrays: dict[str, StoredArray], provenance: dict[str, Any]
     ) -> str:
         """Write one subject atomically.
 
@@ -187,35 +198,36 @@ class KSpaceStore:
         """
         final = self.subject_path(subject)
         temporary = final.with_name(f".{subject}.tmp-{os.getpid()}")
-        digest = fields_digest({name: field.values for name, field in fields.items()})
+        digests = {name: array_digest(array.values) for name, array in arrays.items()}
+        content = content_hash(digests)
         try:
             with readable_errors(final):
                 shutil.rmtree(temporary, ignore_errors=True)
                 group = zarr.create_group(temporary, zarr_format=3)
-                for name, field in fields.items():
-                    write_field(group, name, field)
-                group.attrs.update(provenance | {"content_sha256": digest, "complete": True})
+                for name, array in arrays.items():
+                    write_array(group, name, array)
+                attributes = {"sha256": digests, "content_sha256": content, "complete": True}
+                group.attrs.update(provenance | attributes)
+                # The data must be on the disk before the name that says so is.
+                sync_folder(temporary)
                 if final.exists():
                     shutil.rmtree(final)
                 temporary.rename(final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        return digest
+        return content
 
     def remove_leftovers(self) -> list[str]:
-        """Delete what killed runs left behind: temporary groups and groups without `complete`.
+        """Delete what killed runs left behind: temporary folders and groups without `complete`.
 
         Returns:
             Names of the removed folders.
         """
-        folder = self.path / "kspace"
-        if not folder.is_dir():
-            return []
-        leftovers = [
-            p
-            for p in folder.iterdir()
-            if p.is_dir() and (is_abandoned(p) or self._is_partial(p.name))
-        ]
+        inside = self.path / "kspace"
+        subjects = [p for p in inside.iterdir() if p.is_dir()] if inside.is_dir() else []
+        beside = [*self.path.parent.glob(f".{self.path.name}.tmp-*")]
+        leftovers = [p for p in (*subjects, *beside) if is_abandoned(p)]
+        leftovers += [p for p in subjects if self._is_partial(p.name)]
         for path in leftovers:
             shutil.rmtree(path)
         return sorted(p.name for p in leftovers)

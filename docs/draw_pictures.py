@@ -10,19 +10,19 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
+from spinforge.evaluation.report.colours import TISSUE_COLOURS
 from spinforge.flows.config import load_study
-from spinforge.flows.evaluate import read_predictions, scored_slices
-from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.evaluate import read_predictions
+from spinforge.flows.slices import held_out_slices, scores_folder
 
 SLICE = 31
-COLOURS = ListedColormap(["black", "#56b4e9", "#d55e00", "#f0e442"])  # as in the report
+COLOURS = ListedColormap(["black", *TISSUE_COLOURS.values()])
 
 
 def main(run: Path, out: Path) -> None:
     """One slice of the first test subject, from raw data to label map."""
     study = load_study(run / "study.yaml")
-    folder = RunFolder(run)
-    slices = scored_slices(study)
+    slices = held_out_slices(study)
     row = slices.index.index((slices.subjects[0], SLICE))
     mask = slices.line_mask(row)
     kspace = slices.kspace[row].abs().log1p().numpy()
@@ -38,7 +38,7 @@ def main(run: Path, out: Path) -> None:
         *[
             (
                 f"{n.name}",
-                read_predictions(folder.predictions(n.name))[row],
+                read_predictions(scores_folder(study, n) / "predictions.npz")[row],
                 {"cmap": COLOURS, "vmax": 3},
             )
             for n in study.networks

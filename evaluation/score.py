@@ -198,7 +198,9 @@ def _describe(values: Float64[np.ndarray, " row"]) -> dict[str, int | float]:
 def average_dice(scores: pd.DataFrame) -> dict[str, float]:
     """One figure per network: the mean over slices of each tissue's Dice, then over the tissues.
 
-    This is how SERANet's tables average (Huang et al., MICCAI 2019, Table 1).
+    The mean of the three tissues is what SERANet's tables call "Average" (Huang et al., MICCAI
+    2019, Table 1). That a tissue's Dice there is a mean over slices is our reading: the paper
+    does not say whether it is taken per slice or per volume.
     """
     is_dice = (scores["metric"] == "dice") & scores["tissue"].isin(TISSUES)
     per_slice = scores[is_dice & (scores["slice"] != VOLUME)]
@@ -228,12 +230,25 @@ def read_scores(path: Path) -> pd.DataFrame:
     Names stay text: subject "04" keeps its zero and a network called "NA" is not missing.
 
     Raises:
-        SpinforgeError: If it does not exist.
+        SpinforgeError: If it does not exist or is damaged.
     """
     if not path.is_file():
         raise SpinforgeError(f"{path} does not exist. Run: spinforge evaluate")
-    if path.suffix == ".parquet":
-        return pd.read_parquet(path)
-    text = dict.fromkeys([name for name in COLUMNS if name != "slice"], "str")
-    scores = pd.read_csv(path, dtype=text, keep_default_na=False)
-    return scores.astype({"value": np.float64})  # exact, unlike some parsers of CSV
+    try:
+        scores = pd.read_parquet(path) if path.suffix == ".parquet" else _read_csv(path)
+    except (OSError, ValueError, LookupError, TypeError, NotImplementedError) as error:
+        # Whatever the parsers make of damaged bytes; pyarrow's and pandas' errors are among them.
+        reason = str(error).strip()
+        raise SpinforgeError(
+            f"{path} cannot be read ({reason}). Run: spinforge evaluate"
+        ) from error
+    if list(scores.columns) != COLUMNS:
+        raise SpinforgeError(f"{path} is not a table of scores. Run: spinforge evaluate")
+    return scores
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Text stays text; values are parsed by Python, exactly, unlike by some parsers of CSV."""
+    types = dict.fromkeys(COLUMNS, "str") | {"slice": "int64"}
+    scores = pd.read_csv(path, dtype=types, keep_default_na=False)
+    return scores.astype({"value": np.float64})

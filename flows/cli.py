@@ -212,8 +212,7 @@ def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = Fa
     from spinforge.flows.preflight import check_study
 
     resolved = load_study(file, overrides or [])
-    if not resolved.data.download:
-        check_study(resolved, overwrite=overwrite)
+    check_study(resolved, overwrite=overwrite)
     return resolved
 
 

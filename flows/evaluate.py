@@ -1,6 +1,7 @@
-"""The evaluate flow: predict the held-out slices, score them, keep tables and label maps."""
+"""The evaluate flow: predict the test slices, score them, keep tables and label maps."""
 
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -9,21 +10,29 @@ from prefect import flow, task
 
 from spinforge.datasets.files import replacing
 from spinforge.datasets.loading import ZeroFilledSlices
-from spinforge.datasets.products.kspace import split_of
-from spinforge.evaluation.score import average_dice, score_slices, summarise, write_scores
+from spinforge.evaluation.score import (
+    average_dice,
+    read_scores,
+    score_slices,
+    summarise,
+    write_scores,
+)
 from spinforge.flows.config import Study
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import held_out_slices, network_folder, scores_folder
 from spinforge.flows.tracking import Tracker
-from spinforge.flows.train import network_folder, select_networks, training_slices
+from spinforge.flows.train import select_networks
+from spinforge.models.devices import device_of
 from spinforge.models.inference import predict_labels
+from spinforge.models.networks import NetworkConfig
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
 
 @flow(name="evaluate")
 def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
-    """Score every trained network of a study on its test subjects.
+    """Score every trained network of a study on its test subjects, unless that is done.
 
     Args:
         study: Networks and data.
@@ -32,34 +41,39 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
     Returns:
         Network name -> mean Dice over the tissues and slices of the test subjects.
     """
-    networks = select_networks(study, only)
-    training, validation = training_slices(study)
-    folders = {n.name: network_folder(study, n, training, validation) for n in networks}
-    for name, folder in folders.items():
-        if not (folder / "network.pt").is_file():
+    networks = {network.name: network for network in select_networks(study, only)}
+    for name, network in networks.items():
+        if not (network_folder(study, network) / "network.pt").is_file():
             raise SpinforgeError(f"network {name} is not trained. Run: spinforge train")
-    slices = scored_slices(study)
-    tracker = Tracker(study)
-    tables = []
+    folder = RunFolder.of(study)
+    with folder.opened(study), progress_bar() as progress:
+        tracker, slices = Tracker(study), held_out_slices(study)
 
-    def score_one(name: str) -> None:
-        tables.append(_score_network(study, name, folders[name], slices, tracker))
+        def score_one(name: str) -> None:
+            _score_network(study, networks[name], slices, tracker)
 
-    with progress_bar() as progress:
-        for name in progress.track(folders, description="evaluating networks"):
+        for name in progress.track(networks, description="evaluating networks"):
             task(name="score-network", task_run_name="{name}")(score_one)(name)
-    scores = pd.concat(tables, ignore_index=True)
-    target = RunFolder.of(study).evaluation
-    write_scores(scores, target)
-    say(f"scores    {target / 'cases.csv'}")
-    return average_dice(scores)
+        scores = study_scores(study)
+        write_scores(scores, folder.evaluation)
+    say(f"scores    {folder.evaluation / 'cases.csv'}")
+    dice = average_dice(scores)
+    return {name: dice[name] for name in networks}
 
 
-def scored_slices(study: Study) -> ZeroFilledSlices:
-    """Slices of the test subjects, with their fixed masks."""
-    subjects = split_of(study.data).test
-    path = RunFolder.of(study).store.path
-    return ZeroFilledSlices(path, subjects, sampling=study.data.sampling, masks="fixed")
+def study_scores(study: Study) -> pd.DataFrame:
+    """Scores of every network of the study that was scored as it is now.
+
+    Raises:
+        SpinforgeError: If there is none.
+    """
+    folders = [scores_folder(study, network) for network in study.networks]
+    tables = [read_scores(f / "cases.parquet") for f in folders if (f / "cases.parquet").is_file()]
+    if not tables:
+        raise SpinforgeError(
+            f"no network of study {study.name} has been scored. Run: spinforge evaluate"
+        )
+    return pd.concat(tables, ignore_index=True)
 
 
 def read_predictions(path: Path) -> NDArray[np.uint8]:
@@ -69,19 +83,38 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
         SpinforgeError: If they are missing or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             return np.asarray(archive["labels"], dtype=np.uint8)
-    except (OSError, ValueError, KeyError) as error:
-        raise SpinforgeError(f"{path} cannot be read ({error}). Run: spinforge evaluate") from error
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise SpinforgeError(
+            f"{path} cannot be read ({error}). Delete its folder and run: spinforge evaluate"
+        ) from error
 
 
 def _score_network(
-    study: Study, name: str, folder: Path, slices: ZeroFilledSlices, tracker: Tracker
+    study: Study, network: NetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
+) -> None:
+    """Predict, score and log one network; the table is written last."""
+    target = scores_folder(study, network)
+    if (target / "cases.parquet").is_file():
+        return
+    folder = network_folder(study, network)
+    loaded = load_network(folder / "network.pt").network
+    predicted = predict_labels(
+        loaded, slices, batch_size=study.evaluation.batch_size, device=device_of(study.training)
+    )
+    with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, labels=predicted)
+    scores = _score_subjects(network.name, slices, predicted)
+    with tracker.network_run(folder, network.name) as run:
+        tracker.log_dataset(run, study.data.phantom, slices.digest, "test")
+        tracker.log_metrics(run, _headline_metrics(scores))
+    write_scores(scores, target)
+
+
+def _score_subjects(
+    network: str, slices: ZeroFilledSlices, predicted: NDArray[np.uint8]
 ) -> pd.DataFrame:
-    """Predict, keep and score one network."""
-    network = load_network(folder / "network.pt").network
-    predicted = predict_labels(network, slices, batch_size=study.evaluation.batch_size)
-    _write_predictions(RunFolder.of(study).predictions(name), predicted)
     tables = []
     for subject in slices.subjects:
         rows = [row for row, (owner, _) in enumerate(slices.index) if owner == subject]
@@ -91,15 +124,11 @@ def _score_network(
                 slices.target[rows].numpy(),
                 spacing_mm=slices.pixel_mm,
                 subject=subject,
-                network=name,
+                network=network,
                 slices=[slices.index[row][1] for row in rows],
             )
         )
-    scores = pd.concat(tables, ignore_index=True)
-    with tracker.network_run(folder, name) as run:
-        tracker.log_dataset(run, study.data.phantom, slices.digest, "test")
-        tracker.log_metrics(run, _headline_metrics(scores))
-    return scores
+    return pd.concat(tables, ignore_index=True)
 
 
 def _headline_metrics(scores: pd.DataFrame) -> dict[str, float]:
@@ -108,8 +137,3 @@ def _headline_metrics(scores: pd.DataFrame) -> dict[str, float]:
     per_slice = summary[(summary["level"] == "slice") & np.isfinite(summary["mean"])]
     names = "test/" + per_slice["metric"] + "/" + per_slice["tissue"]
     return dict(zip(names.tolist(), per_slice["mean"].tolist(), strict=True))
-
-
-def _write_predictions(path: Path, labels: NDArray[np.uint8]) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, labels=labels)

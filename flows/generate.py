@@ -1,16 +1,24 @@
 """The generate flow: phantoms in, a zarr set out, one Prefect task a subject."""
 
+from concurrent.futures.process import BrokenProcessPool
+
 from prefect import flow, task
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from spinforge.datasets.download import download_missing
-from spinforge.datasets.products.kspace import is_done, simulate_subject, split_of
+from spinforge.datasets.products.kspace import (
+    check_product,
+    is_done,
+    simulate_subject,
+    split_of,
+)
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.workers import worker_processes
+from spinforge.simulation.errors import SpinforgeError
 
 
 @flow(name="generate")
@@ -24,25 +32,37 @@ def generate(study: Study, overwrite: bool = False) -> str:
     Returns:
         Digest of the set: SHA-256 over the content of its subjects.
     """
+    check_study(study, overwrite=overwrite)
     folder = RunFolder.of(study)
     store = folder.store
     everyone = split_of(study.data).everyone
-    if study.data.download and study.data.path is not None:
-        download_missing(study.data.path, everyone)
-    check_study(study, overwrite=overwrite)
-    if overwrite:
-        store.delete()
-    folder.prepare(study)
-    store.create(study.data.recipe())
-    store.remove_leftovers()
-
-    missing = [subject for subject in everyone if not is_done(study.data, store, subject)]
-    if missing:
-        _simulate(study, missing)
-    store.write_manifest()
+    with folder.opened(study):
+        if study.data.download and study.data.path is not None:
+            download_missing(study.data.path, everyone)
+            check_product(study.data)
+        if overwrite and not _is_wanted(study, everyone):
+            store.delete()
+        store.create(study.data.recipe())
+        store.remove_leftovers()
+        missing = [subject for subject in everyone if not is_done(study.data, store, subject)]
+        if missing:
+            _simulate(study, missing)
+        store.write_manifest()
     digest = store.digest(everyone)
     say(f"dataset   {store.path} ({len(everyone)} subjects, content {digest[:12]})")
     return digest
+
+
+def _is_wanted(study: Study, everyone: list[str]) -> bool:
+    """Whether the set that is there, if any, was made as the study asks."""
+    store = RunFolder.of(study).store
+    try:
+        store.require(study.data.recipe())
+        for subject in everyone:
+            is_done(study.data, store, subject)
+    except SpinforgeError:
+        return False
+    return True
 
 
 def _simulate(study: Study, subjects: list[str]) -> None:
@@ -67,5 +87,11 @@ def _simulate(study: Study, subjects: list[str]) -> None:
         ]
         bar = progress.add_task("simulating subjects", total=len(subjects))
         for future in as_completed(futures):
-            future.result()
+            try:
+                future.result()
+            except BrokenProcessPool as error:
+                raise SpinforgeError(
+                    f"a worker process was ended from outside, perhaps for lack of memory. Use "
+                    f"fewer with --set workers={max(1, count - 1)} and run again."
+                ) from error
             progress.advance(bar)

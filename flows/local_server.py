@@ -37,7 +37,7 @@ def prefect_server() -> Iterator[None]:
         return
     port = _free_port()
     server = subprocess.Popen(
-        [sys.executable, "-m", "spinforge.flows.local_server", str(port)],
+        [sys.executable, "-m", "spinforge.flows.local_server", str(port), str(os.getpid())],
         env=os.environ | _ENVIRONMENT,
         start_new_session=True,
         stdin=subprocess.DEVNULL,
@@ -80,11 +80,9 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None
     )
 
 
-def _serve(port: int) -> None:
+def _serve(port: int, parent: int) -> None:
     """Run the server until it is told to stop, or its parent is gone."""
     import uvicorn
-
-    parent = os.getppid()
 
     def follow_parent() -> None:
         while os.getppid() == parent:
@@ -103,4 +101,4 @@ def _serve(port: int) -> None:
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]))
+    _serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -7,14 +7,17 @@ from pathlib import Path
 from spinforge.datasets.products.kspace import check_product, expected_bytes, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
+from spinforge.models.devices import device_of
+from spinforge.models.networks import build_network, count_parameters
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.tissue import TARGET_NAMES
 
 # The rights of the user the process acts for, where the system can tell.
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
 def check_study(study: Study, *, overwrite: bool = False) -> None:
-    """Check files, folder, existing data and disk space; writes nothing.
+    """Check files, folder, device, existing data and disk space; writes nothing.
 
     Args:
         study: What is about to run.
@@ -25,12 +28,25 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     """
     folder = RunFolder.of(study)
     _check_writable(folder.path)
-    check_product(study.data)
+    device_of(study.training)
     missing = split_of(study.data).everyone
-    if not overwrite:
-        folder.store.require(study.data.recipe())
-        missing = [s for s in missing if not is_done(study.data, folder.store, s)]
-    _check_space(folder.path, len(missing) * expected_bytes(study.data))
+    if not study.data.download:  # what is downloaded is checked when it is there
+        check_product(study.data)
+        if not overwrite:
+            folder.store.require(study.data.recipe())
+            missing = [s for s in missing if not is_done(study.data, folder.store, s)]
+    _check_space(folder.path, len(missing) * expected_bytes(study.data) + _checkpoint_bytes(study))
+
+
+def _checkpoint_bytes(study: Study) -> int:
+    """Upper bound of what training writes: weights, two moments of Adam, best weights, model."""
+    parameters = sum(
+        count_parameters(
+            build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
+        )
+        for network in study.networks
+    )
+    return 6 * 4 * parameters
 
 
 def _check_writable(path: Path) -> None:

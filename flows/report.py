@@ -19,15 +19,15 @@ from spinforge.evaluation.report.content import (
     ReportContent,
 )
 from spinforge.evaluation.report.page import write_report
-from spinforge.evaluation.score import read_scores
 from spinforge.flows.config import Study, study_yaml
-from spinforge.flows.evaluate import read_predictions, scored_slices
+from spinforge.flows.evaluate import read_predictions, study_scores
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import held_out_slices, network_folder, scores_folder
 from spinforge.flows.tracking import Tracker
-from spinforge.flows.train import network_folder, training_slices
 from spinforge.models.networks import NetworkConfig, count_parameters
 from spinforge.models.weights import load_network
+from spinforge.simulation.errors import SpinforgeError
 
 # Slices of the first scored subject shown in the data card: through the cerebellum, the
 # ventricles and above them, as fractions of the stack.
@@ -45,33 +45,28 @@ def report(study: Study) -> str:
         Path of the page.
     """
     folder = RunFolder.of(study)
-    scores = read_scores(folder.evaluation / "cases.parquet")
-    slices = scored_slices(study)
-    training, validation = training_slices(study)
-    evaluated = [n for n in study.networks if n.name in set(scores["network"])]
-    write_report(
-        ReportContent(
+    with folder.opened(study):
+        scores = study_scores(study)
+        slices = held_out_slices(study)
+        evaluated = [n for n in study.networks if n.name in set(scores["network"])]
+        content = ReportContent(
             title=f"Study {study.name}",
             created=datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
             data_card=data_card(folder.store, study.data, split_of(study.data)),
             examples=_examples(slices),
-            networks=[
-                _network_report(n, network_folder(study, n, training, validation))
-                for n in evaluated
-            ],
+            networks=[_network_report(n, network_folder(study, n)) for n in evaluated],
             scores=scores,
-            load_case=_CaseLoader(slices, folder, [n.name for n in evaluated]),
+            load_case=_CaseLoader(study, slices, evaluated),
             configuration=study_yaml(study),
             provenance=_provenance(study, slices),
             files=_files(folder),
-        ),
-        folder.report,
-    )
-    tracker = Tracker(study)
-    with tracker.study_run() as run:
-        tracker.log_file(run, folder.report)
-        tracker.log_file(run, folder.evaluation / "cases.csv")
-        tracker.log_file(run, folder.study_file)
+        )
+        write_report(content, folder.report)
+        tracker = Tracker(study)
+        with tracker.study_run() as run:
+            tracker.log_file(run, folder.report)
+            tracker.log_file(run, folder.evaluation / "cases.csv")
+            tracker.log_file(run, folder.study_file)
     say(f"report    {folder.report}")
     return str(folder.report)
 
@@ -79,9 +74,14 @@ def report(study: Study) -> str:
 class _CaseLoader:
     """Loads the pictures of one slice; label maps are read once."""
 
-    def __init__(self, slices: ZeroFilledSlices, folder: RunFolder, networks: list[str]) -> None:
+    def __init__(
+        self, study: Study, slices: ZeroFilledSlices, networks: list[NetworkConfig]
+    ) -> None:
         self._slices = slices
-        self._labels = {name: read_predictions(folder.predictions(name)) for name in networks}
+        self._labels = {
+            network.name: read_predictions(scores_folder(study, network) / "predictions.npz")
+            for network in networks
+        }
 
     def __call__(self, subject: str, number: int) -> CaseImages:
         row = self._slices.index.index((subject, number))
@@ -117,12 +117,15 @@ def _examples(slices: ZeroFilledSlices) -> list[ExampleSlice]:
 
 def _network_report(network: NetworkConfig, folder: Path) -> NetworkReport:
     weights = load_network(folder / "network.pt").network
+    history = folder / "history.csv"
+    if not history.is_file():
+        raise SpinforgeError(f"{history} is missing. Delete {folder} and run: spinforge train")
     settings = network.model_dump(exclude={"name"})
     return NetworkReport(
         name=network.name,
         description=", ".join(f"{key} {value}" for key, value in settings.items()),
         parameters=count_parameters(weights),
-        history=pd.read_csv(folder / "history.csv"),
+        history=pd.read_csv(history),
     )
 
 
@@ -146,6 +149,6 @@ def _files(folder: RunFolder) -> dict[str, str]:
         "the same as Parquet": folder.evaluation / "cases.parquet",
         "resolved study file": folder.study_file,
         "dataset (zarr)": folder.store.path,
-        "networks and learning curves": folder.path / "networks",
+        "networks and learning curves": folder.networks,
     }
     return {name: str(path.relative_to(folder.path)) for name, path in paths.items()}

@@ -1,13 +1,18 @@
 """Where every result of a study lies."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spinforge.datasets.files import replacing
+from filelock import FileLock, Timeout
+
+from spinforge.datasets.files import is_abandoned, readable_errors, replacing
+from spinforge.datasets.products.kspace import split_of
+from spinforge.datasets.splits import Subjects
 from spinforge.datasets.store import KSpaceStore
 from spinforge.flows.config import Study, study_yaml
-from spinforge.models.networks import NetworkConfig
-from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
 
 
 @dataclass(frozen=True)
@@ -35,51 +40,53 @@ class RunFolder:
         """The simulated data."""
         return KSpaceStore(self.path / "dataset.zarr")
 
-    def network(self, name: str, fingerprint: str) -> Path:
-        """Folder of one trained network.
-
-        Its name carries a hash of everything that shaped the weights, so a changed recipe
-        trains anew beside the old result, and an unchanged one is found again.
-        """
-        return self.path / "networks" / f"{name}-{fingerprint[:8]}"
+    @property
+    def networks(self) -> Path:
+        """One folder a trained network, named after a hash of all that shaped it."""
+        return self.path / "networks"
 
     @property
     def evaluation(self) -> Path:
-        """Folder of tables and predictions."""
+        """Tables of all networks, and one folder a scored network."""
         return self.path / "evaluation"
-
-    def predictions(self, network: str) -> Path:
-        """Label maps of one network."""
-        return self.evaluation / "predictions" / f"{network}.npz"
 
     @property
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"
 
-    def prepare(self, study: Study) -> None:
-        """Make the folder and write the resolved study into it.
+    @contextmanager
+    def opened(self, study: Study) -> Iterator[None]:
+        """Work in the folder, alone: note the study, remove what killed runs left.
+
+        A flow within a flow may open the folder again.
 
         Raises:
-            SpinforgeError: If it cannot be written.
+            SpinforgeError: If another process works here, or the folder cannot be written.
         """
-        with replacing(self.study_file) as temporary:
-            temporary.write_text(study_yaml(study), encoding="utf-8")
+        with readable_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock", timeout=0, is_singleton=True, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise SpinforgeError(
+                f"another run works in {self.path}. Wait until it ends, or choose another folder "
+                f"with --set name=... or --set out=..."
+            ) from None
+        try:
+            for path in self.path.rglob(".*.tmp-*"):
+                if path.is_file() and is_abandoned(path):
+                    path.unlink()
+            with replacing(self.study_file) as temporary:
+                temporary.write_text(study_yaml(_with_names(study)), encoding="utf-8")
+            yield
+        finally:
+            lock.release()
 
 
-def network_fingerprint(study: Study, network: NetworkConfig, seen: list[str]) -> str:
-    """Hash of everything that is meant to shape a network's weights; not the device.
-
-    Args:
-        study: For recipe and seed.
-        network: Which network; its name does not matter.
-        seen: Fingerprints of the training and validation slices.
-    """
-    return content_hash(
-        {
-            "network": network.model_dump(mode="json", exclude={"name"}),
-            "training": study.training.model_dump(mode="json", exclude={"device"}),
-            "seed": study.seed,
-            "slices": seen,
-        }
-    )
+def _with_names(study: Study) -> Study:
+    """The study with its subjects by name, as numbers depend on which files there are."""
+    names = Subjects.model_validate(split_of(study.data).model_dump())
+    data = study.data.model_copy(update={"subjects": names})
+    return study.model_copy(update={"data": data})

@@ -6,6 +6,7 @@ from prefect.artifacts import create_table_artifact
 from spinforge.flows.config import Study
 from spinforge.flows.evaluate import evaluate
 from spinforge.flows.generate import generate
+from spinforge.flows.preflight import check_study
 from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.tracking import Tracker
@@ -23,15 +24,17 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
     Returns:
         Where everything is, the data set's digest and each network's mean tissue Dice.
     """
-    digest = generate(study, overwrite=overwrite)
+    check_study(study, overwrite=overwrite)
     tracker = Tracker(study)
-    with tracker.study_run() as run:
-        tracker.log_params(run, study.model_dump(mode="json", exclude={"networks"}))
-        tracker.log_dataset(run, study.data.phantom, digest, "study")
-        train(study)
-        dice = evaluate(study)
-        tracker.log_metrics(run, {f"dice/{name}": value for name, value in dice.items()})
-        page = report(study)
+    with RunFolder.of(study).opened(study):
+        digest = generate(study, overwrite=overwrite)
+        with tracker.study_run() as run:
+            tracker.log_params(run, study.model_dump(mode="json", exclude={"networks"}))
+            tracker.log_dataset(run, study.data.phantom, digest, "study")
+            train(study)
+            dice = evaluate(study)
+            tracker.log_metrics(run, {f"dice/{name}": value for name, value in dice.items()})
+            page = report(study)
     create_table_artifact(
         [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],
         key=f"dice-{study.name.replace('_', '-')}",

@@ -11,15 +11,15 @@ import mlflow.pytorch
 import numpy as np
 import torch
 from lightning.pytorch.loggers import MLFlowLogger
-from mlflow.data.code_dataset_source import CodeDatasetSource
-from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from numpy.typing import NDArray
 
+from spinforge.datasets.files import replacing
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
+from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
 # MLflow accepts at most 36 characters; its own digest looks at the first 10 000 numbers only.
@@ -30,8 +30,8 @@ _LONGEST_PARAM = 500
 class Tracker:
     """Connection of one study to MLflow.
 
-    Runs are found again by what is written in the run's folder, so a resumed study goes on
-    in the same runs.
+    Runs are found again by what is noted in the run's folder, so a resumed study goes on in the
+    same runs; a changed study starts a new one.
 
     Args:
         study: For the URI, the experiment and the folders.
@@ -44,8 +44,8 @@ class Tracker:
         self.study = study
         self.uri = study.tracking.uri or default_uri(study)
         self._artifacts = None if study.tracking.uri else (study.out / "mlartifacts").resolve()
-        self._client = MlflowClient(tracking_uri=self.uri)
         try:
+            self._client = MlflowClient(tracking_uri=self.uri)
             self._experiment = self._find_experiment()
         except MlflowException as error:
             raise SpinforgeError(
@@ -56,16 +56,24 @@ class Tracker:
     @contextmanager
     def study_run(self) -> Iterator[str]:
         """Run of the whole study; goes on where it was if there is one."""
-        folder = RunFolder.of(self.study).path
-        with self._open(self._find_or_create(folder, self.study.name, None)) as run:
+        with self._open(self._find_or_create_study_run()) as run:
             yield run
 
     @contextmanager
     def network_run(self, folder: Path, name: str) -> Iterator[str]:
         """Run of one network, a child of the study's; goes on where it was if there is one."""
-        study_run = self._find_or_create(RunFolder.of(self.study).path, self.study.name, None)
-        with self._open(self._find_or_create(folder, name, study_run)) as run:
+        parent = self._find_or_create_study_run()
+        with self._open(self._find_or_create(folder, name, "", parent)) as run:
             yield run
+
+    def is_logged(self, folder: Path) -> bool:
+        """Whether everything about the training in `folder` is in this MLflow."""
+        note = _read_note(folder)
+        return bool(note.get("logged")) and note.get("uri") == self.uri
+
+    def mark_logged(self, folder: Path) -> None:
+        """Note that everything about the training in `folder` is in this MLflow."""
+        _write_note(folder, _read_note(folder) | {"logged": True})
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
         """Logger that sends Lightning's metrics to a run."""
@@ -86,20 +94,14 @@ class Tracker:
 
     def log_dataset(self, run: str, name: str, digest: str, context: str) -> None:
         """The data a run used, with our own content digest."""
-        with self._current(run):
-            source = CodeDatasetSource(tags={"spinforge.content_sha256": digest})
-            # MLflow leaves `profile` abstract in its own class for data without columns.
-            dataset = MetaDataset(source, name=name, digest=digest[:_DIGEST_LENGTH])  # type: ignore[abstract]
-            mlflow.log_input(dataset, context=context)
+        source = json.dumps({"spinforge.content_sha256": digest})
+        data = Dataset(name, digest[:_DIGEST_LENGTH], source_type="spinforge", source=source)
+        tags = [InputTag("mlflow.data.context", context)]
+        self._client.log_inputs(run, datasets=[DatasetInput(data, tags)])
 
-    def log_file(self, run: str, path: Path, folder: str | None = None) -> None:
+    def log_file(self, run: str, path: Path) -> None:
         """Copy a file into a run's artifacts."""
-        self._client.log_artifact(run, str(path), artifact_path=folder)
-
-    def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
-        """Short texts to search runs by."""
-        for key, value in tags.items():
-            self._client.set_tag(run, key, value)
+        self._client.log_artifact(run, str(path))
 
     def log_model(self, run: str, network: torch.nn.Module, example: NDArray[np.float32]) -> None:
         """The network as an exported program, which MLflow loads without running our code."""
@@ -107,6 +109,7 @@ class Tracker:
             mlflow.pytorch.log_model(
                 network,
                 name="network",
+                serialization_format="pt2",
                 input_example=example,
                 pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
             )
@@ -143,17 +146,20 @@ class Tracker:
         location = self._artifacts.as_uri() if self._artifacts else None
         return str(self._client.create_experiment(name, artifact_location=location))
 
-    def _find_or_create(self, folder: Path, name: str, parent: str | None) -> str:
-        """The run noted in `folder` if MLflow still knows it, else a new one."""
-        note = folder / "mlflow.json"
-        if note.is_file():
-            written = json.loads(note.read_text())
-            if written["uri"] == self.uri and self._exists(written["run_id"]):
-                return str(written["run_id"])
+    def _find_or_create_study_run(self) -> str:
+        content = self.study.model_dump(mode="json", exclude={"out", "workers", "tracking"})
+        folder = RunFolder.of(self.study).path
+        return self._find_or_create(folder, self.study.name, content_hash(content), None)
+
+    def _find_or_create(self, folder: Path, name: str, content: str, parent: str | None) -> str:
+        """The run noted in `folder` for this content if MLflow still knows it, else a new one."""
+        note = _read_note(folder)
+        same = note.get("uri") == self.uri and note.get("content") == content
+        if same and self._exists(note["run_id"]):
+            return str(note["run_id"])
         tags = {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
-        folder.mkdir(parents=True, exist_ok=True)
-        note.write_text(json.dumps({"uri": self.uri, "run_id": run.info.run_id}) + "\n")
+        _write_note(folder, {"uri": self.uri, "run_id": run.info.run_id, "content": content})
         return str(run.info.run_id)
 
     def _exists(self, run: str) -> bool:
@@ -161,6 +167,20 @@ class Tracker:
             return self._client.get_run(run).info.lifecycle_stage == "active"
         except MlflowException:
             return False
+
+
+def _read_note(folder: Path) -> dict[str, Any]:
+    """What is noted in `folder` about its MLflow run; empty if nothing or if it is damaged."""
+    try:
+        note = json.loads((folder / "mlflow.json").read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return note if isinstance(note, dict) and "run_id" in note else {}
+
+
+def _write_note(folder: Path, note: dict[str, Any]) -> None:
+    with replacing(folder / "mlflow.json") as temporary:
+        temporary.write_text(json.dumps(note, indent=2) + "\n")
 
 
 def default_uri(study: Study) -> str:

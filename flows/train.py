@@ -5,10 +5,10 @@ from pathlib import Path
 from prefect import flow, task
 
 from spinforge.datasets.loading import ZeroFilledSlices
-from spinforge.datasets.products.kspace import split_of
 from spinforge.flows.config import Study
 from spinforge.flows.progress import console, say
-from spinforge.flows.run_folder import RunFolder, network_fingerprint
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import network_folder, training_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.fit import train_network
@@ -25,19 +25,19 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
         only: Name of the one network to train; all of them by default.
 
     Returns:
-        Network name -> folder of its weights, checkpoints and history.
+        Network name -> folder of its weights, checkpoint and history.
     """
-    networks = select_networks(study, only)
-    training, validation = training_slices(study)
-    tracker = Tracker(study)
-    folders = {n.name: network_folder(study, n, training, validation) for n in networks}
+    networks = {network.name: network for network in select_networks(study, only)}
+    folders = {name: network_folder(study, network) for name, network in networks.items()}
+    with RunFolder.of(study).opened(study):
+        tracker = Tracker(study)
+        training, validation = training_slices(study)
 
-    def train_one(name: str) -> None:
-        network = next(n for n in networks if n.name == name)
-        _train_one(study, network, training, validation, folders[name], tracker)
+        def train_one(name: str) -> None:
+            _train_one(study, networks[name], training, validation, folders[name], tracker)
 
-    for name in folders:
-        task(name="train-network", task_run_name="{name}")(train_one)(name)
+        for name in networks:
+            task(name="train-network", task_run_name="{name}")(train_one)(name)
     return {name: str(folder) for name, folder in folders.items()}
 
 
@@ -54,30 +54,6 @@ def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]
     return chosen
 
 
-def training_slices(study: Study) -> tuple[ZeroFilledSlices, ZeroFilledSlices]:
-    """Training slices with fresh masks each epoch, validation slices with fixed ones."""
-    path = RunFolder.of(study).store.path
-    split = split_of(study.data)
-    sampling = study.data.sampling
-    training = ZeroFilledSlices(
-        path, split.train, sampling=sampling, masks="fresh", seed=study.seed
-    )
-    validation = ZeroFilledSlices(path, split.validation, sampling=sampling, masks="fixed")
-    return training, validation
-
-
-def network_folder(
-    study: Study,
-    network: NetworkConfig,
-    training: ZeroFilledSlices,
-    validation: ZeroFilledSlices,
-) -> Path:
-    """Folder that belongs to exactly these slices, this recipe and this network."""
-    seen = [training.fingerprint(), validation.fingerprint()]
-    fingerprint = network_fingerprint(study, network, seen)
-    return RunFolder.of(study).network(network.name, fingerprint)
-
-
 def _train_one(
     study: Study,
     network: NetworkConfig,
@@ -86,8 +62,8 @@ def _train_one(
     folder: Path,
     tracker: Tracker,
 ) -> None:
-    """Train one network inside its MLflow run; return at once if it is trained already."""
-    if (folder / "network.pt").is_file():
+    """Train one network and log it to MLflow; both only as far as not done before."""
+    if tracker.is_logged(folder):
         say(f"network   {folder} (trained before)")
         return
     say(f"training  {network.name} on {len(training)} slices, {study.training.epochs} epochs")
@@ -112,6 +88,7 @@ def _train_one(
         tracker.log_file(run, trained.history_file)
         example = training[0]["image"].expand(2, -1, -1, -1).numpy()
         tracker.log_model(run, load_network(trained.network_file).network, example)
+    tracker.mark_logged(folder)
     say(
         f"network   {folder} (validation Dice {summary.best_validation_dice:.3f} "
         f"in epoch {summary.best_epoch})"

@@ -21,6 +21,9 @@ def predict_labels(
 ) -> UInt8[np.ndarray, "slice ky kx"]:
     """Label of each pixel: the class with the largest logit, in float32.
 
+    On a GPU convolutions round their factors to TF32, PyTorch's default: near a tie the label may
+    differ from the processor's.
+
     A slice's labels do not depend on the others in its batch: the network predicts in evaluation
     mode. It is left on `device`, in the mode it came in.
 
@@ -29,7 +32,7 @@ def predict_labels(
         images: A data set, or the images themselves (a tensor of four axes will do); all of one
             shape.
         batch_size: Slices a batch; 1 or more.
-        device: Where to compute.
+        device: Where to compute; `device_of` tells where the network was trained.
 
     Returns:
         (slice, ky, kx), in the order given.

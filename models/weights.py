@@ -1,5 +1,6 @@
 """The file of a trained network: weights, configuration, sizes; plain data, no code."""
 
+import io
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ def save_network(
         config: What the network was built from.
         in_channels: Channels of its images.
         n_classes: Classes, background included.
+
+    Raises:
+        SpinforgeError: If the disk is full or the folder may not be written.
     """
     content = {
         "format": FORMAT,
@@ -62,8 +66,7 @@ def save_network(
         "n_classes": n_classes,
         "state_dict": weights,
     }
-    with replacing(path) as file:
-        torch.save(content, file)
+    write_torch_file(path, content)
 
 
 def load_network(path: Path) -> LoadedNetwork:
@@ -95,6 +98,21 @@ def load_network(path: Path) -> LoadedNetwork:
     except (KeyError, TypeError, ValidationError, RuntimeError) as error:
         raise SpinforgeError(f"{path} does not describe a network of Spinforge: {error}") from error
     return LoadedNetwork(network.eval(), config, in_channels, n_classes)
+
+
+def write_torch_file(path: Path, content: dict[str, Any]) -> None:
+    """Write plain types and tensors to a file; an existing one is replaced in one step.
+
+    PyTorch first writes to memory: on a full disk its own writer raises a RuntimeError about file
+    positions, from which nobody can tell what happened.
+
+    Raises:
+        SpinforgeError: If the disk is full or the folder may not be written.
+    """
+    memory = io.BytesIO()
+    torch.save(content, memory)
+    with replacing(path) as file:
+        file.write_bytes(memory.getbuffer())
 
 
 def read_torch_file(path: Path) -> dict[str, Any]:

@@ -88,8 +88,9 @@ def simulate_scan(
 
     phase = draw_phase(SampleRng(seed, *path, "phase"), fov_mm=FIELD_OF_VIEW_MM[:2])
     n_slices, height, width = magnitude.shape
-    angle = phase_map(phase, (height, width, n_slices)).permute(2, 0, 1)
-    image = torch.polar(magnitude, angle)
+    # Over the whole field of view, so that a slice's phase does not depend on how many are kept.
+    angle = phase_map(phase, (height, width, slices_in_field_of_view(slices)))[:, :, :n_slices]
+    image = torch.polar(magnitude, angle.permute(2, 0, 1))
 
     white_matter = float(amplitudes[Tissue.WHITE_MATTER])
     std = noise_std(noise, white_matter)
@@ -118,21 +119,43 @@ def slice_memberships(phantom: Phantom, slices: Slices) -> SliceMemberships:
         (slice, tissue, ky, kx) float32; ky is x (left-right), kx is y (posterior-anterior).
     """
     spacing = phantom.spacing_mm
-    per_slice = round(slices.thickness_mm / spacing)
-    if abs(per_slice * spacing - slices.thickness_mm) > 1e-6:
-        raise SpinforgeError(
-            f"data.slices.thickness_mm = {slices.thickness_mm:g} is not a multiple of the "
-            f"{spacing:g} mm voxels of {phantom.subject}. Choose one that is."
-        )
-    nx, ny, nz = (int(extent / spacing) for extent in FIELD_OF_VIEW_MM)
-    if slices.count * per_slice > nz:
-        raise SpinforgeError(
-            f"data.slices: {slices.count} slices of {slices.thickness_mm:g} mm do not fit in the "
-            f"{FIELD_OF_VIEW_MM[2]:g} mm field of view; the most is {nz // per_slice}."
-        )
+    per_slice = voxels_per_slice(slices, spacing)
+    nx, ny, _ = matrix_size(spacing)
     kept = phantom.memberships[:, :nx, :ny, : slices.count * per_slice]
     slabs = kept.reshape(len(Tissue), nx, ny, slices.count, per_slice).mean(-1)
     return slabs.permute(3, 0, 1, 2).contiguous()
+
+
+def matrix_size(spacing_mm: float) -> tuple[int, int, int]:
+    """Voxels of the field of view along x (phase encoding), y (readout) and z."""
+    nx, ny, nz = (int(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM)
+    return nx, ny, nz
+
+
+def slices_in_field_of_view(slices: Slices) -> int:
+    """Number of contiguous slices of this thickness from the bottom to the top."""
+    return int(FIELD_OF_VIEW_MM[2] / slices.thickness_mm)
+
+
+def voxels_per_slice(slices: Slices, spacing_mm: float) -> int:
+    """Voxels averaged over the thickness of a slice.
+
+    Raises:
+        SpinforgeError: If that is no whole number, or the slices leave the field of view.
+    """
+    voxels = round(slices.thickness_mm / spacing_mm)
+    if voxels < 1 or abs(voxels * spacing_mm - slices.thickness_mm) > 1e-6:
+        raise SpinforgeError(
+            f"data.slices.thickness_mm = {slices.thickness_mm:g} is not a multiple of the "
+            f"{spacing_mm:g} mm voxels. Choose one that is."
+        )
+    most = slices_in_field_of_view(slices)
+    if slices.count > most:
+        raise SpinforgeError(
+            f"data.slices.count = {slices.count}: so many slices of {slices.thickness_mm:g} mm do "
+            f"not fit in the field of view of {FIELD_OF_VIEW_MM[2]:g} mm. The most is {most}."
+        )
+    return voxels
 
 
 def slice_targets(memberships: SliceMemberships) -> Labels:

@@ -17,7 +17,6 @@ SliceMemberships = Float[Tensor, "slice tissue ky kx"]
 SoftTargets = Float[Tensor, "slice target ky kx"]
 """Memberships of background, CSF, GM and WM; sums to 1 over `target`."""
 
-Image = Float[Tensor, "*batch ky kx"]
 ImageChannels = Float[Tensor, "*batch channel ky kx"]
 """What an image network takes: real and imaginary part, or contrasts, as channels."""
 

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from spinforge.simulation.config import Config
@@ -22,6 +22,19 @@ class SpinEcho(Config):
         le=0.5,
         description="TR and TE of each subject are uniform within mean * (1 +- variation)",
     )
+
+    @model_validator(mode="after")
+    def _echo_fits(self) -> "SpinEcho":
+        longest_te, shortest_tr = (
+            self.te_ms * (1 + self.variation),
+            self.tr_ms * (1 - self.variation),
+        )
+        if longest_te >= shortest_tr:
+            raise ValueError(
+                f"the echo must fit in the repetition: te_ms can reach {longest_te:g} and tr_ms "
+                f"fall to {shortest_tr:g}; lower te_ms or raise tr_ms"
+            )
+        return self
 
 
 def draw_timing(sequence: SpinEcho, rng: SampleRng) -> tuple[float, float]:

@@ -57,7 +57,7 @@ def draw_phase(rng: SampleRng, *, fov_mm: tuple[float, float]) -> ObjectPhase:
 
 
 def phase_map(phase: ObjectPhase, shape: tuple[int, int, int]) -> Tensor:
-    """Evaluate the phase on a grid that spans the field of view.
+    """Evaluate the phase on a grid that spans the whole field of view.
 
     Args:
         phase: Drawn parameters.

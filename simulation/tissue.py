@@ -44,8 +44,8 @@ class Relaxation:
 
 # BrainWeb's tissue_mr_parameters.txt (31 July 1996, 1.5 T) gives CSF, GM, WM, fat and
 # muscle/skin. The twenty models have classes it does not list; those are our choice:
-# muscle like muscle/skin, vessels as arterial blood, fat-like classes at 0.9 proton density,
-# dura as dense connective tissue, and skull as a solid whose T2 leaves nothing to see.
+# muscle like muscle/skin, vessels with the values of STANCE's BrainWeb table, fat-like classes at
+# 0.9 proton density, dura as dense connective tissue, skull as a solid whose T2 leaves nothing.
 BRAINWEB_1P5T: dict[Tissue, Relaxation] = {
     Tissue.BACKGROUND: Relaxation(1.0, 1.0, 1.0, 0.0),
     Tissue.CSF: Relaxation(2.569, 0.329, 0.058, 1.0),

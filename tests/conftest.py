@@ -1,4 +1,4 @@
-"""What every test may rely on: no network, no telemetry, one thread a process."""
+"""What every test may rely on: no telemetry, no idle threads that spin."""
 
 import os
 from pathlib import Path

@@ -53,7 +53,7 @@ def brain_statistics(labels: NDArray[np.uint8]) -> BrainStatistics:
 
 
 def largest_brain_component(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Labels 1 to 3 of the largest connected brain; eyes are CSF too, but no brain."""
+    """Labels 1 to 3 of the largest connected brain."""
     brain = np.where((labels >= CSF) & (labels <= WHITE), labels, 0).astype(np.uint8)
     components, _ = ndimage.label(brain > 0)
     largest = np.bincount(components.ravel())[1:].argmax() + 1

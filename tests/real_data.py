@@ -5,10 +5,19 @@ from pathlib import Path
 
 import pytest
 
-SHARED = Path(os.environ.get("SPINFORGE_DATA", Path(__file__).parents[2] / "shared" / "data"))
-BRAINWEB20 = SHARED / "brainweb20"
+_ROOT = Path(__file__).parents[1]
+_PLACES = [
+    *([Path(os.environ["SPINFORGE_DATA"])] if "SPINFORGE_DATA" in os.environ else []),
+    _ROOT / "data",
+    _ROOT.parent / "shared" / "data",
+]
+BRAINWEB20 = next(
+    (place / "brainweb20" for place in _PLACES if (place / "brainweb20").is_dir()),
+    _PLACES[0] / "brainweb20",
+)
 
 needs_brainweb20 = pytest.mark.skipif(
     not BRAINWEB20.is_dir(),
-    reason=f"no BrainWeb models in {BRAINWEB20}; set SPINFORGE_DATA to the folder above them",
+    reason="no BrainWeb models: `spinforge download brainweb20`, or set SPINFORGE_DATA to the "
+    "folder above them",
 )

@@ -11,11 +11,18 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from spinforge.datasets.fields import Field as StoredField
+from spinforge.datasets.arrays import StoredArray
+from spinforge.datasets.code_version import code_version
 from spinforge.datasets.phantoms import BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.store import KSpaceStore
-from spinforge.simulation.acquisition import FIELD_OF_VIEW_MM, Scan, Slices, simulate_scan
+from spinforge.simulation.acquisition import (
+    Scan,
+    Slices,
+    matrix_size,
+    simulate_scan,
+    voxels_per_slice,
+)
 from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.contrast import SpinEcho
 from spinforge.simulation.errors import SpinforgeError
@@ -27,6 +34,9 @@ from spinforge.simulation.sampling import Gaussian1D, draw_line_mask, lines_kept
 from spinforge.simulation.tissue import TARGET_NAMES, Tissue
 
 logger = logging.getLogger(__name__)
+
+SIMULATION = "spin-echo-1"
+"""Version of the signal chain; whatever changes a stored byte changes it."""
 
 FIXED_MASK = "fixed"
 
@@ -67,8 +77,9 @@ class KSpaceProduct(Config):
         return self
 
     def recipe(self) -> dict[str, Any]:
-        """What determines one subject's bytes: everything but paths and who is in which group."""
-        return self.model_dump(mode="json", exclude={"path", "download", "subjects"})
+        """What determines one subject's bytes: all but paths and who is in which group."""
+        settings = self.model_dump(mode="json", exclude={"path", "download", "subjects"})
+        return settings | {"simulation": SIMULATION, "rng_scheme": RNG_SCHEME}
 
     @property
     def config_hash(self) -> str:
@@ -79,8 +90,12 @@ class KSpaceProduct(Config):
 def phantom_source(product: KSpaceProduct) -> PhantomSource:
     """The collection this product scans."""
     if product.phantom == "procedural":
-        count = product.subjects.total
-        return ProceduralHeads(count, seed=product.seed, spacing_mm=float(product.spacing_mm))
+        return ProceduralHeads(
+            product.subjects.total,
+            product.subjects.named,
+            seed=product.seed,
+            spacing_mm=float(product.spacing_mm),
+        )
     assert product.path is not None
     return BrainWeb20(product.path, complete=product.download)
 
@@ -97,7 +112,7 @@ def check_product(product: KSpaceProduct) -> None:
         SpinforgeError: For a missing or damaged file, or slices or lines that do not fit.
     """
     lines_kept(product.sampling, _matrix(product)[0])
-    _check_slices(product)
+    voxels_per_slice(product.slices, float(product.spacing_mm))
     source = phantom_source(product)
     for subject in split_of(product).everyone:
         source.check(subject)
@@ -151,11 +166,11 @@ def simulate_subject(product: KSpaceProduct, subject: str, store: KSpaceStore) -
             phantom, product.slices, product.scan, product.noise, seed=product.seed
         )
         masks = fixed_masks(product, subject)
-        fields = _fields(scan, masks)
+        arrays = _arrays(scan, masks)
     finally:
         torch.set_num_threads(threads)
     provenance = _provenance(product, phantom, scan)
-    return store.write_subject(subject, fields, provenance)
+    return store.write_subject(subject, arrays, provenance)
 
 
 def fixed_masks(product: KSpaceProduct, subject: str) -> torch.Tensor:
@@ -175,53 +190,39 @@ def fixed_masks(product: KSpaceProduct, subject: str) -> torch.Tensor:
 
 def _matrix(product: KSpaceProduct) -> tuple[int, int]:
     """Phase-encoding lines and readout samples."""
-    height, width = (int(fov / product.spacing_mm) for fov in FIELD_OF_VIEW_MM[:2])
-    return height, width
+    n_lines, n_samples, _ = matrix_size(float(product.spacing_mm))
+    return n_lines, n_samples
 
 
-def _check_slices(product: KSpaceProduct) -> None:
-    thickness, count = product.slices.thickness_mm, product.slices.count
-    if thickness % product.spacing_mm:
-        raise SpinforgeError(
-            f"data.slices.thickness_mm = {thickness:g} is not a multiple of the "
-            f"{product.spacing_mm} mm voxels. Choose one that is."
-        )
-    if count * thickness > FIELD_OF_VIEW_MM[2]:
-        raise SpinforgeError(
-            f"data.slices: {count} slices of {thickness:g} mm do not fit in the field of view of "
-            f"{FIELD_OF_VIEW_MM[2]:g} mm. The most is {int(FIELD_OF_VIEW_MM[2] // thickness)}."
-        )
-
-
-def _fields(scan: Scan, masks: torch.Tensor) -> dict[str, StoredField]:
-    """The arrays of one subject, named and shaped as the storage specification says."""
+def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
+    """The arrays of one subject, as `store.py` lays them out."""
     n_slices, n_coils, height, width = scan.kspace.shape
     plane = ("ky", "kx")
     scale = intensity_scale(zero_filled(scan.kspace[:, 0], masks))
 
-    def per_slice(value: float) -> StoredField:
+    def per_slice(value: float) -> StoredArray:
         values = np.full(n_slices, value, dtype=np.float32)
-        return StoredField(values, ("slice",), per_slice=False)
+        return StoredArray(values, ("slice",), per_slice=False)
 
     soft = (scan.target_soft * 255).round().to(torch.uint8).numpy()
     uniform = np.ones((1, n_coils, height, width), dtype=np.complex64)
     return {
-        "full": StoredField(scan.kspace.numpy(), ("slice", "coil", *plane)),
-        "coil_maps": StoredField(uniform, ("slice", "coil", *plane)),
-        "image_clean": StoredField(scan.image.numpy(), ("slice", *plane)),
-        "target": StoredField(scan.target.numpy(), ("slice", *plane)),
-        "target_soft": StoredField(soft, ("slice", "target", *plane)),
+        "full": StoredArray(scan.kspace.numpy(), ("slice", "coil", *plane)),
+        "coil_maps": StoredArray(uniform, ("slice", "coil", *plane)),
+        "image_clean": StoredArray(scan.image.numpy(), ("slice", *plane)),
+        "target": StoredArray(scan.target.numpy(), ("slice", *plane)),
+        "target_soft": StoredArray(soft, ("slice", "target", *plane)),
         "noise_sigma": per_slice(scan.noise_std),
         "te": per_slice(scan.te),
         "tr": per_slice(scan.tr),
         "wm_signal": per_slice(scan.white_matter_signal),
-        "scale": StoredField(scale.numpy(), ("slice",), per_slice=False),
-        f"masks/{FIXED_MASK}": StoredField(masks.numpy(), ("slice", "ky"), per_slice=False),
+        "scale": StoredArray(scale.numpy(), ("slice",), per_slice=False),
+        f"masks/{FIXED_MASK}": StoredArray(masks.numpy(), ("slice", "ky"), per_slice=False),
     }
 
 
 def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[str, Any]:
-    packages = ("spinforge", "numpy", "torch", "zarr", "nibabel")
+    packages = ("spinforge", "numpy", "scipy", "torch", "zarr", "nibabel")
     return {
         "subject": phantom.subject,
         "config_hash": product.config_hash,
@@ -246,6 +247,7 @@ def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[st
         "orientation_verified": False,
         "versions": {name: importlib.metadata.version(name) for name in packages}
         | {"python": platform.python_version()},
+        "code": code_version(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

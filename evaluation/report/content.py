@@ -13,15 +13,6 @@ Magnitude = Float[np.ndarray, "ky kx"]
 Labels = UInt8[np.ndarray, "ky kx"]
 """Class codes 0 to 3, in the order of `TARGET_NAMES`."""
 
-HISTORY_COLUMNS = (
-    "epoch",
-    "train_loss",
-    "validation_loss",
-    "validation_dice",
-    "learning_rate",
-    "seconds",
-)
-
 
 @dataclass(frozen=True)
 class NetworkReport:
@@ -31,8 +22,8 @@ class NetworkReport:
         name: Name as in the `network` column of the scores.
         description: One sentence.
         parameters: Number of trainable parameters.
-        history: One row per epoch with the columns `HISTORY_COLUMNS`; seconds is the duration
-            of the epoch [s]. May be empty.
+        history: One row per epoch with the columns `HISTORY_COLUMNS` of
+            `models.training.columns`; seconds is the duration of the epoch [s]. May be empty.
     """
 
     name: str

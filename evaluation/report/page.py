@@ -13,12 +13,12 @@ from spinforge.datasets.files import replacing
 from spinforge.evaluation.report import colours, pictures, plots, tables
 from spinforge.evaluation.report.cases import RankedCase, ranked_cases
 from spinforge.evaluation.report.content import (
-    HISTORY_COLUMNS,
     CaseImages,
     ExampleSlice,
     ReportContent,
 )
 from spinforge.evaluation.score import ALL, TISSUES, VOLUME, summarise
+from spinforge.models.training.columns import HISTORY_COLUMNS
 
 FOLDER = Path(__file__).parent
 

@@ -1,8 +1,9 @@
 """Slices as small PNG pictures that can stand inside the page.
 
 Every picture uses a palette, so that a file has one byte or less per pixel before compression.
-Slices are stored (ky, kx) = (left to right, posterior to anterior) and shown with anterior up
-and the patient's left on the left of the picture; pixels are assumed square.
+Slices are stored (ky, kx), kx from posterior to anterior, and shown with anterior up and the
+first phase-encoding index on the left of the picture: the patient's left in RAS order, which has
+not been verified for BrainWeb. Pixels are assumed square.
 """
 
 import base64

@@ -17,6 +17,7 @@ import pandas as pd
 from jaxtyping import Float64
 from markupsafe import Markup
 from matplotlib.axes import Axes
+from matplotlib.cbook import boxplot_stats
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
@@ -117,8 +118,9 @@ def metric_boxes(
 ) -> list[Markup]:
     """Box plot of one per-slice metric for each tissue: one box per network, one scale for all.
 
-    What does not fit on the scale is counted beside the network's name: infinite distances, and
-    Dice values so low that they would squeeze all boxes to lines.
+    Boxes, medians and whiskers are those of all finite values. What does not fit on the scale is
+    not drawn but counted beside the network's name: infinite distances, and Dice values so low
+    that they would squeeze all boxes to lines.
 
     Args:
         scores: Rows of `score_slices`.
@@ -169,8 +171,7 @@ def _boxes(
         else:
             _distance_axis(axes, limits[1])
         for position, (name, value) in enumerate(values.items()):
-            shown = value[(value >= limits[0]) & (value <= limits[1])]
-            _box(axes, shown, position)
+            _box(axes, value[np.isfinite(value)], position, limits[0])
             left_out = _left_out(value, limits[0])
             axes.text(
                 0.01,
@@ -195,14 +196,17 @@ def _left_out(values: Values, lowest: float) -> str:
     )
 
 
-def _box(axes: Axes, values: Values, position: int) -> None:
-    """Draw one box and its outliers."""
+def _box(axes: Axes, values: Values, position: int, lowest: float) -> None:
+    """Draw the box of all values, which are finite, and the outliers from `lowest` on."""
     if not len(values):
         return
+    (statistics,) = boxplot_stats(values)
+    outliers = statistics["fliers"]
+    statistics["fliers"] = outliers[outliers >= lowest]
     colour = network_colour(position)
     line = {"color": colour, "linewidth": 1.2}
-    axes.boxplot(
-        values,
+    axes.bxp(
+        [statistics],
         positions=[position + 0.12],
         orientation="horizontal",
         widths=0.4,

@@ -5,19 +5,32 @@ from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from spinforge.datasets.files import replacing
 from spinforge.models.training.task import SegmentationTask
-from spinforge.models.weights import read_torch_file
+from spinforge.models.weights import read_torch_file, write_torch_file
 from spinforge.simulation.errors import SpinforgeError
 
 IDENTITY = "spinforge_training"
 """Key in the checkpoint under which it says which training it belongs to."""
 
 
+class CheckpointFiles(TorchCheckpointIO):
+    """Writes checkpoints beside their final place, in one step.
+
+    Lightning's own way leads over the folder for temporary files, often on a smaller disk.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None
+    ) -> None:
+        """Write a checkpoint; the options are for remote storage and not used."""
+        write_torch_file(Path(path), checkpoint)
+
+
 class Checkpoints(Checkpoint):
-    """Writes `path` after each epoch, in one step, the best epoch's weights inside.
+    """Writes `path` after each epoch, the best epoch's weights inside.
 
     One file holds both, so that they can never disagree however a training is killed.
 
@@ -44,8 +57,7 @@ class Checkpoints(Checkpoint):
             self.best_epoch, self.best_dice = trainer.current_epoch + 1, dice
             weights = pl_module.network.state_dict()
             self.best_weights = {name: value.cpu().clone() for name, value in weights.items()}
-        with replacing(self._path) as file:
-            trainer.save_checkpoint(file)
+        trainer.save_checkpoint(self._path)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]

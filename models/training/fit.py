@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from spinforge.datasets.files import replacing
+from spinforge.models.devices import device_of
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters
 from spinforge.models.training.checkpoints import (
+    CheckpointFiles,
     Checkpoints,
     find_resumable,
     require_same_training,
@@ -186,12 +188,10 @@ def _identity(
 
 def _trainer_options(recipe: TrainingConfig) -> dict[str, Any]:
     """Options of Lightning's trainer that follow from the recipe or are always the same."""
-    available = torch.cuda.is_available()
-    if recipe.device == "gpu" and not available:
-        raise SpinforgeError("device is gpu, but PyTorch finds none here; set it to cpu or auto")
     return {
-        "accelerator": "cuda" if available and recipe.device != "cpu" else "cpu",
+        "accelerator": device_of(recipe).type,
         "devices": 1,
+        "plugins": CheckpointFiles(),
         "precision": "bf16-mixed" if recipe.precision == "bf16" else "32-true",
         "max_epochs": recipe.epochs,
         "num_sanity_val_steps": 0,

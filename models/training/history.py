@@ -7,15 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from spinforge.datasets.files import replacing
-
-COLUMNS = (
-    "epoch",
-    "train_loss",
-    "validation_loss",
-    "validation_dice",
-    "learning_rate",
-    "seconds",
-)
+from spinforge.models.training.columns import HISTORY_COLUMNS
 
 
 class History(Callback):
@@ -64,7 +56,7 @@ class History(Callback):
         self._write()
 
     def _write(self) -> None:
-        lines = [",".join(COLUMNS)]
-        lines += [",".join(f"{row[column]:.7g}" for column in COLUMNS) for row in self.rows]
+        lines = [",".join(HISTORY_COLUMNS)]
+        lines += [",".join(f"{row[name]:.7g}" for name in HISTORY_COLUMNS) for row in self.rows]
         with replacing(self._path) as file:
             file.write_text("\n".join(lines) + "\n")

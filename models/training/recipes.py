@@ -18,8 +18,8 @@ class TrainingConfig(Config):
 
     SERANet was trained with a learning rate of 1e-4 and the schedule "halve" for 50 epochs of
     batches of 12; CRDN with 6e-4, a schedule that "gradually decays" (here "poly"), a weight
-    decay of 1e-4 and batches of 1. The defaults are for few epochs: in 100 steps
-    3e-3 took both networks further than 1e-3, and 1e-2 did worse.
+    decay of 1e-4 and batches of 1. The defaults are for few epochs: a higher learning rate that
+    falls to 0.
     """
 
     epochs: int = Field(20, ge=1, le=10_000, description="passes over the training slices")
@@ -35,8 +35,8 @@ class TrainingConfig(Config):
     )
     precision: Literal["32", "bf16"] = Field(
         "32",
-        description="32: float32 throughout; bf16: convolutions in bfloat16, weights and loss in "
-        "float32, twice as fast on processors with AVX512-BF16 or AMX, up to ten times slower on "
+        description="32: float32 (a GPU's convolutions in TF32); bf16: convolutions in bfloat16, "
+        "weights and loss in float32; faster on processors with AVX512-BF16 or AMX, slower on "
         "others",
     )
     device: Literal["auto", "cpu", "gpu"] = Field(

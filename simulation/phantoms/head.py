@@ -29,10 +29,10 @@ from spinforge.simulation.phantoms.head_subject import (
 )
 from spinforge.simulation.tissue import Tissue
 
-GENERATOR = "head-1"
+GENERATOR = "head-2"
 """Version of the anatomy; whatever changes a voxel changes it."""
 
-FIELD_OF_VIEW_MM = (181.0, 217.0, 181.0)
+GRID_EXTENT_MM = (181.0, 217.0, 181.0)
 CORNER_MM = (-90.5, -126.5, -72.5)
 """Outer corner of BrainWeb's grid; the first voxel of 1 mm has its centre at (-90, -126, -72)."""
 
@@ -103,7 +103,7 @@ def _one_thread() -> Iterator[None]:
 
 def _compose_head(subject: HeadSubject, spacing_mm: float) -> Memberships:
     """Memberships of the whole field of view, slab by slab from left to right."""
-    shape = [round(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM]
+    shape = [round(extent / spacing_mm) for extent in GRID_EXTENT_MM]
     memberships = torch.zeros((len(Tissue), *shape))
     for first in range(0, shape[0], SLAB_PLANES):
         last = min(first + SLAB_PLANES, shape[0])

@@ -136,7 +136,8 @@ def _facial_layers(block: Block, skull: Volume, head: Volume, reliefs: Reliefs) 
     return [
         layer(airways, {Tissue.BACKGROUND: 1.0}),
         layer(lens, {Tissue.MUSCLE: 1.0}),
-        layer(eye, {Tissue.CSF: 1.0}),
+        # BrainWeb's twenty models code the eyeball so; as CSF it would be segmented as brain fluid.
+        layer(eye, {Tissue.MUSCLE_SKIN: 1.0}),
         layer(orbit, {Tissue.FAT: 0.8, Tissue.MUSCLE: 0.2}),
         layer(union(walls, spongy), {Tissue.SKULL: 0.85, Tissue.MARROW: 0.15}),
     ]

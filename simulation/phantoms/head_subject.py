@@ -136,7 +136,10 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
 
 
 def _draw_proportions(rng: SampleRng) -> Proportions:
-    """Every size is lognormal, cut at two of its spreads, which are those of its logarithm."""
+    """Lognormal sizes, cut at two of their spreads, which are those of the logarithm.
+
+    Skull and scalp have a typical thickness; random fields vary it over the head.
+    """
     draws = iter(np.clip(rng.normals(8), -2.0, 2.0).tolist())
 
     def lognormal(typical: float, spread: float) -> float:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from spinforge.datasets.loading import ZeroFilledSlices
+from spinforge.datasets.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.products.kspace import (
     KSpaceProduct,
     check_product,
@@ -14,6 +14,7 @@ from spinforge.datasets.products.kspace import (
 from spinforge.datasets.splits import Subjects
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.acquisition import Slices
+from spinforge.simulation.contrast import SpinEcho
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled
@@ -92,10 +93,28 @@ def test_subjects_differ_in_anatomy_timing_noise_and_masks(store):
         assert not np.array_equal(store.read("head-000", name), store.read("head-001", name))
 
 
-def test_hash_ignores_paths_and_groups_but_nothing_else():
-    same = TINY.model_copy(update={"subjects": Subjects(train=3)})
-    other = TINY.model_copy(update={"noise": Noise(percent=20)})
-    assert same.config_hash == TINY.config_hash != other.config_hash
+@pytest.mark.parametrize(
+    "change", [{"subjects": Subjects(train=3)}, {"path": "elsewhere"}, {"download": True}], ids=str
+)
+def test_hash_ignores_paths_and_groups(change):
+    assert TINY.model_copy(update=change).config_hash == TINY.config_hash
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"phantom": "brainweb20"},
+        {"spacing_mm": 2},
+        {"seed": 1},
+        {"slices": Slices(thickness_mm=12, count=13)},
+        {"scan": SpinEcho(te_ms=81)},
+        {"noise": Noise(percent=20)},
+        {"sampling": Gaussian1D(acs_lines=3)},
+    ],
+    ids=str,
+)
+def test_hash_depends_on_all_that_shapes_the_bytes(change):
+    assert TINY.model_copy(update=change).config_hash != TINY.config_hash
 
 
 def test_another_configuration_is_refused_with_both_hashes(store):
@@ -176,14 +195,20 @@ def test_fixed_masks_stay_fresh_masks_change_with_the_epoch(store):
     assert fresh.line_mask(0).sum() == 14
 
 
-def test_fingerprint_tells_what_was_seen(store):
-    fingerprints = {
-        slices_of(store, "fixed").fingerprint(),
-        slices_of(store, "fresh").fingerprint(),
-        slices_of(store, "fresh", seed=1).fingerprint(),
+def test_fingerprint_tells_what_would_be_seen(store):
+    def fingerprint(subjects=("head-000", "head-001"), masks="fixed", seed=0):
+        return slices_fingerprint(
+            store, subjects, sampling=TINY.sampling, masks=masks, seed=seed
+        )  # fmt: skip
+
+    others = {
+        fingerprint(masks="fresh"),
+        fingerprint(masks="fresh", seed=1),
+        fingerprint(subjects=("head-001",)),
+        fingerprint(subjects=("head-001", "head-000")),
     }
-    assert len(fingerprints) == 3
-    assert slices_of(store, "fixed").fingerprint() in fingerprints
+    assert len(others | {fingerprint()}) == 5
+    assert fingerprint() == fingerprint()
 
 
 def test_missing_subject_is_named(store):

@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from spinforge.datasets import store as store_module
-from spinforge.datasets.fields import Field, fields_digest
+from spinforge.datasets.arrays import StoredArray, array_digest
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
@@ -20,10 +20,12 @@ def fields(value=1.0):
     kspace = np.full((3, 1, 5, 6), value, dtype=np.complex64)
     kspace[0, 0, 0, 0] = 2 - 3j
     return {
-        "full": Field(kspace, ("slice", "coil", "ky", "kx")),
-        "target": Field(np.arange(90, dtype=np.uint8).reshape(3, 5, 6), ("slice", "ky", "kx")),
-        "te": Field(np.full(3, 0.08, dtype=np.float32), ("slice",), per_slice=False),
-        "masks/fixed": Field(np.eye(3, 5, dtype=bool), ("slice", "ky"), per_slice=False),
+        "full": StoredArray(kspace, ("slice", "coil", "ky", "kx")),
+        "target": StoredArray(
+            np.arange(90, dtype=np.uint8).reshape(3, 5, 6), ("slice", "ky", "kx")
+        ),
+        "te": StoredArray(np.full(3, 0.08, dtype=np.float32), ("slice",), per_slice=False),
+        "masks/fixed": StoredArray(np.eye(3, 5, dtype=bool), ("slice", "ky"), per_slice=False),
     }
 
 
@@ -58,17 +60,32 @@ def test_the_set_opens_as_plain_zarr_without_warnings(store):
     assert group["kspace/a/full"].shape == (3, 1, 5, 6)
 
 
-def test_digest_depends_on_every_array_its_name_type_and_shape():
-    base = {name: field.values for name, field in fields().items()}
-    variants = [base]
-    variants.append(base | {"target": base["target"].reshape(3, 6, 5)})
-    variants.append(base | {"target": base["target"].astype(np.int8)})
-    changed = base["full"].copy()
-    changed[2, 0, 4, 5] += np.complex64(1e-6)
-    variants.append(base | {"full": changed})
-    variants.append({("TE" if n == "te" else n): v for n, v in base.items()})
-    assert len({fields_digest(v) for v in variants}) == len(variants)
-    assert fields_digest(dict(reversed(base.items()))) == fields_digest(base)
+def test_digest_depends_on_type_shape_and_every_value():
+    base = np.arange(90, dtype=np.uint8).reshape(3, 5, 6)
+    changed = base.copy()
+    changed[2, 4, 5] += 1
+    variants = [base, changed, base.reshape(3, 6, 5), base.astype(np.int8)]
+    assert len({array_digest(v) for v in variants}) == len(variants)
+    assert array_digest(np.asfortranarray(base)) == array_digest(base)
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "flipped"])
+def test_damaged_arrays_are_named_never_read_as_zeros(store, damage):
+    store.write_subject("a", fields(), {})
+    path = next(p for p in (store.subject_path("a") / "full" / "c").rglob("*") if p.is_file())
+    content = bytearray(path.read_bytes())
+    if damage == "missing":
+        path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    else:
+        content[20] ^= 0xFF
+        path.write_bytes(content)
+    with pytest.raises(SpinforgeError, match=r"array 'full' is missing or damaged. Delete this"):
+        store.read("a", "full")
+    store.read("a", "target")
 
 
 def test_another_configuration_names_both_hashes_the_difference_and_the_way_out(store):
@@ -87,7 +104,7 @@ def test_the_same_configuration_is_accepted(store):
 
 
 def failing_write(code):
-    def write(group, name, field):
+    def write(group, name, array):
         raise OSError(code, os.strerror(code))
 
     return write
@@ -95,14 +112,14 @@ def failing_write(code):
 
 def test_full_disk_is_named_and_leaves_nothing_half_written(store, monkeypatch):
     store.write_subject("a", fields(), {})
-    whole = store_module.write_field
+    whole = store_module.write_array
 
-    def fill_up(group, name, field):
+    def fill_up(group, name, array):
         if name == "te":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        whole(group, name, field)
+        whole(group, name, array)
 
-    monkeypatch.setattr(store_module, "write_field", fill_up)
+    monkeypatch.setattr(store_module, "write_array", fill_up)
     with pytest.raises(SpinforgeError, match=r"the disk is full: .*kspace/b was not written"):
         store.write_subject("b", fields(), {})
     assert store.complete_subjects() == ["a"]
@@ -111,13 +128,13 @@ def test_full_disk_is_named_and_leaves_nothing_half_written(store, monkeypatch):
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS], ids=["EACCES", "EROFS"])
 def test_missing_rights_are_named(store, monkeypatch, code):
-    monkeypatch.setattr(store_module, "write_field", failing_write(code))
+    monkeypatch.setattr(store_module, "write_array", failing_write(code))
     with pytest.raises(SpinforgeError, match=r"no permission to write .*kspace/a"):
         store.write_subject("a", fields(), {})
 
 
 def test_other_failures_are_not_disguised(store, monkeypatch):
-    monkeypatch.setattr(store_module, "write_field", failing_write(errno.EIO))
+    monkeypatch.setattr(store_module, "write_array", failing_write(errno.EIO))
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         store.write_subject("a", fields(), {})
 
@@ -141,6 +158,18 @@ def test_leftovers_of_dead_processes_go_those_of_live_ones_stay(store):
     alive.mkdir()
     assert store.remove_leftovers() == [dead.name]
     assert alive.is_dir()
+
+
+def test_a_set_that_was_being_deleted_is_no_set_and_goes(store, monkeypatch):
+    store.write_subject("a", fields(), {})
+    monkeypatch.setattr(store_module.shutil, "rmtree", lambda path: None)  # killed at once
+    store.delete()
+    monkeypatch.undo()
+    assert not store.exists()
+    store.create(CONFIG)
+    assert store.complete_subjects() == []
+    store.remove_leftovers()
+    assert list(store.path.parent.iterdir()) == [store.path]
 
 
 def test_digest_of_the_set_ignores_order_and_needs_every_subject(store):

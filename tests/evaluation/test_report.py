@@ -9,7 +9,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from markupsafe import Markup
 
+from spinforge.evaluation.report import plots
 from spinforge.evaluation.report.page import write_report
 from spinforge.evaluation.report.plots import metric_boxes
 
@@ -131,6 +133,26 @@ def test_one_failed_slice_does_not_squeeze_the_boxes(make_content):
     assert "(+1 below 0.60)" in plot  # quartiles 0.825 and 0.875; 0.825 - 4 * 0.05 is 0.625
 
 
+@pytest.mark.parametrize(("metric", "outside"), [("dice", [0.0] * 8), ("hd95_mm", [np.inf] * 8)])
+def test_box_is_that_of_all_finite_values(metric, outside, monkeypatch):
+    """Also of those that lie below the scale: a fifth of the slices, with a Dice of 0."""
+    values = np.array([*outside, np.nan, *np.linspace(0.9, 0.95, 32)])
+    columns = {"network": "n", "subject": "1", "tissue": "GM", "metric": metric, "value": values}
+    scores = pd.DataFrame({"slice": range(len(values)), **columns})
+    drawn = []
+    monkeypatch.setattr(
+        plots, "_svg", lambda figure, *_: drawn.append(figure.axes[0]) or Markup("")
+    )
+    metric_boxes(scores, ["n"], ["GM"], metric)
+    (axes,) = drawn
+    assert "(+8 " in axes.texts[0].get_text()  # counted,
+    assert min(x for line in axes.lines for x in line.get_xdata()) >= 0.9  # not drawn
+    q25, median, q75 = np.percentile(values[np.isfinite(values)], [25, 50, 75])
+    (box,) = axes.patches
+    assert (box.get_path().get_extents().x0, box.get_path().get_extents().x1) == (q25, q75)
+    assert [median, median] in [list(line.get_xdata()) for line in axes.lines]
+
+
 def test_box_plots_name_all_networks_in_their_text(parsed, make_content):
     names = ", ".join(network.name for network in make_content().networks)
     texts = [svg["aria-label"] for svg in parsed.find("svg") if svg.get("role") == "img"]
@@ -153,6 +175,12 @@ def test_names_are_shown_but_never_become_markup(parsed, make_content):
         assert text in shown, text
     tags = {tag for tag, _ in parsed.elements}
     assert not tags & {"one", "script", "b", "s", "k", "v", "i", "desc", "study", "c", "d", "f"}
+
+
+def test_configuration_is_not_folded_away_in_print(page, parsed):
+    assert not parsed.find("details")
+    print_style = page[page.index("@media print") : page.index("</style>")]
+    assert re.search(r"pre \{[^}]*max-height: none", print_style)
 
 
 def test_same_content_gives_the_same_page(page, make_content, tmp_path):

@@ -75,9 +75,9 @@ def decoded(uri: str, mode: str = "RGB") -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert(mode))
 
 
-def test_anterior_is_up_and_left_is_left():
+def test_anterior_is_up_and_the_first_phase_encoding_index_is_on_the_left():
     labels = np.zeros((5, 8), dtype=np.uint8)
-    labels[0, 7] = 1  # leftmost, most anterior
+    labels[0, 7] = 1  # first phase-encoding index, most anterior
     picture = decoded(pictures.label_picture(labels))
     assert picture.shape == (8, 5, 3)
     assert tuple(picture[0, 0]) == rgb(TISSUE_COLOURS["CSF"])

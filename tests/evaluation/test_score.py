@@ -10,11 +10,13 @@ from spinforge.evaluation.score import (
     COLUMNS,
     TISSUES,
     VOLUME,
+    average_dice,
     read_scores,
     score_slices,
     summarise,
     write_scores,
 )
+from spinforge.simulation.errors import SpinforgeError
 
 SHAPE = (12, 20)
 
@@ -85,7 +87,7 @@ def test_missed_tissue_is_zero_overlap_and_infinite_distance():
     assert value(scores, 7, "GM", "jaccard") == 0.0
     assert value(scores, 7, "GM", "hausdorff_mm") == np.inf
     assert value(scores, 7, "GM", "hd95_mm") == np.inf
-    assert value(scores, 7, "all", "dice") == pytest.approx(2 / 3, rel=1e-15)
+    assert value(scores, 7, "all", "dice") == 2 / 3  # (1 + 0 + 1) / 3, rounded once
 
 
 def test_invented_tissue_is_zero_overlap_and_infinite_distance():
@@ -173,6 +175,42 @@ def test_summary_has_one_row_per_network_level_tissue_and_metric():
     summary = summarise(scores)
     assert len(summary) == 2 * (12 + 17)
     assert list(summary["network"].unique()) == ["b", "a"]
+
+
+def test_average_dice_is_the_mean_of_tissues_not_of_slices():
+    rows = [
+        table([1.0], tissue="CSF", metric="dice"),
+        table([0.5, 0.25, np.nan, 0.75], tissue="GM", metric="dice"),
+        table([0.0, 0.25], tissue="WM", metric="dice"),
+        table([0.3], tissue="all", metric="dice"),
+        table([0.4], tissue="GM", metric="jaccard"),
+        table([0.9], tissue="GM", metric="dice").assign(slice=VOLUME),
+    ]
+    # Sums of eighths, exact, then divided once; over all slices it would be 2.75 / 6.
+    assert average_dice(pd.concat(rows)) == {"unet": (1.0 + 0.5 + 0.125) / 3}
+
+
+@pytest.mark.parametrize("kept", [0, 0.5, 0.99], ids=str)
+@pytest.mark.parametrize("file", ["cases.parquet", "cases.csv"])
+def test_truncated_scores_are_named_with_the_remedy(file, kept, tmp_path):
+    write_scores(score(three_squares(), three_squares()), tmp_path)
+    content = (tmp_path / file).read_bytes()
+    (tmp_path / file).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(SpinforgeError, match=rf"{file} cannot be read.*Run: spinforge evaluate"):
+        read_scores(tmp_path / file)
+
+
+@pytest.mark.parametrize("file", ["cases.parquet", "cases.csv"])
+def test_bytes_that_are_no_table_are_named_with_the_remedy(file, tmp_path):
+    (tmp_path / file).write_bytes(bytes(range(256)))
+    with pytest.raises(SpinforgeError, match=rf"{file} cannot be read.*Run: spinforge evaluate"):
+        read_scores(tmp_path / file)
+
+
+def test_table_of_something_else_is_refused(tmp_path):
+    pd.DataFrame({"epoch": [1]}).to_parquet(tmp_path / "cases.parquet")
+    with pytest.raises(SpinforgeError, match=r"is not a table of scores.*Run: spinforge evaluate"):
+        read_scores(tmp_path / "cases.parquet")
 
 
 @pytest.mark.parametrize("file", ["cases.parquet", "cases.csv"])

@@ -127,6 +127,15 @@ def test_out_folder_is_a_file(run, tmp_path):
     assert "is a file" in run(f"out={tmp_path / 'file'}")
 
 
+def test_echo_after_the_repetition(run):
+    assert "the echo must fit in the repetition" in run("data.scan.tr_ms=50")
+
+
+def test_gpu_that_is_not_there(run, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "gpu" in run("training.device=gpu")
+
+
 def test_slices_that_do_not_fit(run):
     assert "The most is 15" in run("data.slices.count=16")
 
@@ -143,7 +152,7 @@ def test_unreachable_tracking_server(finished, tiny_file, monkeypatch):
 def test_train_without_a_dataset_says_what_to_run(prefect_server, tiny_file, tmp_path):
     result = runner.invoke(app, ["train", str(tiny_file), "--set", f"out={tmp_path}"])
     assert result.exit_code == 2
-    assert "Run: spinforge generate" in " ".join(result.output.split())
+    assert "Make one with: spinforge generate" in " ".join(result.output.split())
 
 
 def test_info_answers_scripts(finished, tiny_file):

@@ -1,7 +1,9 @@
 """The whole pipeline once, on procedural heads of 4 mm: minutes of work in seconds."""
 
 import json
-import os
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -11,11 +13,28 @@ from mlflow.tracking import MlflowClient
 
 from spinforge.flows.config import load_study
 from spinforge.flows.evaluate import evaluate, read_predictions
+from spinforge.flows.generate import generate
 from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import scores_folder
 from spinforge.flows.study import study as study_flow
+from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.noise import Noise
+
+
+def predictions(study, name):
+    network = next(n for n in study.networks if n.name == name)
+    return read_predictions(scores_folder(study, network) / "predictions.npz")
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished study in a folder of its own, to be changed."""
+    study, _ = finished
+    shutil.copytree(RunFolder.of(study).path, tmp_path / study.name)
+    return study.model_copy(update={"out": tmp_path})
 
 
 def test_everything_lies_where_readme_says(finished):
@@ -32,9 +51,12 @@ def test_everything_lies_where_readme_says(finished):
         assert {p.name for p in network.iterdir()} >= {"network.pt", "history.csv", "last.ckpt"}
 
 
-def test_the_resolved_study_reproduces_the_run(finished):
-    study, _ = finished
-    assert load_study(RunFolder.of(study).study_file) == study
+def test_the_resolved_study_names_its_subjects_and_asks_for_the_same_data(finished):
+    study, answer = finished
+    resolved = load_study(RunFolder.of(study).study_file)
+    assert resolved.data.subjects.train == ("head-000", "head-001")
+    assert resolved.data.subjects.test == ("head-003",)
+    assert generate(resolved) == answer["dataset_digest"]
 
 
 def test_scores_cover_every_network_slice_and_tissue(finished):
@@ -53,7 +75,7 @@ def test_scores_belong_to_the_stored_predictions(finished):
     study, _ = finished
     folder = RunFolder.of(study)
     target = folder.store.read("head-003", "target")
-    predicted = read_predictions(folder.predictions("unet"))
+    predicted = predictions(study, "unet")
     overlap = 2 * ((predicted == 3) & (target == 3)).sum()
     expected = overlap / ((predicted == 3).sum() + (target == 3).sum())
     scores = pd.read_csv(folder.evaluation / "cases.csv")
@@ -96,7 +118,7 @@ def test_mlflow_holds_params_metrics_data_model_and_report(finished):
 def test_the_logged_model_predicts_like_the_network(finished):
     import mlflow
 
-    from spinforge.flows.evaluate import scored_slices
+    from spinforge.flows.slices import held_out_slices
 
     study, answer = finished
     mlflow.set_tracking_uri(answer["mlflow"])
@@ -104,9 +126,9 @@ def test_the_logged_model_predicts_like_the_network(finished):
     experiment = client.get_experiment_by_name("spinforge")
     (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'unet'")
     model = mlflow.pytorch.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
-    images = torch.stack([item["image"] for item in scored_slices(study)])
+    images = torch.stack([item["image"] for item in held_out_slices(study)])
     labels = model(images).argmax(1).numpy().astype(np.uint8)
-    stored = read_predictions(RunFolder.of(study).predictions("unet"))
+    stored = predictions(study, "unet")
     # The exported program rounds differently; only ties may fall on the other side.
     assert (labels == stored).mean() > 0.999
 
@@ -114,24 +136,95 @@ def test_the_logged_model_predicts_like_the_network(finished):
 def test_a_second_run_does_nothing_twice(finished):
     study, answer = finished
     folder = RunFolder.of(study)
-    watched = [*folder.path.glob("networks/*/network.pt"), folder.store.subject_path("head-000")]
+    watched = [
+        *folder.path.glob("networks/*/*"),
+        *folder.path.glob("evaluation/*/*"),
+        *folder.path.glob("dataset.zarr/kspace/*/zarr.json"),
+    ]
+    assert len(watched) > 15
     before = {path: path.stat().st_mtime_ns for path in watched}
     again = study_flow(study)
     assert {path: path.stat().st_mtime_ns for path in watched} == before
     assert again == answer
 
 
-def test_a_changed_recipe_trains_beside_the_old_one(finished):
-    study, _ = finished
+def changed_recipe(study):
     recipe = study.training.model_copy(update={"epochs": 1})
-    changed = study.model_copy(update={"training": recipe})
-    folders = train(changed, only="unet")
-    assert list(folders) == ["unet"]
-    names = [p.name for p in (RunFolder.of(study).path / "networks").iterdir()]
+    return study.model_copy(update={"training": recipe})
+
+
+def test_a_changed_recipe_trains_beside_the_old_one(copy):
+    changed = changed_recipe(copy)
+    assert list(train(changed, only="unet")) == ["unet"]
+    names = [p.name for p in RunFolder.of(copy).networks.iterdir()]
     assert sum(name.startswith("unet-") for name in names) == 2
 
 
-def test_untrained_networks_and_missing_scores_say_what_to_run(finished):
+def test_scores_of_an_older_network_are_never_shown_for_a_newer_one(copy):
+    changed = changed_recipe(copy)
+    train(changed, only="unet")
+    with pytest.raises(SpinforgeError, match=r"has been scored. Run: spinforge evaluate"):
+        report(changed)
+    with pytest.raises(SpinforgeError, match=r"crdn is not trained. Run: spinforge train"):
+        evaluate(changed)
+    assert set(evaluate(changed, only="unet")) == {"unet"}
+    report(changed)
+
+
+def test_scoring_one_network_keeps_the_others_in_the_table(copy):
+    evaluate(copy, only="unet")
+    scores = pd.read_csv(RunFolder.of(copy).evaluation / "cases.csv")
+    assert set(scores["network"]) == {"unet", "crdn"}
+
+
+@pytest.mark.parametrize("flow", [train, evaluate, report])
+def test_data_of_another_configuration_are_refused_by_every_flow(copy, flow):
+    data = copy.data.model_copy(update={"noise": Noise(percent=20)})
+    with pytest.raises(SpinforgeError, match="was made with another configuration"):
+        flow(copy.model_copy(update={"data": data}))
+
+
+def test_a_folder_is_used_by_one_run_at_a_time(copy):
+    """Another process holds the lock; a flow within a flow takes it again."""
+    folder = RunFolder.of(copy)
+    with folder.opened(copy), folder.opened(copy):
+        held = subprocess.run(
+            [sys.executable, "-c", LOCK, str(folder.path / ".lock")], capture_output=True, text=True
+        )
+    assert held.stdout == "held\n"
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "have it\n"
+    with pytest.raises(SpinforgeError, match="another run works in"), folder.opened(copy):
+        pass
+    other.communicate("")
+    with folder.opened(copy):
+        pass
+
+
+LOCK = """
+import sys, filelock
+try:
+    filelock.FileLock(sys.argv[1], timeout=0).acquire()
+    print("free")
+except filelock.Timeout:
+    print("held")
+"""
+
+HOLD = """
+import sys, filelock
+lock = filelock.FileLock(sys.argv[1])
+lock.acquire()
+print("have it", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_untrained_networks_and_unknown_names_say_what_to_do(finished):
     study, _ = finished
     changed = study.model_copy(update={"seed": 99})
     with pytest.raises(SpinforgeError, match=r"unet is not trained. Run: spinforge train"):
@@ -142,17 +235,23 @@ def test_untrained_networks_and_missing_scores_say_what_to_run(finished):
         train(changed, only="vnet")
 
 
-def test_report_without_scores_says_what_to_run(finished, tmp_path):
-    study, _ = finished
-    os.symlink(RunFolder.of(study).store.path, _folder(tmp_path) / "dataset.zarr")
-    moved = study.model_copy(update={"out": tmp_path})
-    with pytest.raises(SpinforgeError, match="spinforge evaluate"):
-        report(moved)
+def test_damaged_predictions_are_named(copy):
+    network = copy.networks[0]
+    (scores_folder(copy, network) / "predictions.npz").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(SpinforgeError, match=r"predictions.npz cannot be read"):
+        report(copy)
 
 
-def _folder(path):
-    (path / "tiny").mkdir()
-    return path / "tiny"
+def test_a_changed_study_is_another_run_in_mlflow(copy):
+    tracker = Tracker(copy)
+    with tracker.study_run() as first, tracker.study_run() as again:
+        pass
+    with Tracker(changed_recipe(copy)).study_run() as other:
+        pass
+    assert first == again != other
+    (RunFolder.of(copy).path / "mlflow.json").write_text("")  # cut by a power failure
+    with tracker.study_run() as fresh:
+        assert fresh not in (first, other)
 
 
 def test_provenance_in_the_run_folder_names_the_mlflow_run(finished):

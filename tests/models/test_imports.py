@@ -6,7 +6,8 @@ import sys
 
 def test_only_training_loads_lightning():
     code = (
-        "import sys, spinforge.models.inference, spinforge.models.training.recipes\n"
+        "import sys, spinforge.models.inference, spinforge.models.devices\n"
+        "import spinforge.models.training.recipes, spinforge.evaluation.report.page\n"
         "sys.exit('lightning' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -23,6 +23,7 @@ def test_batch_size_does_not_matter(discs):
     data = discs(7)
     one, all_together = (predict_labels(network, data, batch_size=size) for size in (1, 7))
     np.testing.assert_array_equal(one, all_together)
+    assert len(np.unique(one)) > 1
     assert one.shape == (7, 32, 24)
 
 

@@ -17,7 +17,8 @@ def test_cell_is_a_rectified_convolution_of_input_and_state(random_images):
     joined = np.pad(np.concatenate((x, state), axis=1), ((0, 0), (0, 0), (1, 1), (1, 1)))
     windows = np.lib.stride_tricks.sliding_window_view(joined, (3, 3), axis=(2, 3))
     expected = np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
-    np.testing.assert_allclose(output.detach(), np.maximum(expected, 0), rtol=0.0, atol=1e-13)
+    # 55 terms below 1 in size, summed twice in float64: at most 55^2 * 2^-53 = 3.4e-13.
+    np.testing.assert_allclose(output.detach(), np.maximum(expected, 0), rtol=0.0, atol=3.4e-13)
 
 
 def test_decoder_starts_at_zero_with_the_coarsest_map(random_images):
@@ -56,13 +57,19 @@ def test_gradient_is_the_sum_over_the_five_stages(random_images):
     gradients = [copy.convolution.weight.grad for copy in copies]
     assert len(gradients) == 5
     assert all(gradient.abs().max() > 0 for gradient in gradients)
-    torch.testing.assert_close(cell.convolution.weight.grad, sum(gradients), rtol=1e-11, atol=1e-9)
+    # The same products, summed in float64 in another order: 5 stages of up to 32 x 32 pixels.
+    # Where terms cancel, what counts is the size of the largest gradients.
+    scale = max(gradient.abs().max().item() for gradient in gradients)
+    torch.testing.assert_close(
+        cell.convolution.weight.grad, sum(gradients), rtol=0.0, atol=5 * 32 * 32 * 2**-53 * scale
+    )
 
 
 def test_classes_rarely_start_where_they_cannot_learn(random_images):
     """A logit of exactly zero passes no gradient, so each class needs pixels above it.
 
-    With PyTorch's default bias 58 of 60 seeds give a class that is zero in most pixels.
+    With PyTorch's default bias nearly every seed gives a class that is zero in most pixels;
+    two unlucky seeds in twenty are let pass.
     """
     image = random_images(1, 2, 48, 48)
     smallest = []

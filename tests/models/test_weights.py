@@ -1,5 +1,9 @@
 """The file of a trained network: round trip, and a plain message for every kind of damage."""
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -32,6 +36,21 @@ def test_a_network_survives_the_file(file, network, random_images):
 
 
 def test_nothing_but_the_file_is_left_behind(file):
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_full_disk_is_named_and_the_old_file_is_kept(file, network, monkeypatch):
+    before = file.read_bytes()
+    write = Path.write_bytes
+
+    def write_half_then_fail(path, content):
+        write(path, bytes(content)[: len(content) // 2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", write_half_then_fail)
+    with pytest.raises(SpinforgeError, match=r"disk is full: .*network\.pt was not written"):
+        save_network(file, network.state_dict(), CONFIG, in_channels=2, n_classes=4)
+    assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 
 

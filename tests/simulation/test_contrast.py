@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from spinforge.simulation.contrast import SpinEcho, draw_timing, spin_echo, tissue_amplitudes
 from spinforge.simulation.rng import SampleRng
@@ -71,3 +72,8 @@ def test_timing_is_uniform_within_the_variation():
     # Standard error of the mean of 400 uniform draws of width w is w / sqrt(12 * 400).
     assert abs(tr.mean() - 3.0) < 4 * 0.3 / (12 * 400) ** 0.5
     assert abs(te.mean() - 0.08) < 4 * 0.008 / (12 * 400) ** 0.5
+
+
+def test_configurations_whose_echo_may_not_fit_are_refused():
+    with pytest.raises(ValidationError, match="the echo must fit in the repetition"):
+        SpinEcho(tr_ms=85, te_ms=80, variation=0.05)

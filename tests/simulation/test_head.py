@@ -86,6 +86,15 @@ def test_every_tissue_is_somewhere_the_most_abundant(heads, subject):
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
+def test_no_brain_tissue_lies_outside_the_brain(heads, subject):
+    """BrainWeb's subjects have less than a permille; the eyes, say, are no CSF."""
+    labels = heads[subject].labels.numpy()
+    brain = largest_brain_component(labels) > 0
+    outside = (labels >= Tissue.CSF) & (labels <= Tissue.WHITE_MATTER) & ~brain
+    assert outside.sum() < 0.001 * brain.sum()
+
+
+@pytest.mark.parametrize("subject", SUBJECTS)
 def test_white_matter_has_no_specks(heads, subject):
     white = heads[subject].labels.numpy() == Tissue.WHITE_MATTER
     components, _ = ndimage.label(white, structure=np.ones((3, 3, 3)))

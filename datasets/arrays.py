@@ -16,7 +16,7 @@ _LABELS = ZstdCodec(level=5)
 
 
 @dataclass(frozen=True)
-class Field:
+class StoredArray:
     """One array of a subject.
 
     Attributes:
@@ -30,27 +30,25 @@ class Field:
     per_slice: bool = True
 
 
-def fields_digest(arrays: dict[str, NDArray[Any]]) -> str:
-    """SHA-256 over names, types, shapes and bytes of arrays, in sorted order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(arrays):
-        values = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name} {values.dtype.str} {values.shape} ".encode())
-        digest.update(values.data)
+def array_digest(values: NDArray[Any]) -> str:
+    """SHA-256 over type, shape and bytes of an array."""
+    values = np.ascontiguousarray(values)
+    digest = hashlib.sha256(f"{values.dtype.str} {values.shape} ".encode())
+    digest.update(values.data)
     return digest.hexdigest()
 
 
-def write_field(group: zarr.Group, name: str, field: Field) -> None:
+def write_array(group: zarr.Group, name: str, array: StoredArray) -> None:
     """Write one array: a chunk a slice and one shard in all, or a single chunk."""
-    values = field.values
+    values = array.values
     whole = values.shape
     is_label = values.dtype.kind in "ub"
     group.create_array(
         name,
         shape=whole,
         dtype=values.dtype,
-        chunks=(1, *whole[1:]) if field.per_slice else whole,
-        shards=whole if field.per_slice else None,
+        chunks=(1, *whole[1:]) if array.per_slice else whole,
+        shards=whole if array.per_slice else None,
         compressors=_LABELS if is_label else _NUMBERS,
-        dimension_names=field.dimensions,
+        dimension_names=array.dimensions,
     )[...] = values

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from spinforge.models.losses import LossName
 from spinforge.simulation.config import Config
 
 Schedule = Literal["constant", "poly", "halve"]
@@ -14,12 +15,12 @@ HALVE_EVERY = 20
 
 
 class TrainingConfig(Config):
-    """Training by Adam on the pixel-wise cross-entropy.
+    """Training by Adam.
 
     SERANet was trained with a learning rate of 1e-4 and the schedule "halve" for 50 epochs of
     batches of 12; CRDN with 6e-4, a schedule that "gradually decays" (here "poly"), a weight
-    decay of 1e-4 and batches of 1. The defaults are for few epochs: a higher learning rate that
-    falls to 0.
+    decay of 1e-4 and batches of 1; both on the cross-entropy alone. The defaults are for few
+    epochs: a higher learning rate that falls to 0.
     """
 
     epochs: int = Field(20, ge=1, le=10_000, description="passes over the training slices")
@@ -29,6 +30,11 @@ class TrainingConfig(Config):
         "poly",
         description="learning rate over time: constant; poly falls to 0 as (1 - progress)^0.9; "
         "halve is halved every 20 epochs",
+    )
+    loss: LossName = Field(
+        "cross_entropy",
+        description="cross_entropy of the pixels, or cross_entropy_dice: plus the Dice loss of "
+        "each slice and tissue, which minds small regions",
     )
     weight_decay: float = Field(
         0.0, ge=0, le=1, description="L2 penalty added to the gradient by Adam"

@@ -3,11 +3,11 @@
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone knows it by)
 from jaxtyping import Float, Integer
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from spinforge.models.losses import segmentation_loss
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
 from spinforge.simulation.errors import SpinforgeError
 
@@ -15,7 +15,7 @@ Batch = dict[str, Any]
 
 
 class SegmentationTask(LightningModule):
-    """Pixel-wise cross-entropy, checked to be finite; pooled Dice of the tissues for validation.
+    """The recipe's loss, checked to be finite; pooled Dice of the tissues for validation.
 
     Logs `train_loss`, `validation_loss`, `validation_dice` and `learning_rate`, each once an
     epoch.
@@ -50,12 +50,12 @@ class SegmentationTask(LightningModule):
         self.log("learning_rate", self.learning_rate, on_step=False, on_epoch=True)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
-        """Mean cross-entropy of a batch.
+        """Loss of a batch.
 
         Raises:
             SpinforgeError: If it is not a finite number; names the epoch and the slices.
         """
-        loss = F.cross_entropy(self(batch["image"]), batch["target"])
+        loss = segmentation_loss(self._recipe.loss, self(batch["image"]), batch["target"])
         if not torch.isfinite(loss):
             raise SpinforgeError(
                 f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}, "
@@ -69,7 +69,7 @@ class SegmentationTask(LightningModule):
         """Add a batch to the mean loss and to the confusion matrix."""
         target = batch["target"]
         logits = self(batch["image"])
-        loss = F.cross_entropy(logits, target)
+        loss = segmentation_loss(self._recipe.loss, logits, target)
         self.log("validation_loss", loss, on_epoch=True, batch_size=len(target))
         self.confusion += count_confusion(target, logits.argmax(dim=1), len(self.confusion))
 

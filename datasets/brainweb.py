@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
-from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.tissue import HEAD_TISSUES
 
 SUBJECT_NUMBERS = (4, 5, 6, 18, 20, 38, *range(41, 55))
 SUBJECTS = tuple(f"subject{number:02d}" for number in SUBJECT_NUMBERS)
@@ -156,10 +156,10 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
         raise SpinforgeError(f"{path} cannot be read as MINC1: {error!r}") from error
     labels = np.rint(values)
     # MINC stores labels with a real-valued scaling; half a step off means it is no label map.
-    if np.abs(values - labels).max() > 0.01 or labels.min() < 0 or labels.max() > max(Tissue):
+    if np.abs(values - labels).max() > 0.01 or labels.min() < 0 or labels.max() > max(HEAD_TISSUES):
         raise SpinforgeError(
             f"{path} holds values {values.min():g} to {values.max():g}, expected the integer "
-            f"labels 0 to {max(Tissue)}: it is not a crisp model (a fuzzy volume, perhaps)."
+            f"labels 0 to {max(HEAD_TISSUES)}: it is not a crisp model (a fuzzy volume, perhaps)."
         )
     return np.ascontiguousarray(labels.astype(np.uint8).transpose(2, 1, 0))
 
@@ -176,8 +176,8 @@ def fuzzy_memberships(labels: NDArray[np.uint8]) -> Memberships:
     """
     nx, ny, nz = (2 * (count // 2 - 1) for count in labels.shape)
     cropped = labels[:nx, :ny, :nz]
-    memberships = np.empty((len(Tissue), nx // 2, ny // 2, nz // 2), dtype=np.float32)
-    for tissue in Tissue:
+    memberships = np.empty((len(HEAD_TISSUES), nx // 2, ny // 2, nz // 2), dtype=np.float32)
+    for tissue in HEAD_TISSUES:
         inside = (cropped == tissue).view(np.uint8)
         along_x = inside[0::2] + inside[1::2]
         along_y = along_x[:, 0::2] + along_x[:, 1::2]

@@ -22,7 +22,8 @@ from spinforge.simulation.fourier import image_to_kspace
 from spinforge.simulation.noise import Noise, draw_noise, noise_std
 from spinforge.simulation.phantom import Phantom, target_labels
 from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.tissue import BRAINWEB_1P5T, TARGET_NAMES, Tissue
+from spinforge.simulation.tissue import TARGET_NAMES, Tissue
+from spinforge.simulation.tissue_sets import BRAINWEB_1P5T
 
 # Largest matrix of any source: BrainWeb's 181 x 217 x 181 mm less its last voxel of each axis.
 FIELD_OF_VIEW_MM = (180.0, 216.0, 180.0)
@@ -83,7 +84,7 @@ def simulate_scan(
     path = ("kspace", phantom.subject, "spin-echo")
     memberships = slice_memberships(phantom, slices)
     tr, te = draw_timing(sequence, SampleRng(seed, *path, "timing"))
-    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, tr=tr, te=te)
+    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, phantom.tissues, tr=tr, te=te)
     magnitude = torch.einsum("scyx,c->syx", memberships.double(), amplitudes)
 
     phase = draw_phase(SampleRng(seed, *path, "phase"), fov_mm=FIELD_OF_VIEW_MM[:2])
@@ -92,7 +93,7 @@ def simulate_scan(
     angle = phase_map(phase, (height, width, slices_in_field_of_view(slices)))[:, :, :n_slices]
     image = torch.polar(magnitude, angle.permute(2, 0, 1))
 
-    white_matter = float(amplitudes[Tissue.WHITE_MATTER])
+    white_matter = float(amplitudes[phantom.tissues.index(Tissue.WHITE_MATTER)])
     std = noise_std(noise, white_matter)
     kspace = image_to_kspace(image)[:, None].to(torch.complex64)
     for index in range(n_slices):
@@ -122,7 +123,7 @@ def slice_memberships(phantom: Phantom, slices: Slices) -> SliceMemberships:
     per_slice = voxels_per_slice(slices, spacing)
     nx, ny, _ = matrix_size(spacing)
     kept = phantom.memberships[:, :nx, :ny, : slices.count * per_slice]
-    slabs = kept.reshape(len(Tissue), nx, ny, slices.count, per_slice).mean(-1)
+    slabs = kept.reshape(len(phantom.tissues), nx, ny, slices.count, per_slice).mean(-1)
     return slabs.permute(3, 0, 1, 2).contiguous()
 
 

@@ -75,11 +75,13 @@ def spin_echo(tissue: Relaxation, *, tr: float, te: float) -> float:
     return tissue.proton_density * recovered * math.exp(-te / tissue.t2)
 
 
-def tissue_amplitudes(properties: dict[Tissue, Relaxation], *, tr: float, te: float) -> Tensor:
-    """Spin-echo signal of each of the twelve tissues, in class order.
+def tissue_amplitudes(
+    properties: dict[Tissue, Relaxation], tissues: tuple[Tissue, ...], *, tr: float, te: float
+) -> Tensor:
+    """Spin-echo signal of each tissue.
 
     Returns:
-        (12,) float64 in units of the proton density.
+        (tissue,) float64 in units of the proton density.
     """
-    signals = [spin_echo(properties[tissue], tr=tr, te=te) for tissue in Tissue]
+    signals = [spin_echo(properties[tissue], tr=tr, te=te) for tissue in tissues]
     return torch.tensor(signals, dtype=torch.float64)

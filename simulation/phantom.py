@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from spinforge.simulation.arrays import LabelVolume, Memberships
-from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,12 @@ class Phantom:
 
     Attributes:
         subject: Name of the subject, unique within a data set.
-        memberships: Fraction of each of the twelve tissues in each voxel, float32, sums to 1.
+        memberships: Fraction of each tissue in each voxel, float32, sums to 1.
         spacing_mm: Edge length of the cubic voxels [mm].
         source: Where it comes from, such as "procedural" or "brainweb20".
         digest: SHA-256 of the source's raw bytes or of the generator and its parameters.
         parameters: What was drawn to make it; empty for a recorded anatomy.
+        tissues: What the entries of the membership axis are.
     """
 
     subject: str
@@ -29,11 +30,19 @@ class Phantom:
     source: str
     digest: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    tissues: tuple[Tissue, ...] = HEAD_TISSUES
 
     @property
     def labels(self) -> LabelVolume:
-        """Most abundant tissue of each voxel, (x, y, z) uint8."""
-        return self.memberships.argmax(0).to(torch.uint8)
+        """Code of the most abundant tissue of each voxel, (x, y, z) uint8."""
+        codes = torch.tensor(self.tissues, dtype=torch.uint8)
+        return codes[self.memberships.argmax(0)]
+
+    def membership(self, tissue: Tissue) -> Tensor:
+        """Fraction of one tissue, (x, y, z); zeros if the phantom does not have it."""
+        if tissue not in self.tissues:
+            return torch.zeros_like(self.memberships[0])
+        return self.memberships[self.tissues.index(tissue)]
 
 
 def target_labels(tissue_labels: Tensor) -> Tensor:

@@ -1,11 +1,11 @@
-"""The twelve tissue classes, their relaxation times and proton densities."""
+"""The tissue classes and what describes one of them; the tables are in tissue_sets.py."""
 
 from dataclasses import dataclass
 from enum import IntEnum
 
 
 class Tissue(IntEnum):
-    """Class codes of BrainWeb's twenty anatomical models; the order of every membership axis."""
+    """Class codes; 0-11 are those of BrainWeb's twenty anatomical models."""
 
     BACKGROUND = 0
     CSF = 1
@@ -19,7 +19,18 @@ class Tissue(IntEnum):
     AROUND_FAT = 9
     DURA = 10
     MARROW = 11
+    LESION = 12
+    MYOCARDIUM = 13
+    BLOOD = 14
+    LUNG = 15
+    LIVER = 16
 
+
+HEAD_TISSUES = tuple(tissue for tissue in Tissue if tissue <= Tissue.MARROW)
+"""The twelve classes of a normal head, in the order of its membership axis."""
+
+FAT_TISSUES = (Tissue.FAT, Tissue.AROUND_FAT, Tissue.MARROW)
+"""Tissues whose protons are those of fat: shifted in frequency."""
 
 TARGET_NAMES = ("background", "CSF", "GM", "WM")
 """Segmentation targets: tissues 0-3 keep their code, every other tissue is background."""
@@ -40,27 +51,3 @@ class Relaxation:
     t2: float
     t2_star: float
     proton_density: float
-
-
-# BrainWeb's tissue_mr_parameters.txt (31 July 1996, 1.5 T) gives CSF, GM, WM, fat and
-# muscle/skin. The twenty models have classes it does not list; those are our choice:
-# muscle like muscle/skin, vessels with the values of STANCE's BrainWeb table, fat-like classes at
-# 0.9 proton density, dura as dense connective tissue, skull as a solid whose T2 leaves nothing.
-BRAINWEB_1P5T: dict[Tissue, Relaxation] = {
-    Tissue.BACKGROUND: Relaxation(1.0, 1.0, 1.0, 0.0),
-    Tissue.CSF: Relaxation(2.569, 0.329, 0.058, 1.0),
-    Tissue.GREY_MATTER: Relaxation(0.833, 0.083, 0.069, 0.86),
-    Tissue.WHITE_MATTER: Relaxation(0.500, 0.070, 0.061, 0.77),
-    Tissue.FAT: Relaxation(0.350, 0.070, 0.058, 1.0),
-    Tissue.MUSCLE: Relaxation(0.900, 0.047, 0.030, 1.0),
-    Tissue.MUSCLE_SKIN: Relaxation(0.900, 0.047, 0.030, 1.0),
-    Tissue.SKULL: Relaxation(0.260, 0.001, 0.0005, 0.1),
-    Tissue.VESSELS: Relaxation(0.900, 0.180, 0.058, 0.87),
-    Tissue.AROUND_FAT: Relaxation(0.350, 0.070, 0.058, 0.9),
-    Tissue.DURA: Relaxation(0.900, 0.047, 0.030, 0.7),
-    Tissue.MARROW: Relaxation(0.350, 0.070, 0.058, 0.9),
-}
-"""Relaxation at 1.5 T.
-
-Source: BrainWeb, tissue_mr_parameters.txt; Kwan, Evans, Pike, IEEE TMI 18(11):1085 (1999).
-"""

@@ -27,7 +27,7 @@ from spinforge.simulation.phantoms.head_subject import (
     draw_head_subject,
     in_average_head,
 )
-from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 GENERATOR = "head-2"
 """Version of the anatomy; whatever changes a voxel changes it."""
@@ -104,7 +104,7 @@ def _one_thread() -> Iterator[None]:
 def _compose_head(subject: HeadSubject, spacing_mm: float) -> Memberships:
     """Memberships of the whole field of view, slab by slab from left to right."""
     shape = [round(extent / spacing_mm) for extent in GRID_EXTENT_MM]
-    memberships = torch.zeros((len(Tissue), *shape))
+    memberships = torch.zeros((len(HEAD_TISSUES), *shape))
     for first in range(0, shape[0], SLAB_PLANES):
         last = min(first + SLAB_PLANES, shape[0])
         memberships[:, first:last] = _compose_slab(subject, shape, spacing_mm, first, last)
@@ -136,7 +136,7 @@ def _compose(subject: HeadSubject, block: Block) -> Memberships:
     cavity = intracranial_cavity(block, hulls, subject.proportions.subarachnoid_mm)
     cavity.add_(bumps, alpha=0.45)
 
-    memberships = torch.zeros((len(Tissue), *block.x.shape))
+    memberships = torch.zeros((len(HEAD_TISSUES), *block.x.shape))
     inside = coverage(cavity, block.spacing_mm)
     box = _rows_and_columns(inside > 0.0)
     if box is not None:

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from spinforge.simulation.contrast import SpinEcho, draw_timing, spin_echo, tissue_amplitudes
 from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.tissue import BRAINWEB_1P5T, Relaxation, Tissue
+from spinforge.simulation.tissue import HEAD_TISSUES, Relaxation, Tissue
+from spinforge.simulation.tissue_sets import BRAINWEB_1P5T
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "spin_echo_3000_80.csv"
 
@@ -21,7 +22,7 @@ def golden_table():
 @pytest.mark.parametrize(("tissue", "signal"), golden_table())
 def test_spin_echo_equals_the_golden_table(tissue, signal):
     # 1e-4: the table is rounded to four decimals.
-    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, tr=3.0, te=0.080)
+    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, HEAD_TISSUES, tr=3.0, te=0.080)
     assert amplitudes[Tissue[tissue]].item() == pytest.approx(signal, abs=1e-4)
 
 
@@ -50,7 +51,7 @@ def test_saturates_like_a_bloch_integration():
 
 
 def test_background_and_skull_give_no_signal():
-    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, tr=3.0, te=0.080)
+    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, HEAD_TISSUES, tr=3.0, te=0.080)
     assert amplitudes[Tissue.BACKGROUND] == 0
     assert amplitudes[Tissue.SKULL] < 1e-9
 

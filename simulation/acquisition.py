@@ -1,39 +1,56 @@
 """The forward chain of one subject, a line a stage: phantom -> slices -> signal -> k-space."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from spinforge.simulation.arrays import (
     CoilKSpace,
+    CoilMaps,
     ComplexImage,
     Labels,
+    OffResonance,
     SliceMemberships,
     SoftTargets,
 )
-from spinforge.simulation.config import Config
-from spinforge.simulation.contrast import SpinEcho, draw_timing, tissue_amplitudes
-from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.fields import draw_phase, phase_map
-from spinforge.simulation.fourier import image_to_kspace
-from spinforge.simulation.noise import Noise, draw_noise, noise_std
-from spinforge.simulation.phantom import Phantom, target_labels
-from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.tissue import TARGET_NAMES, Tissue
-from spinforge.simulation.tissue_sets import BRAINWEB_1P5T
-
-# Largest matrix of any source: BrainWeb's 181 x 217 x 181 mm less its last voxel of each axis.
-FIELD_OF_VIEW_MM = (180.0, 216.0, 180.0)
-
-
-class Slices(Config):
-    """Contiguous axial slices from the bottom up."""
-
-    thickness_mm: float = Field(3.0, gt=0, le=30, description="slice thickness [mm]")
-    count: int = Field(57, ge=1, le=720, description="slices kept; the superior rest is air")
+from spinforge.simulation.coils import birdcage_maps, receive_profile
+from spinforge.simulation.contrast import amplitude_table, nominal_amplitudes
+from spinforge.simulation.fields import phase_map, transmit_field
+from spinforge.simulation.forward import (
+    Amplitude,
+    Fields,
+    encode,
+    signal_components,
+    signal_image,
+)
+from spinforge.simulation.fourier import kspace_to_image
+from spinforge.simulation.noise import Noise, draw_noise, noise_std, reference_signal
+from spinforge.simulation.off_resonance import fat_shift_hz, gaussian_field, susceptibility_field
+from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.readout import readout_factors, sample_times
+from spinforge.simulation.scan_parameters import (
+    ScanParameters,
+    draw_scan_parameters,
+    line_phases,
+)
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import SPIN_ECHOES, Sequence
+from spinforge.simulation.slices import (
+    Slices,
+    matrix_size,
+    profile_weights,
+    slice_memberships,
+    slice_targets,
+    slices_in_field_of_view,
+    soft_targets,
+    through_slices,
+    voxels_per_slice,
+    warped,
+)
+from spinforge.simulation.tissue import FAT_TISSUES, Tissue
+from spinforge.simulation.tissue_sets import TISSUE_SETS, Properties, with_factors
 
 
 @dataclass(frozen=True)
@@ -42,17 +59,20 @@ class Scan:
 
     Attributes:
         kspace: Noisy, fully sampled k-space, (slice, coil, ky, kx) complex64.
-        image: Noise-free object at unit sensitivity, (slice, ky, kx) complex64.
+        coil_maps: Receive sensitivities, (slice or 1, coil, ky, kx) complex64.
+        image: Noise-free image at unit sensitivity, (slice, ky, kx) complex64.
         target: Segmentation target, (slice, ky, kx) uint8, codes of `TARGET_NAMES`.
         target_soft: Memberships of the four targets, (slice, target, ky, kx), sum to 1.
         tr: Repetition time [s].
         te: Echo time [s].
-        white_matter_signal: Noise-free signal of pure white matter at this TR and TE.
+        white_matter_signal: Noise-free signal of pure white matter at this TR and TE; 0 without
+            white matter.
         noise_std: Noise per real and imaginary channel.
         drawn: All drawn parameters, for the record.
     """
 
     kspace: CoilKSpace
+    coil_maps: CoilMaps
     image: ComplexImage
     target: Labels
     target_soft: SoftTargets
@@ -64,9 +84,16 @@ class Scan:
 
 
 def simulate_scan(
-    phantom: Phantom, slices: Slices, sequence: SpinEcho, noise: Noise, *, seed: int
+    phantom: Phantom,
+    slices: Slices,
+    sequence: Sequence,
+    noise: Noise,
+    scanner: Scanner | None = None,
+    *,
+    seed: int,
+    device: str = "cpu",
 ) -> Scan:
-    """Scan one phantom with an ideal spin echo and one uniform coil.
+    """Scan one phantom.
 
     Each fuzzy tissue is simulated and the signals are summed, which is exact for partial
     volume; averaging T1 and T2 within a voxel would not be.
@@ -76,96 +103,178 @@ def simulate_scan(
         slices: Thickness and number.
         sequence: Mean TR and TE and their spread.
         noise: Level.
+        scanner: Its imperfections; by default the profile `ideal`.
         seed: Root seed of the data set; every draw is keyed by the subject's and slice's path.
+        device: Where the arrays are computed; the result is on the CPU.
 
     Raises:
         SpinforgeError: If the slices do not fit the phantom's voxels.
     """
-    path = ("kspace", phantom.subject, "spin-echo")
-    memberships = slice_memberships(phantom, slices)
-    tr, te = draw_timing(sequence, SampleRng(seed, *path, "timing"))
-    amplitudes = tissue_amplitudes(BRAINWEB_1P5T, phantom.tissues, tr=tr, te=te)
-    magnitude = torch.einsum("scyx,c->syx", memberships.double(), amplitudes)
+    scanner = scanner or Scanner()
+    drawn = draw_scan_parameters(phantom.subject, phantom.tissues, sequence, scanner, seed=seed)
+    properties = with_factors(TISSUE_SETS[scanner.tissue_set].properties, drawn.tissue_factors)
+    memberships = slice_memberships(phantom, slices, scanner.slice_profile)
+    if scanner.warp_mm:
+        memberships = warped(memberships, scanner.warp_mm, phantom.spacing_mm)
+    fields = scan_fields(phantom, slices, scanner, drawn)
+    maps = coil_maps(scanner, drawn, tuple(fields.phase.shape))
 
-    phase = draw_phase(SampleRng(seed, *path, "phase"), fov_mm=FIELD_OF_VIEW_MM[:2])
-    n_slices, height, width = magnitude.shape
-    # Over the whole field of view, so that a slice's phase does not depend on how many are kept.
-    angle = phase_map(phase, (height, width, slices_in_field_of_view(slices)))[:, :, :n_slices]
-    image = torch.polar(magnitude, angle.permute(2, 0, 1))
+    # What a coil of unit sensitivity would have received comes along as the first coil.
+    unit = torch.ones_like(maps[:, :1])
+    clean = noise_free_kspace(
+        memberships,
+        phantom.tissues,
+        properties,
+        fields,
+        torch.cat((unit, maps), dim=1),
+        scanner,
+        drawn.sequence,
+        device=device,
+    )
+    angles = line_phases(drawn, scanner, len(clean), clean.shape[-2])
+    clean *= torch.polar(torch.ones_like(angles), angles).to(clean.dtype)[:, None, :, None]
+    image = kspace_to_image(clean[:, 0])
 
-    white_matter = float(amplitudes[phantom.tissues.index(Tissue.WHITE_MATTER)])
-    std = noise_std(noise, white_matter)
-    kspace = image_to_kspace(image)[:, None].to(torch.complex64)
-    for index in range(n_slices):
-        rng = SampleRng(seed, *path, f"slice-{index:03d}", "noise", f"{noise.percent:g}")
-        kspace[index] += draw_noise(rng, tuple(kspace.shape[1:]), std)
-
+    amplitudes = nominal_amplitudes(drawn.sequence, properties, phantom.tissues)
+    std = noise_std(noise, reference_signal(noise, phantom.tissues, amplitudes, image))
+    codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
     return Scan(
-        kspace=kspace,
-        image=image.to(torch.complex64),
-        target=slice_targets(memberships),
+        kspace=_with_noise(clean[:, 1:], noise, std, scanner, drawn),
+        coil_maps=maps,
+        image=image,
+        target=slice_targets(memberships, codes),
         target_soft=soft_targets(memberships),
-        tr=tr,
-        te=te,
-        white_matter_signal=white_matter,
+        tr=drawn.sequence.tr,
+        te=drawn.sequence.te,
+        white_matter_signal=_signal_of(Tissue.WHITE_MATTER, phantom.tissues, amplitudes),
         noise_std=std,
-        drawn={"tr_s": tr, "te_s": te, "noise_std": std, "phase": asdict(phase)},
+        drawn=drawn.record() | {"noise_std": std},
     )
 
 
-def slice_memberships(phantom: Phantom, slices: Slices) -> SliceMemberships:
-    """Crop to the field of view and average over the slice thickness.
+def scan_fields(
+    phantom: Phantom, slices: Slices, scanner: Scanner, drawn: ScanParameters
+) -> Fields:
+    """Phase, transmit field and off-resonance of every voxel of every slice."""
+    spacing = phantom.spacing_mm
+    height, width, _ = matrix_size(spacing)
+    # Over the whole field of view, so that a slice does not depend on how many are kept.
+    whole = (height, width, slices_in_field_of_view(slices))
+    size_mm = (spacing, spacing, slices.thickness_mm)
+
+    def kept(volume: Tensor) -> Tensor:
+        return volume[:, :, : slices.count].permute(2, 0, 1)
+
+    phase = torch.zeros(whole, dtype=torch.float64)
+    if drawn.phase:
+        phase = phase_map(drawn.phase, whole)
+    return Fields(
+        phase=kept(phase),
+        b1=kept(transmit_field(drawn.b1_peak, whole, size_mm)),
+        off_resonance=_off_resonance(phantom, slices, scanner),
+    )
+
+
+def _off_resonance(phantom: Phantom, slices: Slices, scanner: Scanner) -> OffResonance:
+    """Mean of the main field's deviation over each slice [Hz]."""
+    spacing = phantom.spacing_mm
+    if scanner.b0 == "none":
+        height, width, _ = matrix_size(spacing)
+        return torch.zeros(slices.count, height, width)
+    if scanner.b0 == "susceptibility":
+        volume = susceptibility_field(phantom, TISSUE_SETS[scanner.tissue_set].field_t)
+    else:
+        nx, ny, nz = phantom.memberships.shape[1:]
+        volume = gaussian_field((nx, ny, nz), spacing)
+    weights = profile_weights("box", voxels_per_slice(slices, spacing))
+    averaged = through_slices(volume * scanner.b0_scale, slices, spacing, weights)
+    return averaged.permute(2, 0, 1).contiguous()
+
+
+def coil_maps(scanner: Scanner, drawn: ScanParameters, shape: tuple[int, ...]) -> CoilMaps:
+    """Sensitivities of the scanner's coils.
+
+    Args:
+        scanner: Number of coils and range of a single one.
+        drawn: Its profile.
+        shape: (slice, ky, kx).
 
     Returns:
-        (slice, tissue, ky, kx) float32; ky is x (left-right), kx is y (posterior-anterior).
+        (slice or 1, coil, ky, kx) complex64.
     """
-    spacing = phantom.spacing_mm
-    per_slice = voxels_per_slice(slices, spacing)
-    nx, ny, _ = matrix_size(spacing)
-    kept = phantom.memberships[:, :nx, :ny, : slices.count * per_slice]
-    slabs = kept.reshape(len(phantom.tissues), nx, ny, slices.count, per_slice).mean(-1)
-    return slabs.permute(3, 0, 1, 2).contiguous()
-
-
-def matrix_size(spacing_mm: float) -> tuple[int, int, int]:
-    """Voxels of the field of view along x (phase encoding), y (readout) and z."""
-    nx, ny, nz = (int(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM)
-    return nx, ny, nz
-
-
-def slices_in_field_of_view(slices: Slices) -> int:
-    """Number of contiguous slices of this thickness from the bottom to the top."""
-    return int(FIELD_OF_VIEW_MM[2] / slices.thickness_mm)
-
-
-def voxels_per_slice(slices: Slices, spacing_mm: float) -> int:
-    """Voxels averaged over the thickness of a slice.
-
-    Raises:
-        SpinforgeError: If that is no whole number, or the slices leave the field of view.
-    """
-    voxels = round(slices.thickness_mm / spacing_mm)
-    if voxels < 1 or abs(voxels * spacing_mm - slices.thickness_mm) > 1e-6:
-        raise SpinforgeError(
-            f"data.slices.thickness_mm = {slices.thickness_mm:g} is not a multiple of the "
-            f"{spacing_mm:g} mm voxels. Choose one that is."
+    n_slices, height, width = shape
+    if scanner.coils > 1:
+        return birdcage_maps(scanner.coils, (height, width))
+    if drawn.receive:
+        return receive_profile(
+            drawn.receive, (n_slices, height, width), scanner.receive_range_percent
         )
-    most = slices_in_field_of_view(slices)
-    if slices.count > most:
-        raise SpinforgeError(
-            f"data.slices.count = {slices.count}: so many slices of {slices.thickness_mm:g} mm do "
-            f"not fit in the field of view of {FIELD_OF_VIEW_MM[2]:g} mm. The most is {most}."
-        )
-    return voxels
+    return torch.ones(1, 1, height, width, dtype=torch.complex64)
 
 
-def slice_targets(memberships: SliceMemberships) -> Labels:
-    """Most abundant tissue, mapped to background, CSF, GM and WM; (slice, ky, kx) uint8."""
-    return target_labels(memberships.argmax(1).to(torch.uint8))
+def noise_free_kspace(
+    memberships: SliceMemberships,
+    tissues: tuple[Tissue, ...],
+    properties: Properties,
+    fields: Fields,
+    maps: CoilMaps,
+    scanner: Scanner,
+    sequence: Sequence,
+    *,
+    device: str = "cpu",
+) -> CoilKSpace:
+    """k-space of every coil, without noise; computed on `device`, returned on the CPU."""
+    amplitude = _amplitude_function(sequence, properties, tissues, fields.b1)
+    memberships, maps = memberships.to(device), maps.to(device)
+    fields = Fields(fields.phase.to(device), fields.b1.to(device), fields.off_resonance.to(device))
+    if not scanner.readout:
+        image = signal_image(memberships, amplitude, fields)
+        return encode(image[:, None], maps, None).cpu()
+
+    rows = [r for r, tissue in enumerate(tissues) if properties[tissue].proton_density > 0]
+    fat_hz = fat_shift_hz(scanner.fat_ppm, TISSUE_SETS[scanner.tissue_set].field_t)
+    shifts = [fat_hz if tissues[row] in FAT_TISSUES else 0.0 for row in rows]
+    low, high = float(fields.off_resonance.min()), float(fields.off_resonance.max())
+    is_gradient_echo = not isinstance(sequence, SPIN_ECHOES)
+    readout = readout_factors(
+        properties,
+        tuple(tissues[row] for row in rows),
+        (low + min(shifts), high + max(shifts)),
+        sample_times(memberships.shape[-1], scanner.bandwidth_hz_per_px),
+        gradient_echo=is_gradient_echo,
+        tolerance=scanner.readout_tolerance,
+    )
+    components = signal_components(
+        memberships,
+        amplitude,
+        fields,
+        readout,
+        rows=rows,
+        shifts_hz=shifts,
+        gradient_echo_te=sequence.te if is_gradient_echo else 0.0,
+    )
+    return encode(components, maps, readout.basis.to(device)).cpu()
 
 
-def soft_targets(memberships: SliceMemberships) -> SoftTargets:
-    """Memberships of the four targets: every other tissue adds to the background."""
-    tissues = memberships[:, 1 : len(TARGET_NAMES)]
-    background: Tensor = 1 - tissues.sum(1, keepdim=True)
-    return torch.cat((background.clamp(0, 1), tissues), dim=1)
+def _amplitude_function(
+    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...], b1: Tensor
+) -> Amplitude:
+    """Signal of a tissue over the transmit field; one number where that is uniform."""
+    if bool((b1 == 1).all()):
+        amplitudes = nominal_amplitudes(sequence, properties, tissues).to(torch.complex64)
+        return lambda row, field: amplitudes[row].to(field.device)
+    return amplitude_table(sequence, properties, tissues).at
+
+
+def _with_noise(
+    clean: CoilKSpace, noise: Noise, std: float, scanner: Scanner, drawn: ScanParameters
+) -> CoilKSpace:
+    kspace = clean.clone()
+    for index in range(len(kspace)):
+        rng = drawn.rng(f"slice-{index:03d}", "noise", f"{noise.percent:g}")
+        kspace[index] += draw_noise(rng, tuple(kspace.shape[1:]), std, scanner.coil_correlation)
+    return kspace
+
+
+def _signal_of(tissue: Tissue, tissues: tuple[Tissue, ...], amplitudes: Tensor) -> float:
+    return float(amplitudes[tissues.index(tissue)].abs()) if tissue in tissues else 0.0

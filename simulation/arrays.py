@@ -25,6 +25,12 @@ KSpace = Complex[Tensor, "*batch ky kx"]
 """Centred and orthonormal: zero frequency at index N // 2 of both axes."""
 
 CoilKSpace = Complex[Tensor, "slice coil ky kx"]
+CoilMaps = Complex[Tensor, "#slice coil ky kx"]
+"""Receive sensitivities; one slice where they are the same for all."""
+
+OffResonance = Float[Tensor, "slice ky kx"]
+"""Deviation from the scanner's frequency [Hz]."""
+
 LineMask = Bool[Tensor, "*batch ky"]
 """True where a phase-encoding line was acquired."""
 

@@ -1,87 +1,127 @@
-"""Pulse sequences: from relaxation times to the signal of each tissue."""
+"""From a sequence and the tissues' relaxation to the signal of each tissue at the echo."""
 
 import math
+from dataclasses import dataclass
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 
-from spinforge.simulation.config import Config
-from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.tissue import Relaxation, Tissue
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.sequences import (
+    MPRAGE,
+    SPIN_ECHOES,
+    BalancedSSFP,
+    DualEcho,
+    GradientEcho,
+    InversionRecovery,
+    Sequence,
+    SpinEcho,
+)
+from spinforge.simulation.steady_state import (
+    RF_SPOILING_INCREMENT,
+    balanced_ssfp,
+    dual_echo,
+    gradient_echo,
+    inversion_recovery,
+    mprage,
+    spin_echo,
+)
+from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.tissue_sets import Properties
+
+B1_NODES = torch.linspace(0.5, 1.5, 41, dtype=torch.float64)
+"""Relative transmit fields at which amplitudes are tabulated; 1 is among them."""
 
 
-class SpinEcho(Config):
-    """A Cartesian spin echo; defaults are those of SERANet (mean TR 3 s, mean TE 80 ms)."""
+@dataclass(frozen=True)
+class AmplitudeTable:
+    """Signal of each tissue at the echo, over the transmit field.
 
-    tr_ms: float = Field(3000.0, gt=0, le=20_000, description="mean repetition time [ms]")
-    te_ms: float = Field(80.0, gt=0, le=1000, description="mean echo time [ms]")
-    variation: float = Field(
-        0.05,
-        ge=0,
-        le=0.5,
-        description="TR and TE of each subject are uniform within mean * (1 +- variation)",
-    )
-
-    @model_validator(mode="after")
-    def _echo_fits(self) -> "SpinEcho":
-        longest_te, shortest_tr = (
-            self.te_ms * (1 + self.variation),
-            self.tr_ms * (1 - self.variation),
-        )
-        if longest_te >= shortest_tr:
-            raise ValueError(
-                f"the echo must fit in the repetition: te_ms can reach {longest_te:g} and tr_ms "
-                f"fall to {shortest_tr:g}; lower te_ms or raise tr_ms"
-            )
-        return self
-
-
-def draw_timing(sequence: SpinEcho, rng: SampleRng) -> tuple[float, float]:
-    """Draw one subject's repetition and echo time.
-
-    Returns:
-        TR and TE [s].
+    Attributes:
+        values: (tissue, node) complex128 in units of the proton density, at `B1_NODES`.
     """
-    spread = sequence.variation
-    tr = sequence.tr_ms * 1e-3 * rng.uniform(1 - spread, 1 + spread)
-    te = sequence.te_ms * 1e-3 * rng.uniform(1 - spread, 1 + spread)
-    return tr, te
+
+    values: Tensor
+
+    def at(self, row: int, b1: Tensor) -> Tensor:
+        """Signal of one tissue where the relative transmit field is `b1`; linear between nodes.
+
+        Raises:
+            SpinforgeError: If the field leaves the table.
+        """
+        low, high = float(B1_NODES[0]), float(B1_NODES[-1])
+        if b1.numel() and (b1.min() < low or b1.max() > high):
+            raise SpinforgeError(
+                f"the relative transmit field spans {float(b1.min()):.2f} to "
+                f"{float(b1.max()):.2f}, but signals are tabulated from {low:g} to {high:g}. "
+                f"Lower scanner.b1_peak."
+            )
+        position = (b1 - low) * ((len(B1_NODES) - 1) / (high - low))
+        lower = position.floor().clamp(max=len(B1_NODES) - 2).long()
+        weight = position - lower
+        values = self.values[row].to(torch.complex64).to(b1.device)
+        return values[lower] * (1 - weight) + values[lower + 1] * weight
 
 
-def spin_echo(tissue: Relaxation, *, tr: float, te: float) -> float:
-    r"""Signal of an ideal, repeated 90-180 spin echo.
+def amplitude_table(
+    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...]
+) -> AmplitudeTable:
+    """Signal of each tissue over the transmit field; as `nominal_amplitudes`."""
+    return AmplitudeTable(_amplitudes(sequence, properties, tissues, B1_NODES))
 
-    $S = \rho\,(1 - 2e^{-(T_R - T_E/2)/T_1} + e^{-T_R/T_1})\,e^{-T_E/T_2}$: the refocusing
-    pulse at TE/2 inverts what has recovered until then.
+
+def nominal_amplitudes(
+    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...]
+) -> Tensor:
+    """Steady-state signal of each tissue at the echo, where the flip angles are as set.
+
+    All decay until the echo is in it: T2, and for a gradient echo T2' too.
 
     Args:
-        tissue: Relaxation times and proton density.
-        tr: Repetition time [s].
-        te: Echo time [s].
+        sequence: With its drawn TR and TE.
+        properties: Relaxation of every tissue.
+        tissues: Order of the result.
 
     Returns:
-        Signal in units of the proton density; 0 for a tissue without protons.
-
-    Raises:
-        ValueError: If the echo does not fit in the repetition, `te >= tr`.
-
-    Source:
-        Bernstein et al., Handbook of MRI Pulse Sequences (2004), section 14.3.
+        (tissue,) complex128 in units of the proton density.
     """
-    if not 0 < te < tr:
-        raise ValueError(f"need 0 < te < tr, got te={te} s and tr={tr} s")
-    recovered = 1 - 2 * math.exp(-(tr - te / 2) / tissue.t1) + math.exp(-tr / tissue.t1)
-    return tissue.proton_density * recovered * math.exp(-te / tissue.t2)
+    nominal = torch.ones(1, dtype=torch.float64)
+    return _amplitudes(sequence, properties, tissues, nominal)[:, 0]
 
 
-def tissue_amplitudes(
-    properties: dict[Tissue, Relaxation], tissues: tuple[Tissue, ...], *, tr: float, te: float
+def _amplitudes(
+    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...], b1: Tensor
 ) -> Tensor:
-    """Spin-echo signal of each tissue.
+    """(tissue, b1) complex128."""
 
-    Returns:
-        (tissue,) float64 in units of the proton density.
-    """
-    signals = [spin_echo(properties[tissue], tr=tr, te=te) for tissue in tissues]
-    return torch.tensor(signals, dtype=torch.float64)
+    def column(values: list[float]) -> Tensor:
+        return torch.tensor(values, dtype=torch.float64)[:, None]
+
+    chosen = [properties[tissue] for tissue in tissues]
+    t1, t2, b1 = torch.broadcast_tensors(
+        column([r.t1 for r in chosen]), column([r.t2 for r in chosen]), b1
+    )
+    values = _play(sequence, t1, t2, b1) * column([r.proton_density for r in chosen])
+    if isinstance(sequence, SPIN_ECHOES):
+        return values
+    return values * torch.exp(-sequence.te * column([r.r2_prime for r in chosen]))
+
+
+def _play(sequence: Sequence, t1: Tensor, t2: Tensor, b1: Tensor) -> Tensor:
+    tr, te = sequence.tr, sequence.te
+    match sequence:
+        case SpinEcho():
+            return spin_echo(t1, t2, b1, tr=tr, te=te)
+        case DualEcho():
+            early, late = dual_echo(t1, t2, b1, tr=tr, early_te=sequence.early_te_ms * 1e-3, te=te)
+            return early if sequence.echo == "early" else late
+        case GradientEcho():
+            flip = math.radians(sequence.flip_deg) * b1
+            increment = None if sequence.spoiling == "ideal" else RF_SPOILING_INCREMENT
+            return gradient_echo(t1, t2, flip, tr=tr, te=te, increment=increment)
+        case InversionRecovery():
+            return inversion_recovery(t1, t2, b1, tr=tr, te=te, ti=sequence.ti_ms * 1e-3)
+        case MPRAGE():
+            return mprage(t1, t2, b1, sequence)
+        case BalancedSSFP():
+            return balanced_ssfp(t1, t2, math.radians(sequence.flip_deg) * b1, tr=tr, te=te)

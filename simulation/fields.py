@@ -1,4 +1,4 @@
-"""Smooth fields over the field of view: the phase that receiver and transmitter leave behind."""
+"""Smooth fields over the field of view: the object's phase and the transmit field."""
 
 import math
 from dataclasses import dataclass
@@ -84,3 +84,36 @@ def phase_map(phase: ObjectPhase, shape: tuple[int, int, int]) -> Tensor:
 def _centred(count: int) -> Tensor:
     """Voxel centres of `count` equal cells that tile [-1, 1]."""
     return (2 * torch.arange(count, dtype=torch.float64) + 1) / count - 1
+
+
+B1_WIDTH_MM = 60.0
+"""Standard deviation of the transmit field's central hill [mm]."""
+
+
+def draw_b1_peak(rng: SampleRng, largest: float) -> float:
+    """Height of the central hill of one subject, uniform up to `largest`."""
+    return rng.uniform(0.0, largest)
+
+
+def transmit_field(
+    peak: float, shape: tuple[int, int, int], spacing_mm: tuple[float, float, float]
+) -> Tensor:
+    r"""Relative transmit field $B_1^+ = 1 + A e^{-r^2 / 2 s^2} - 0.7 A$.
+
+    The hill of a head's dielectric resonance; 0.7 of it is taken back, as a scanner's calibration
+    over the whole head would.
+
+    Args:
+        peak: Height A [1].
+        shape: Voxels.
+        spacing_mm: Their size along each axis [mm].
+
+    Returns:
+        Float32 of that shape [1].
+    """
+    square = torch.zeros(shape, dtype=torch.float64)
+    for axis, (count, spacing) in enumerate(zip(shape, spacing_mm, strict=True)):
+        position = (torch.arange(count, dtype=torch.float64) - (count - 1) / 2) * spacing
+        square += (position**2).view([-1 if other == axis else 1 for other in range(len(shape))])
+    hill = torch.exp(-square / (2 * B1_WIDTH_MM**2))
+    return (1 + peak * (hill - 0.7)).float()

@@ -51,3 +51,8 @@ class Relaxation:
     t2: float
     t2_star: float
     proton_density: float
+
+    @property
+    def r2_prime(self) -> float:
+        """Reversible dephasing rate 1/T2* - 1/T2 [1/s]."""
+        return 1 / self.t2_star - 1 / self.t2

@@ -1,0 +1,113 @@
+"""The forward model: from tissues and fields to the k-space of each coil.
+
+    K_j(kx, ky) = sum_l B_l(kx) FFT[ C_j(r) sum_c m_c(r) a_c(b1(r)) e^{i phi(r)} V_l(c, f_c(r)) ]
+
+with memberships m, amplitudes a, phase phi, coil sensitivities C and the low-rank readout
+evolution B, V of readout.py. Without readout effects there is one component and B = V = 1.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spinforge.simulation.arrays import CoilKSpace, CoilMaps, OffResonance, SliceMemberships
+from spinforge.simulation.readout import Readout
+
+# Slices encoded at a time: the components of all coils of one just fit a processor's cache.
+_AT_ONCE = defaultdict(lambda: 64, cpu=1)
+
+Amplitude = Callable[[int, Tensor], Tensor]
+"""Signal of a tissue (its row) where the relative transmit field has these values."""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What the object and the scanner do to each voxel, all (slice, ky, kx).
+
+    Attributes:
+        phase: Phase of the object [rad], float64.
+        b1: Relative transmit field [1].
+        off_resonance: Deviation of water from the scanner's frequency [Hz].
+    """
+
+    phase: Tensor
+    b1: Tensor
+    off_resonance: OffResonance
+
+
+def signal_image(memberships: SliceMemberships, amplitude: Amplitude, fields: Fields) -> Tensor:
+    """The object at the echo, without readout effects, (slice, ky, kx) complex64."""
+    signal = torch.zeros(fields.phase.shape, dtype=torch.complex64, device=memberships.device)
+    for row in range(memberships.shape[1]):
+        signal += memberships[:, row] * amplitude(row, fields.b1)
+    return signal * torch.polar(torch.ones_like(fields.phase), fields.phase).to(signal.dtype)
+
+
+def signal_components(
+    memberships: SliceMemberships,
+    amplitude: Amplitude,
+    fields: Fields,
+    readout: Readout,
+    *,
+    rows: list[int],
+    shifts_hz: list[float],
+    gradient_echo_te: float,
+) -> Tensor:
+    """The object's components over the readout, only where there is tissue.
+
+    Args:
+        memberships: (slice, tissue, ky, kx).
+        amplitude: Signal at the echo.
+        fields: Phase, transmit field and off-resonance.
+        readout: Low-rank evolution.
+        rows: Tissues with signal; entries of the readout's tissue axis.
+        shifts_hz: Chemical shift of each of them [Hz].
+        gradient_echo_te: Time over which off-resonance has acted at the echo [s]; 0 for a spin
+            echo, which refocuses it.
+
+    Returns:
+        (slice, component, ky, kx) complex64.
+    """
+    n_slices, _, height, width = memberships.shape
+    phase, b1 = fields.phase.flatten(), fields.b1.flatten()
+    off_resonance = fields.off_resonance.flatten()
+    components = torch.zeros(
+        (phase.numel(), readout.rank), dtype=torch.complex64, device=memberships.device
+    )
+    for entry, (row, shift) in enumerate(zip(rows, shifts_hz, strict=True)):
+        share = memberships[:, row].flatten()
+        inside = share.nonzero()[:, 0]
+        frequency = off_resonance[inside] + shift
+        angle = phase[inside] + 2 * torch.pi * frequency.double() * gradient_echo_te
+        turned = torch.polar(share[inside].double(), angle).to(torch.complex64)
+        signal = turned * amplitude(row, b1[inside])
+        # Each voxel once a tissue, so the sum has one order and one result.
+        components[inside] += signal[:, None] * readout.at(entry, frequency)
+    return components.view(n_slices, height, width, -1).permute(0, 3, 1, 2).contiguous()
+
+
+def encode(components: Tensor, coil_maps: CoilMaps, basis: Tensor | None) -> CoilKSpace:
+    """Fourier encoding of the components seen by each coil.
+
+    Args:
+        components: (slice, component, ky, kx) complex64.
+        coil_maps: (slice or 1, coil, ky, kx).
+        basis: Readout evolution (kx, component); None for one component that does not evolve.
+
+    Returns:
+        (slice, coil, ky, kx) complex64, centred and orthonormal.
+    """
+    plane = (-2, -1)
+    shifted = torch.fft.ifftshift(components, dim=plane)
+    maps = torch.fft.ifftshift(coil_maps, dim=plane).expand(len(components), -1, -1, -1)
+    weights = None if basis is None else torch.fft.ifftshift(basis, dim=0).mT[:, None, :]
+    kspace = torch.empty(maps.shape, dtype=torch.complex64, device=components.device)
+    for batch in torch.arange(len(shifted)).split(_AT_ONCE[components.device.type]):
+        seen = maps[batch][:, :, None] * shifted[batch][:, None]
+        lines = torch.fft.fft(seen, dim=-1, norm="ortho")
+        evolved = lines[:, :, 0] if weights is None else (lines * weights).sum(2)
+        kspace[batch] = torch.fft.fft(evolved, dim=-2, norm="ortho")
+    return torch.fft.fftshift(kspace, dim=plane)

@@ -1,0 +1,82 @@
+"""The scanner: everything between an ideal signal equation and what a receiver records."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from spinforge.simulation.config import Config
+from spinforge.simulation.tissue_sets import TissueSetName
+
+ProfileName = Literal["ideal", "seranet", "brainweb"]
+
+_PROFILES: Mapping[ProfileName, dict[str, Any]] = {
+    # The signal equation, a smooth phase and noise.
+    "ideal": {"readout": False},
+    # What MRiLab, the simulator of SERANet's paper, can contain, at moderate strength.
+    "seranet": {
+        "b1_peak": 0.15,
+        "b0": "susceptibility",
+        "receive_range_percent": 20.0,
+        "drift_hz": 0.5,
+        "line_phase_rad": 0.02,
+        "tissue_variability": 1.0,
+    },
+    # What BrainWeb's own simulator does: amplitudes only, magnitude without phase.
+    "brainweb": {"readout": False, "object_phase": False},
+}
+
+
+class Scanner(Config):
+    """Imperfections of the scanner. A profile sets them all; single ones may be changed.
+
+    `ideal` has none of them but a smooth phase; `seranet` switches on moderate ones; `brainweb`
+    imitates BrainWeb's own simulator.
+    """
+
+    profile: ProfileName = Field("ideal", description="set of defaults: ideal, seranet, brainweb")
+    tissue_set: TissueSetName = Field("brainweb_1p5T", description="relaxation times; also B0")
+    tissue_variability: float = Field(
+        0.0, ge=0, le=5, description="spread of relaxation between subjects, 1 is 2-6 %"
+    )
+    coils: int = Field(1, ge=1, le=64, description="receive coils; more than 1 is a birdcage")
+    receive_range_percent: float = Field(
+        0.0, ge=0, le=100, description="range of a single coil's receive field over the head [%]"
+    )
+    coil_correlation: float = Field(
+        0.0, ge=0, lt=1, description="correlation of the noise of any two coils"
+    )
+    b1_peak: float = Field(
+        0.0, ge=0, le=0.6, description="largest height of the transmit field's centre, drawn"
+    )
+    b0: Literal["none", "susceptibility", "gaussian"] = Field(
+        "none", description="off-resonance: of the head itself, or a Gaussian bump"
+    )
+    b0_scale: float = Field(1.0, ge=0, le=20, description="multiplies the off-resonance")
+    readout: bool = Field(True, description="decay and off-resonance while a line is read")
+    bandwidth_hz_per_px: float = Field(250.0, gt=0, le=1e5, description="receive bandwidth [Hz/px]")
+    readout_tolerance: float = Field(1e-3, gt=0, lt=1, description="of the readout's low rank")
+    fat_ppm: float = Field(-3.5, ge=-10, le=10, description="chemical shift of fat [ppm]")
+    object_phase: bool = Field(True, description="smooth phase of transmitter and receiver")
+    drift_hz: float = Field(0.0, ge=0, le=100, description="frequency drift between lines [Hz]")
+    line_phase_rad: float = Field(0.0, ge=0, le=3, description="random phase of a line, sd [rad]")
+    warp_mm: float = Field(
+        0.0, ge=0, le=10, description="gradient non-linearity at the edge of the field [mm]"
+    )
+    slice_profile: Literal["box", "gaussian", "sinc"] = Field(
+        "box", description="how the slice weighs what it holds and its neighbourhood"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_profile(cls, given: Any) -> Any:
+        """Take from the profile what was not said; pydantic reports an unknown one."""
+        if not isinstance(given, dict):
+            return given
+        return _PROFILES.get(given.get("profile", "ideal"), {}) | given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Scanner":
+        if self.coils > 1 and self.receive_range_percent:
+            raise ValueError("receive_range_percent is for coils: 1; a birdcage has its own maps")
+        return self

@@ -1,0 +1,152 @@
+"""Pulse sequences: what the operator sets. Their signals are in contrast.py."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from spinforge.simulation.config import Config
+from spinforge.simulation.rng import SampleRng
+
+
+class _Sequence(Config):
+    """What all sequences share."""
+
+    tr_ms: float = Field(3000.0, gt=0, le=20_000, description="mean repetition time [ms]")
+    te_ms: float = Field(80.0, gt=0, le=1000, description="mean echo time [ms]")
+    variation: float = Field(
+        0.05,
+        ge=0,
+        le=0.5,
+        description="TR and TE of each subject are uniform within mean * (1 +- variation)",
+    )
+
+    def busy_ms(self) -> float:
+        """Time from the excitation to the last event that must fit in the repetition [ms]."""
+        return self.te_ms
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        longest, shortest_tr = (
+            self.busy_ms() * (1 + self.variation),
+            self.tr_ms * (1 - self.variation),
+        )
+        if longest >= shortest_tr:
+            raise ValueError(
+                f"the echo must fit in the repetition: it can come after {longest:g} ms and "
+                f"tr_ms fall to {shortest_tr:g}; lower te_ms or raise tr_ms"
+            )
+        return self
+
+    def drawn(self, rng: SampleRng) -> Self:
+        """This sequence with one subject's TR and TE, and no variation any more."""
+        spread = self.variation
+        tr_ms = self.tr_ms * rng.uniform(1 - spread, 1 + spread)
+        te_ms = self.te_ms * rng.uniform(1 - spread, 1 + spread)
+        return self.model_copy(update={"tr_ms": tr_ms, "te_ms": te_ms, "variation": 0.0})
+
+    @property
+    def tr(self) -> float:
+        """Repetition time [s]."""
+        return self.tr_ms * 1e-3
+
+    @property
+    def te(self) -> float:
+        """Echo time [s]."""
+        return self.te_ms * 1e-3
+
+
+class SpinEcho(_Sequence):
+    """90-180 spin echo; defaults are those of SERANet (mean TR 3 s, mean TE 80 ms)."""
+
+    kind: Literal["spin_echo"] = "spin_echo"
+
+
+class DualEcho(_Sequence):
+    """90-180-180 spin echo with two echoes; defaults are BrainWeb's T2 (late echo) image."""
+
+    kind: Literal["dual_echo"]
+    tr_ms: float = Field(3300.0, gt=0, le=20_000, description="mean repetition time [ms]")
+    te_ms: float = Field(120.0, gt=0, le=1000, description="mean time of the late echo [ms]")
+    early_te_ms: float = Field(35.0, gt=0, le=1000, description="time of the early echo [ms]")
+    echo: Literal["early", "late"] = Field("late", description="which echo is the image")
+
+    @model_validator(mode="after")
+    def _echoes_in_order(self) -> Self:
+        if self.early_te_ms >= self.te_ms * (1 - self.variation):
+            raise ValueError(
+                f"early_te_ms = {self.early_te_ms:g} must lie before the late echo, which can "
+                f"come at {self.te_ms * (1 - self.variation):g}"
+            )
+        return self
+
+
+class GradientEcho(_Sequence):
+    """Spoiled gradient echo; defaults are BrainWeb's T1 (SFLASH) image."""
+
+    kind: Literal["gradient_echo"]
+    tr_ms: float = Field(18.0, gt=0, le=20_000, description="mean repetition time [ms]")
+    te_ms: float = Field(10.0, gt=0, le=1000, description="mean echo time [ms]")
+    flip_deg: float = Field(30.0, gt=0, le=180, description="nominal flip angle [degree]")
+    spoiling: Literal["ideal", "rf"] = Field(
+        "ideal", description="ideal leaves no transverse magnetisation (Ernst); rf: 117 degree"
+    )
+
+
+class InversionRecovery(_Sequence):
+    """180 - TI - 90-180 spin echo; defaults are a FLAIR image at 3 T."""
+
+    kind: Literal["inversion_recovery"]
+    tr_ms: float = Field(11_000.0, gt=0, le=20_000, description="mean repetition time [ms]")
+    te_ms: float = Field(125.0, gt=0, le=1000, description="mean echo time [ms]")
+    ti_ms: float = Field(2800.0, gt=0, le=20_000, description="inversion time [ms]")
+
+    def busy_ms(self) -> float:
+        """Inversion and echo."""
+        return self.ti_ms + self.te_ms
+
+
+class MPRAGE(_Sequence):
+    """Inversion, then a train of spoiled gradient echoes whose middle one is the image."""
+
+    kind: Literal["mprage"]
+    tr_ms: float = Field(1900.0, gt=0, le=20_000, description="mean time between inversions [ms]")
+    te_ms: float = Field(4.38, gt=0, le=1000, description="mean echo time [ms]")
+    ti_ms: float = Field(900.0, gt=0, le=20_000, description="inversion to central echo [ms]")
+    flip_deg: float = Field(7.0, gt=0, le=180, description="nominal flip angle [degree]")
+    echo_spacing_ms: float = Field(8.0, gt=0, le=100, description="between the pulses [ms]")
+    echoes: int = Field(176, ge=1, le=1024, description="pulses of the train")
+
+    def busy_ms(self) -> float:
+        """Inversion and the half of the train after the centre."""
+        return self.ti_ms + (self.echoes - self.echoes // 2) * self.echo_spacing_ms
+
+    @model_validator(mode="after")
+    def _train_fits(self) -> Self:
+        if self.echoes // 2 * self.echo_spacing_ms >= self.ti_ms:
+            raise ValueError(
+                f"half the train, {self.echoes // 2 * self.echo_spacing_ms:g} ms, must fit in "
+                f"ti_ms = {self.ti_ms:g}; lower echoes or echo_spacing_ms"
+            )
+        if self.te_ms * (1 + self.variation) >= self.echo_spacing_ms:
+            raise ValueError(
+                f"te_ms = {self.te_ms:g} (1 + variation) must be below echo_spacing_ms = "
+                f"{self.echo_spacing_ms:g}"
+            )
+        return self
+
+
+class BalancedSSFP(_Sequence):
+    """Balanced steady-state free precession with alternating pulses, on resonance."""
+
+    kind: Literal["balanced_ssfp"]
+    tr_ms: float = Field(3.4, gt=0, le=20_000, description="mean repetition time [ms]")
+    te_ms: float = Field(1.7, gt=0, le=1000, description="mean echo time [ms]")
+    flip_deg: float = Field(60.0, gt=0, le=180, description="nominal flip angle [degree]")
+
+
+Sequence = Annotated[
+    SpinEcho | DualEcho | GradientEcho | InversionRecovery | MPRAGE | BalancedSSFP,
+    Field(discriminator="kind"),
+]
+SPIN_ECHOES = (SpinEcho, DualEcho, InversionRecovery)
+"""Sequences whose echo refocuses off-resonance; the others acquire a gradient echo."""

@@ -12,7 +12,7 @@ from spinforge.simulation.coils import draw_receive_profile
 from spinforge.simulation.fields import ObjectPhase, draw_b1_peak, draw_phase
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import Sequence
+from spinforge.simulation.sequences import Sequence, draw_timing
 from spinforge.simulation.slices import FIELD_OF_VIEW_MM
 from spinforge.simulation.tissue import Tissue
 from spinforge.simulation.tissue_sets import Factors, draw_tissue_factors
@@ -74,7 +74,7 @@ def draw_scan_parameters(
     return ScanParameters(
         path=path,
         seed=seed,
-        sequence=sequence.drawn(rng("timing")),
+        sequence=draw_timing(sequence, rng("timing")),
         # Of the subject, not of the scan: another sequence meets the same tissues.
         tissue_factors=draw_tissue_factors(
             SampleRng(seed, "tissues", subject), tissues, variability

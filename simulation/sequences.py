@@ -1,6 +1,6 @@
 """Pulse sequences: what the operator sets. Their signals are in contrast.py."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,7 +25,7 @@ class _Sequence(Config):
         return self.te_ms
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _fits(self) -> "_Sequence":
         longest, shortest_tr = (
             self.busy_ms() * (1 + self.variation),
             self.tr_ms * (1 - self.variation),
@@ -36,13 +36,6 @@ class _Sequence(Config):
                 f"tr_ms fall to {shortest_tr:g}; lower te_ms or raise tr_ms"
             )
         return self
-
-    def drawn(self, rng: SampleRng) -> Self:
-        """This sequence with one subject's TR and TE, and no variation any more."""
-        spread = self.variation
-        tr_ms = self.tr_ms * rng.uniform(1 - spread, 1 + spread)
-        te_ms = self.te_ms * rng.uniform(1 - spread, 1 + spread)
-        return self.model_copy(update={"tr_ms": tr_ms, "te_ms": te_ms, "variation": 0.0})
 
     @property
     def tr(self) -> float:
@@ -71,7 +64,7 @@ class DualEcho(_Sequence):
     echo: Literal["early", "late"] = Field("late", description="which echo is the image")
 
     @model_validator(mode="after")
-    def _echoes_in_order(self) -> Self:
+    def _echoes_in_order(self) -> "DualEcho":
         if self.early_te_ms >= self.te_ms * (1 - self.variation):
             raise ValueError(
                 f"early_te_ms = {self.early_te_ms:g} must lie before the late echo, which can "
@@ -121,7 +114,7 @@ class MPRAGE(_Sequence):
         return self.ti_ms + (self.echoes - self.echoes // 2) * self.echo_spacing_ms
 
     @model_validator(mode="after")
-    def _train_fits(self) -> Self:
+    def _train_fits(self) -> "MPRAGE":
         if self.echoes // 2 * self.echo_spacing_ms >= self.ti_ms:
             raise ValueError(
                 f"half the train, {self.echoes // 2 * self.echo_spacing_ms:g} ms, must fit in "
@@ -150,3 +143,11 @@ Sequence = Annotated[
 ]
 SPIN_ECHOES = (SpinEcho, DualEcho, InversionRecovery)
 """Sequences whose echo refocuses off-resonance; the others acquire a gradient echo."""
+
+
+def draw_timing(sequence: Sequence, rng: SampleRng) -> Sequence:
+    """The sequence with one subject's TR and TE, and no variation any more."""
+    spread = sequence.variation
+    tr_ms = sequence.tr_ms * rng.uniform(1 - spread, 1 + spread)
+    te_ms = sequence.te_ms * rng.uniform(1 - spread, 1 + spread)
+    return sequence.model_copy(update={"tr_ms": tr_ms, "te_ms": te_ms, "variation": 0.0})

@@ -119,14 +119,16 @@ def simulate_scan(
     fields = scan_fields(phantom, slices, scanner, drawn)
     maps = coil_maps(scanner, drawn, tuple(fields.phase.shape))
 
-    # What a coil of unit sensitivity would have received comes along as the first coil.
+    # What a coil of unit sensitivity would have received comes along as the first coil; a single
+    # uniform one is that coil.
+    is_uniform = maps.shape[1] == 1 and not drawn.receive
     unit = torch.ones_like(maps[:, :1])
     clean = noise_free_kspace(
         memberships,
         phantom.tissues,
         properties,
         fields,
-        torch.cat((unit, maps), dim=1),
+        unit if is_uniform else torch.cat((unit, maps), dim=1),
         scanner,
         drawn.sequence,
         device=device,
@@ -139,7 +141,7 @@ def simulate_scan(
     std = noise_std(noise, reference_signal(noise, phantom.tissues, amplitudes, image))
     codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
     return Scan(
-        kspace=_with_noise(clean[:, 1:], noise, std, scanner, drawn),
+        kspace=_with_noise(clean[:, -maps.shape[1] :], noise, std, scanner, drawn),
         coil_maps=maps,
         image=image,
         target=slice_targets(memberships, codes),

@@ -1,8 +1,8 @@
 """Pulse sequences: what the operator sets. Their signals are in contrast.py."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from spinforge.simulation.config import Config
 from spinforge.simulation.rng import SampleRng
@@ -137,9 +137,19 @@ class BalancedSSFP(_Sequence):
     flip_deg: float = Field(60.0, gt=0, le=180, description="nominal flip angle [degree]")
 
 
+def _kind(given: Any) -> Any:
+    """Which sequence is meant; a spin echo needs no `kind`."""
+    return given.get("kind", "spin_echo") if isinstance(given, dict) else given.kind
+
+
 Sequence = Annotated[
-    SpinEcho | DualEcho | GradientEcho | InversionRecovery | MPRAGE | BalancedSSFP,
-    Field(discriminator="kind"),
+    Annotated[SpinEcho, Tag("spin_echo")]
+    | Annotated[DualEcho, Tag("dual_echo")]
+    | Annotated[GradientEcho, Tag("gradient_echo")]
+    | Annotated[InversionRecovery, Tag("inversion_recovery")]
+    | Annotated[MPRAGE, Tag("mprage")]
+    | Annotated[BalancedSSFP, Tag("balanced_ssfp")],
+    Discriminator(_kind),
 ]
 SPIN_ECHOES = (SpinEcho, DualEcho, InversionRecovery)
 """Sequences whose echo refocuses off-resonance; the others acquire a gradient echo."""

@@ -16,26 +16,22 @@ from spinforge.datasets.code_version import code_version
 from spinforge.datasets.phantoms import BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.store import KSpaceStore
-from spinforge.simulation.acquisition import (
-    Scan,
-    Slices,
-    matrix_size,
-    simulate_scan,
-    voxels_per_slice,
-)
+from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.config import Config, content_hash
-from spinforge.simulation.contrast import SpinEcho
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
 from spinforge.simulation.sampling import Gaussian1D, draw_line_mask, lines_kept
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import Sequence, SpinEcho
+from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
 from spinforge.simulation.tissue import TARGET_NAMES, Tissue
 
 logger = logging.getLogger(__name__)
 
-SIMULATION = "spin-echo-1"
+SIMULATION = "scan-2"
 """Version of the signal chain; whatever changes a stored byte changes it."""
 
 FIXED_MASK = "fixed"
@@ -59,7 +55,8 @@ class KSpaceProduct(Config):
     subjects: Subjects = Subjects()
     seed: int = Field(0, ge=0, le=2**63 - 1, description="root seed of anatomy, noise and masks")
     slices: Slices = Slices()
-    scan: SpinEcho = SpinEcho()
+    scan: Sequence = SpinEcho()
+    scanner: Scanner = Scanner()
     noise: Noise = Noise()
     sampling: Gaussian1D = Gaussian1D()
 
@@ -140,9 +137,10 @@ def is_done(product: KSpaceProduct, store: KSpaceStore, subject: str) -> bool:
 
 
 def expected_bytes(product: KSpaceProduct) -> int:
-    """Upper bound of a subject's size on disk: two complex images, soft and hard labels."""
+    """Upper bound of a subject's size on disk: k-space, maps, an image, soft and hard labels."""
     height, width = _matrix(product)
-    return product.slices.count * height * width * (8 + 8 + 1 + 4)
+    per_voxel = 8 * 2 * product.scanner.coils + 8 + 1 + 4
+    return product.slices.count * height * width * per_voxel
 
 
 def simulate_subject(product: KSpaceProduct, subject: str, store: KSpaceStore) -> str:
@@ -163,7 +161,12 @@ def simulate_subject(product: KSpaceProduct, subject: str, store: KSpaceStore) -
     try:
         phantom = phantom_source(product).load(subject)
         scan = simulate_scan(
-            phantom, product.slices, product.scan, product.noise, seed=product.seed
+            phantom,
+            product.slices,
+            product.scan,
+            product.noise,
+            product.scanner,
+            seed=product.seed,
         )
         masks = fixed_masks(product, subject)
         arrays = _arrays(scan, masks)
@@ -196,7 +199,7 @@ def _matrix(product: KSpaceProduct) -> tuple[int, int]:
 
 def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
     """The arrays of one subject, as `store.py` lays them out."""
-    n_slices, n_coils, height, width = scan.kspace.shape
+    n_slices = len(scan.kspace)
     plane = ("ky", "kx")
     scale = intensity_scale(zero_filled(scan.kspace[:, 0], masks))
 
@@ -205,10 +208,9 @@ def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
         return StoredArray(values, ("slice",), per_slice=False)
 
     soft = (scan.target_soft * 255).round().to(torch.uint8).numpy()
-    uniform = np.ones((1, n_coils, height, width), dtype=np.complex64)
     return {
         "full": StoredArray(scan.kspace.numpy(), ("slice", "coil", *plane)),
-        "coil_maps": StoredArray(uniform, ("slice", "coil", *plane)),
+        "coil_maps": StoredArray(scan.coil_maps.numpy(), ("slice", "coil", *plane)),
         "image_clean": StoredArray(scan.image.numpy(), ("slice", *plane)),
         "target": StoredArray(scan.target.numpy(), ("slice", *plane)),
         "target_soft": StoredArray(soft, ("slice", "target", *plane)),
@@ -235,7 +237,7 @@ def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[st
             "parameters": phantom.parameters,
             "tissue_above_slices": _tissue_above(phantom, product.slices),
         },
-        "tissue_set": "brainweb_1p5T",
+        "tissue_set": product.scanner.tissue_set,
         "targets": list(TARGET_NAMES),
         "target_soft_scale": 1 / 255,
         "scan": scan.drawn,

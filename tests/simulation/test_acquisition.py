@@ -3,19 +3,22 @@ import math
 import pytest
 import torch
 
-from spinforge.simulation.acquisition import (
-    Slices,
-    simulate_scan,
-    slice_memberships,
-    slice_targets,
-    soft_targets,
-)
-from spinforge.simulation.contrast import SpinEcho
+from spinforge.simulation.acquisition import simulate_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
 from spinforge.simulation.noise import Noise, draw_noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.rng import SampleRng
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import SpinEcho
+from spinforge.simulation.slices import (
+    Slices,
+    profile_weights,
+    slice_memberships,
+    slice_targets,
+    soft_targets,
+    warped,
+)
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 
@@ -123,7 +126,20 @@ def test_targets_keep_csf_gm_wm_and_drop_the_rest():
     memberships = torch.zeros(1, 12, 1, 12)
     for tissue in HEAD_TISSUES:
         memberships[0, tissue, 0, tissue] = 1
-    assert slice_targets(memberships)[0, 0].tolist() == [0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert slice_targets(memberships, torch.tensor(HEAD_TISSUES))[0, 0].tolist() == [
+        0,
+        1,
+        2,
+        3,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+    ]
     soft = soft_targets(memberships)
     assert soft[0, :, 0].argmax(0).tolist() == [0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0]
     torch.testing.assert_close(soft.sum(1), torch.ones(1, 1, 12))
@@ -168,3 +184,120 @@ def test_same_seed_same_bytes_other_seed_other_noise():
 def test_slices_that_do_not_fit_are_refused(slices, message):
     with pytest.raises(SpinforgeError, match=message):
         slice_memberships(block_phantom(), slices)
+
+
+SERANET = Scanner(profile="seranet")
+
+
+def scan_with(scanner, percent=0.0, seed=0, subject="block"):
+    return simulate_scan(
+        block_phantom(subject), SLICES, SpinEcho(), Noise(percent=percent), scanner, seed=seed
+    )
+
+
+def test_clean_image_is_what_a_coil_of_unit_sensitivity_receives():
+    """Single coils: dividing by the smooth receive field gives it back within its smoothness."""
+    s = scan_with(Scanner(receive_range_percent=20.0))
+    received = kspace_to_image(s.kspace[:, 0])
+    torch.testing.assert_close(received / s.coil_maps[:, 0], s.image, rtol=0, atol=1e-6)
+
+
+def test_coils_see_the_image_through_their_maps():
+    s = scan_with(Scanner(coils=8))
+    assert s.kspace.shape == (14, 8, 45, 54)
+    expected = s.image[:, None] * s.coil_maps
+    torch.testing.assert_close(kspace_to_image(s.kspace), expected, rtol=0, atol=1e-6)
+
+
+def test_imperfect_scanner_changes_the_image_but_not_the_labels():
+    ideal, imperfect = scan_with(Scanner()), scan_with(SERANET)
+    assert torch.equal(ideal.target, imperfect.target)
+    change = (imperfect.image.abs() - ideal.image.abs()).norm() / ideal.image.abs().norm()
+    assert 0.01 < change < 0.5
+
+
+def test_imperfect_scan_is_the_same_again_and_other_for_another_subject():
+    first, again = scan_with(SERANET, 10.0), scan_with(SERANET, 10.0)
+    assert torch.equal(first.kspace, again.kspace)
+    other = scan_with(SERANET, 10.0, subject="other")
+    assert first.drawn["b1_peak"] != other.drawn["b1_peak"]
+    assert first.drawn["tissue_factors"] != other.drawn["tissue_factors"]
+
+
+def test_seranet_profile_is_not_hermitian():
+    kspace = scan_with(SERANET).kspace[:, 0, :45, 1:].to(torch.complex128)
+    mirrored = kspace.flip(-2, -1).conj()
+    assert (kspace - mirrored).norm() / kspace.norm() > 0.05
+
+
+def test_brainweb_profile_is_real():
+    image = scan_with(Scanner(profile="brainweb")).image
+    assert image.imag.abs().max() < 1e-6
+
+
+def test_drift_turns_the_outer_lines_most_and_not_the_central_one():
+    still, drifting = scan_with(Scanner()), scan_with(Scanner(drift_hz=2.0))
+    turn = (drifting.kspace[:, 0] * still.kspace[:, 0].conj()).sum(-1).angle()
+    te = still.te
+    line = torch.arange(45) - 22
+    expected = 2 * math.pi * 2.0 * line / 45 * te
+    torch.testing.assert_close(turn, expected.expand(14, -1), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("profile", ["box", "gaussian", "sinc"])
+def test_slice_profiles_keep_a_uniform_object(profile):
+    weights = profile_weights(profile, 3)
+    assert float(weights.sum()) == pytest.approx(1, abs=1e-6)
+    torch.testing.assert_close(weights, weights.flip(0))
+    memberships = slice_memberships(block_phantom(), SLICES, profile)
+    torch.testing.assert_close(
+        memberships.sum(1), torch.ones_like(memberships[:, 0]), rtol=0, atol=1e-6
+    )
+
+
+def test_profile_reaches_into_the_neighbouring_slice():
+    """Half maximum lies at the edge of the slice, so some signal is the neighbour's."""
+    for profile in ("gaussian", "sinc"):
+        weights = profile_weights(profile, 8)
+        assert 0.02 < float(weights[:8].sum()) < 0.15
+
+
+def test_warp_shifts_the_edge_by_its_largest_value_and_the_centre_not():
+    ramp = torch.arange(90, dtype=torch.float32).expand(1, 1, 90, 90)
+    moved = warped(ramp, largest_mm=1.5, spacing_mm=1.0) - ramp
+    assert float(moved[0, 0, 45, 45]) == pytest.approx(0, abs=0.01)
+    # (81/90)^3 of 1.5 mm at u = 0.9; linear interpolation of a ramp is exact.
+    u = (2 * 85 + 1) / 90 - 1
+    assert float(moved[0, 0, 45, 85]) == pytest.approx(1.5 * u**3, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("reference", "expected"),
+    [("csf", 0.5326), ("gm", 0.3182), ("brightest", 0.5361), ("absolute", 1.0)],
+)
+def test_noise_reference(reference, expected):
+    s = simulate_scan(
+        block_phantom(), SLICES, SpinEcho(variation=0), Noise(percent=20, reference=reference),
+        seed=0,
+    )  # fmt: skip
+    assert s.noise_std == pytest.approx(0.2 * expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("reference", ["rms", "max"])
+def test_noise_reference_of_the_image(reference):
+    s = simulate_scan(
+        block_phantom(), SLICES, SpinEcho(), Noise(percent=10, reference=reference), seed=0
+    )
+    magnitude = s.image.abs().double()
+    value = magnitude.max() if reference == "max" else magnitude.square().mean().sqrt()
+    assert s.noise_std == pytest.approx(0.1 * float(value), rel=1e-6)
+
+
+def test_noise_reference_the_phantom_does_not_have_is_refused():
+    phantom = block_phantom()
+    keep = (Tissue.BACKGROUND, Tissue.GREY_MATTER)
+    small = Phantom("g", phantom.memberships[list(keep)], 4.0, "test", "0" * 64, tissues=keep)
+    with pytest.raises(
+        SpinforgeError, match=r"data\.noise\.reference = wm: the phantom has no such"
+    ):
+        simulate_scan(small, SLICES, SpinEcho(), Noise(), seed=0)

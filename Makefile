@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+EXTRAS ?= dev
 DEMO_STUDY := studies/quickstart.yaml
 
 .PHONY: help demo test test-slow pictures format clean
@@ -16,7 +17,7 @@ $(VENV)/.ready: pyproject.toml requirements.lock
 	  { echo "error: Spinforge needs Python 3.11 or newer; set PYTHON=..."; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-	  -c requirements.lock -e ".[dev]"
+	  -c requirements.lock -e ".[$(EXTRAS)]"
 	touch $@
 
 demo: $(VENV)/.ready  ## set up and run the main job on procedural heads (minutes)

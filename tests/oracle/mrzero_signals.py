@@ -42,9 +42,7 @@ def build_phantom(given, b1=1.0):
 def play(sequence, phantom, precision):
     states, smallest, threshold = precision
     graph = mr0.compute_graph(sequence, phantom, states, smallest)
-    return mr0.execute_graph(
-        graph, sequence, phantom, threshold, threshold, print_progress=False
-    )
+    return mr0.execute_graph(graph, sequence, phantom, threshold, threshold, print_progress=False)
 
 
 def pulse(repetition, usage, angle, phase):

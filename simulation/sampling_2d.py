@@ -1,10 +1,10 @@
 """Which of the two phase encodings of a 3-D Cartesian scan are acquired: Poisson discs."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -13,7 +13,22 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import MaskResult, central
 
-Plane = Float[np.ndarray, "ky kz"]
+
+@dataclass(frozen=True)
+class _Points:
+    """One candidate in each grid cell: its place, and the order in which they come up."""
+
+    order: list[int]
+    ky: NDArray[np.float64]
+    kz: NDArray[np.float64]
+
+
+def _draw_points(shape: tuple[int, int], rng: SampleRng) -> _Points:
+    order = rng.permutation(shape[0] * shape[1]).tolist()
+    # Half a cell of jitter: distances between whole positions take few values, and a lattice
+    # would form where the radius passes one of them.
+    ky, kz = rng.uniforms(2, *shape) - 0.5
+    return _Points(order, ky + np.arange(shape[0])[:, None], kz + np.arange(shape[1]))
 
 
 class Poisson2D(Config):
@@ -30,13 +45,14 @@ class Poisson2D(Config):
 def poisson2d(sampling: Poisson2D, shape: tuple[int, int], rng: SampleRng) -> MaskResult:
     r"""Draw exactly round(ky * kz / acceleration) samples of a variable-density Poisson disc.
 
-    The positions come up in one random order; each is taken unless it lies within the disc of an
-    earlier one. Disc radii are $1 + s\,\rho$ grid steps, $\rho$ the normalised distance from the
-    calibration block. Bisection finds the largest slope $s$ that still yields enough samples, and
-    the drawing stops when the count is reached. So the count is exact, and no pair outside the
-    calibration block is closer than the radius of the one that was taken first.
+    Each grid cell has one candidate, jittered within the cell. The candidates come up in one
+    random order; each is taken unless it lies within the disc of an earlier one. Disc radii are
+    $\min(s, 1) + s\,\rho$ grid steps, $\rho$ the normalised distance from the calibration block.
+    Bisection finds the largest slope $s$ that still yields enough samples, and the drawing stops
+    when the count is reached. So the count is exact, and no candidate outside the calibration
+    block is closer to an earlier one than the latter's radius.
 
-    `sigpy.mri.poisson` has the same density 1 / (1 + s rho) but reaches the acceleration only
+    `sigpy.mri.poisson` has the same density, 1 / (1 + s rho), but reaches the acceleration only
     to a tolerance, and draws from numba's global generator.
 
     Args:
@@ -58,14 +74,16 @@ def poisson2d(sampling: Poisson2D, shape: tuple[int, int], rng: SampleRng) -> Ma
     target = round(shape[0] * shape[1] / sampling.acceleration)
     _check_fits(sampling, shape, int((allowed | calibration).sum()), int(calibration.sum()), target)
 
-    order = [int(index) for index in rng.permutation(shape[0] * shape[1])]
+    points = _draw_points(shape, rng)
     distance = _distance_from_calibration(sampling, shape)
     low, high = 0.0, float(max(shape))
-    mask = _dart_throwing(order, 1 + low * distance, allowed, calibration, target)
-    # A slope of 0 takes every position. 2^-10 of the matrix moves the outermost radius by 0.1 %.
-    for _ in range(10):
+    mask = _dart_throwing(points, min(low, 1) + low * distance, allowed, calibration, target)
+    # A slope of 0 takes every position; 2^-12 of the matrix is less than a tenth of a grid step.
+    for _ in range(12):
         middle = (low + high) / 2
-        trial = _dart_throwing(order, 1 + middle * distance, allowed, calibration, target)
+        trial = _dart_throwing(
+            points, min(middle, 1) + middle * distance, allowed, calibration, target
+        )
         if trial.sum() == target:
             low, mask = middle, trial
         else:
@@ -74,34 +92,34 @@ def poisson2d(sampling: Poisson2D, shape: tuple[int, int], rng: SampleRng) -> Ma
 
 
 def _dart_throwing(
-    order: list[int],
+    points: _Points,
     radius: NDArray[np.float64],
     allowed: NDArray[np.bool_],
     calibration: NDArray[np.bool_],
     target: int,
 ) -> NDArray[np.bool_]:
-    """Take positions in `order` that no earlier disc covers, until there are `target`."""
+    """Take positions in random order that no earlier disc covers, until there are `target`."""
     height, width = radius.shape
     mask = calibration.copy()
     blocked = calibration | ~allowed
     is_blocked = memoryview(blocked.reshape(-1))  # type: ignore[arg-type]  # fast scalar reads
-    squares = np.arange(max(height, width), dtype=float) ** 2
     missing = target - int(calibration.sum())
-    for index in order:
+    for index in points.order:
         if missing == 0:
             break
         if is_blocked[index]:
             continue
         y, x = divmod(index, width)
-        mask[y, x] = True
+        mask[y, x] = blocked[y, x] = True
         missing -= 1
-        reach = int(radius[y, x])
-        top, bottom = max(0, y - reach), min(height, y + reach + 1)
-        left, right = max(0, x - reach), min(width, x + reach + 1)
-        from_row = squares[np.abs(np.arange(top, bottom) - y)]
-        from_column = squares[np.abs(np.arange(left, right) - x)]
-        covered = from_row[:, None] + from_column < radius[y, x] ** 2
-        blocked[top:bottom, left:right] |= covered
+        reach = int(radius[y, x]) + 1
+        near = (
+            slice(max(0, y - reach), min(height, y + reach + 1)),
+            slice(max(0, x - reach), min(width, x + reach + 1)),
+        )
+        rows = points.ky[near] - points.ky[y, x]
+        columns = points.kz[near] - points.kz[y, x]
+        blocked[near] |= rows * rows + columns * columns < radius[y, x] ** 2
     return mask
 
 

@@ -110,7 +110,7 @@ def pocs(kspace: KSpace, mask: Bool[Tensor, " ky"], *, iterations: int = 20) -> 
     window = window.where(offset.abs() <= symmetric, 0).to(kspace.real.dtype)
     phase = torch.sgn(kspace_to_image(kspace * window[:, None]))
 
-    image = zero_filled(kspace, mask)
+    image = kspace_to_image(kspace * mask[:, None])
     for _ in range(iterations):
         image = (image * phase.conj()).real * phase
         filled = torch.where(mask[:, None], kspace, image_to_kspace(image))

@@ -178,7 +178,7 @@ def _check_calibration(kspace: Tensor, width: int) -> None:
         )
     top, left = height // 2 - width // 2, breadth // 2 - width // 2
     centre = kspace[..., top : top + width, left : left + width]
-    missing = int((centre == 0).all(-3).flatten(0, -3).any(0).sum())
+    missing = int((centre == 0).all(-3).reshape(-1, width, width).any(0).sum())
     if missing:
         raise SpinforgeError(
             f"espirit_maps: {missing} of the {width} x {width} central samples were not acquired. "

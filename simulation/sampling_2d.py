@@ -1,5 +1,6 @@
 """Which of the two phase encodings of a 3-D Cartesian scan are acquired: Poisson discs."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -161,8 +162,9 @@ def _check_fits(
             f"{shape[1]}. Lower calibration or acceleration."
         )
     if target > available:
+        least = math.ceil(100 * shape[0] * shape[1] / available) / 100
         raise SpinforgeError(
             f"poisson2d: acceleration = {sampling.acceleration:g} asks for {target} samples, but "
             f"without the corners there are {available}. Raise acceleration to "
-            f"{shape[0] * shape[1] / available:.3g} or more, or set crop_corners: false."
+            f"{least:g} or more, or set crop_corners: false."
         )

@@ -71,7 +71,7 @@ def combine_coils(
         (..., ky, kx); 0 where no coil is sensitive.
 
     Source:
-        Roemer et al., Magn. Reson. Med. 16:192 (1990), equation 22 without noise correlation.
+        Roemer et al., Magn. Reson. Med. 16:192 (1990), for uncorrelated noise.
     """
     energy = sensitivities.abs().square().sum(-3)
     combined = (sensitivities.conj() * images).sum(-3)

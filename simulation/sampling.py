@@ -207,7 +207,7 @@ def random1d(sampling: Random1D, n_lines: int, rng: SampleRng) -> MaskResult:
 
     Source:
         fastMRI 0.3.0, `fastmri.data.subsample.RandomMaskFunc`; Zbontar et al.,
-        arXiv:1811.08839, section 4.
+        arXiv:1811.08839.
     """
     centre, target = _centre_and_target(sampling, n_lines)
     draws = rng.uniforms(n_lines)
@@ -300,7 +300,10 @@ def partial_fourier(sampling: PartialFourier, n_lines: int) -> MaskResult:
 
 
 def central(n_lines: int, count: int) -> NDArray[np.bool_]:
-    """Mask of the `count` central lines: offsets -(count // 2) .. count - count // 2 - 1."""
+    """Mask of the `count` central lines: offsets -(count // 2) .. count - count // 2 - 1.
+
+    fastMRI's centre is the same, but one line higher if `n_lines` is odd and `count` even.
+    """
     offset = np.arange(n_lines) - n_lines // 2
     return (offset >= -(count // 2)) & (offset < count - count // 2)
 

@@ -106,12 +106,11 @@ def l1_wavelet(
     *,
     regularisation: float = 0.005,
     iterations: int = 60,
-    wavelet: str = "db4",
 ) -> ComplexImage:
     r"""Compressed sensing: the image that is sparse in wavelets and agrees with the samples.
 
     $\min_x \frac{1}{2} \|P F C x - y\|_2^2 + \lambda \|W x\|_1$, by accelerated proximal
-    gradient steps; W the wavelet transform.
+    gradient steps; W the transform with Daubechies' wavelets of four vanishing moments.
 
     Args:
         kspace: y, (..., coil, ky, kx); samples outside `mask` are ignored.
@@ -120,7 +119,6 @@ def l1_wavelet(
         regularisation: lambda over the largest magnitude of the zero-filled $C^H F^H P y$, so
             that the unit of the data does not matter.
         iterations: Number of steps.
-        wavelet: Name of the wavelet, as PyWavelets calls it.
 
     Returns:
         (..., ky, kx) complex64: the object at unit sensitivity.
@@ -134,6 +132,8 @@ def l1_wavelet(
         from sigpy.mri.app import L1WaveletRecon
 
         zero_filled = (maps.conj() * sigpy.ifft(data * acquired, axes=(-2, -1))).sum(0)
+        if not zero_filled.any():  # a slice of air: 0 is the minimum
+            return zero_filled
         # The largest eigenvalue of the normal operator is at most the largest sum |C|^2, the
         # Fourier transform being orthonormal. Left alone, sigpy estimates it from a random
         # start, drawn from NumPy's global generator.
@@ -143,7 +143,7 @@ def l1_wavelet(
             maps,
             lamda=regularisation * float(np.abs(zero_filled).max()),
             weights=acquired.astype(np.float32),
-            wave_name=wavelet,
+            wave_name="db4",
             alpha=1 / largest,
             max_iter=iterations,
             show_pbar=False,

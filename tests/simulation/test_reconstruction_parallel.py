@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +126,23 @@ def test_the_unit_of_the_data_does_not_matter_to_sparsity():
     kspace = image_to_kspace(maps * image)
     large = l1_wavelet(1024 * kspace, maps, acquired, iterations=10)
     torch.testing.assert_close(large / 1024, l1_wavelet(kspace, maps, acquired, iterations=10))
+
+
+@pytest.mark.parametrize("reconstruct", [sense, l1_wavelet])
+def test_a_slice_without_sensitivity_is_empty(reconstruct):
+    """As ESPIRiT's maps are for a slice of air."""
+    kspace = image_to_kspace(ring_of_coils(SHAPE) * head_slice())
+    nothing = torch.zeros(8, *SHAPE, dtype=torch.complex64)
+    assert not reconstruct(kspace, nothing, MASKS["disc"]()).any()
+
+
+def test_sigpy_is_imported_only_when_used():
+    code = (
+        "import sys, spinforge.simulation.reconstruction_parallel\n"
+        "import spinforge.simulation.trajectories, spinforge.simulation.sampling_2d\n"
+        "sys.exit('sigpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_global_random_state_is_neither_read_nor_changed():

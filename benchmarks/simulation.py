@@ -3,8 +3,8 @@
     python benchmarks/simulation.py [--device cuda] [--no-peer]
 
 The lower bound is the bare Fourier transform of one image a coil. The peer is MRzeroCore's phase
-distribution graphs (extra `oracle`), timed on 72 x 60 voxels and scaled to 216 x 180 by voxels times
-samples, which is what its inner loop runs over. Both agree to 2e-5 (tests/simulation/test_oracle.py).
+distribution graphs (extra `oracle`), timed on 72 x 60 voxels and scaled to 216 x 180 by voxels
+times samples, which is what its inner loop runs over. Both agree to 2e-5 (test_oracle.py).
 """
 
 import argparse

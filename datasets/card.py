@@ -3,6 +3,8 @@
 from spinforge.datasets.products.kspace import FIXED_MASK, KSpaceProduct
 from spinforge.datasets.splits import Split
 from spinforge.datasets.store import KSpaceStore
+from spinforge.simulation.rng import SampleRng
+from spinforge.simulation.sampling import draw_lines
 from spinforge.simulation.tissue import TARGET_NAMES
 
 CITATIONS = {
@@ -26,6 +28,7 @@ def data_card(
     codes = range(len(TARGET_NAMES))
     counts = [sum(int((t == code).sum()) for t in targets.values()) for code in codes]
     kept = int(store.read(split.everyone[0], f"masks/{FIXED_MASK}")[0].sum())
+    acs, *_ = draw_lines(product.sampling, lines, SampleRng(product.seed, "card")).acs
     sigma = [float(store.read(subject, "noise_sigma")[0]) for subject in split.everyone]
 
     def members(names: tuple[str, ...]) -> str:
@@ -50,7 +53,7 @@ def data_card(
         "Corruption": {
             "noise": f"{product.noise.percent:g} % of the white-matter signal in each of the real "
             f"and imaginary channel (std {min(sigma):.4f} to {max(sigma):.4f})",
-            "lines kept": f"{kept} of {lines}, the central {product.sampling.acs_lines} always",
+            "lines kept": f"{kept} of {lines}, the central {acs} always",
         },
         "Class balance": {
             name: f"{100 * count / sum(counts):.1f} %"

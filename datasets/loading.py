@@ -14,7 +14,7 @@ from spinforge.simulation.config import content_hash
 from spinforge.simulation.fourier import kspace_to_image
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled
 from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.sampling import Gaussian1D, draw_line_mask
+from spinforge.simulation.sampling import LineSampling, draw_line_mask
 from spinforge.simulation.tissue import TARGET_NAMES
 
 
@@ -28,7 +28,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
     Args:
         path: The zarr store.
         subjects: Which subjects, in this order.
-        sampling: Density of the line masks.
+        sampling: Kind of the line masks.
         masks: "fixed" takes the stored mask of each slice (validation and test); "fresh" draws
             one a slice and epoch, keyed by both.
         seed: Root seed of the fresh masks.
@@ -45,7 +45,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         path: Path,
         subjects: tuple[str, ...],
         *,
-        sampling: Gaussian1D,
+        sampling: LineSampling,
         masks: Literal["fixed", "fresh"],
         seed: int = 0,
     ) -> None:
@@ -107,7 +107,7 @@ def slices_fingerprint(
     store: KSpaceStore,
     subjects: tuple[str, ...],
     *,
-    sampling: Gaussian1D,
+    sampling: LineSampling,
     masks: Literal["fixed", "fresh"],
     seed: int = 0,
 ) -> str:

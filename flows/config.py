@@ -17,6 +17,14 @@ from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.unet import UNetConfig
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.sampling import LineSampling
+
+# Pydantic puts the chosen kind into an error's location; no user wrote it there.
+_KINDS = {
+    get_args(model.model_fields["kind"].annotation)[0]
+    for union in (NetworkConfig, LineSampling)
+    for model in get_args(get_args(union)[0])
+}
 
 
 class Evaluation(Config):
@@ -168,7 +176,7 @@ def _explain(detail: ErrorDetails) -> str:
     """One line for one of pydantic's complaints: where, what was given, what is allowed."""
     location = [part for part in detail["loc"]]
     owner = _model_at(Study, location[:-1])
-    readable = [str(p) for p in location if p not in ("unet", "crdn")]
+    readable = [str(p) for p in location if p not in _KINDS]
     where = ".".join(readable) or "study"
     if detail["type"] == "extra_forbidden" and owner is not None:
         names = list(owner.model_fields)

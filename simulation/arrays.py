@@ -24,6 +24,9 @@ ComplexImage = Complex[Tensor, "*batch ky kx"]
 KSpace = Complex[Tensor, "*batch ky kx"]
 """Centred and orthonormal: zero frequency at index N // 2 of both axes."""
 
+CoilImages = Complex[Tensor, "*batch coil ky kx"]
+"""Images, k-space or receive sensitivities of every coil."""
+
 CoilKSpace = Complex[Tensor, "slice coil ky kx"]
 CoilMaps = Complex[Tensor, "#slice coil ky kx"]
 """Receive sensitivities; one slice where they are the same for all."""

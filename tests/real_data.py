@@ -21,3 +21,17 @@ needs_brainweb20 = pytest.mark.skipif(
     reason="no BrainWeb models: `spinforge download brainweb20`, or set SPINFORGE_DATA to the "
     "folder above them",
 )
+
+KSPACE_8COIL = next(
+    (
+        place / "kspace_8coil" / "cartesian_ksp.npy"
+        for place in _PLACES
+        if (place / "kspace_8coil" / "cartesian_ksp.npy").is_file()
+    ),
+    _PLACES[0] / "kspace_8coil" / "cartesian_ksp.npy",
+)
+
+needs_kspace_8coil = pytest.mark.skipif(
+    not KSPACE_8COIL.is_file(),
+    reason="no real k-space: set SPINFORGE_DATA to a folder with kspace_8coil/cartesian_ksp.npy",
+)

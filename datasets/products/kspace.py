@@ -23,7 +23,7 @@ from spinforge.simulation.noise import Noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
-from spinforge.simulation.sampling import Gaussian1D, draw_line_mask, lines_kept
+from spinforge.simulation.sampling import Gaussian1D, LineSampling, draw_line_mask
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import Sequence, SpinEcho
 from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
@@ -58,7 +58,7 @@ class KSpaceProduct(Config):
     scan: Sequence = SpinEcho()
     scanner: Scanner = Scanner()
     noise: Noise = Noise()
-    sampling: Gaussian1D = Gaussian1D()
+    sampling: LineSampling = Gaussian1D()
 
     @model_validator(mode="after")
     def _consistent(self) -> "KSpaceProduct":
@@ -108,7 +108,8 @@ def check_product(product: KSpaceProduct) -> None:
     Raises:
         SpinforgeError: For a missing or damaged file, or slices or lines that do not fit.
     """
-    lines_kept(product.sampling, _matrix(product)[0])
+    # What does not fit, does so for every random number.
+    draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
     voxels_per_slice(product.slices, float(product.spacing_mm))
     source = phantom_source(product)
     for subject in split_of(product).everyone:

@@ -3,22 +3,30 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from spinforge.datasets.card import data_card
 from spinforge.datasets.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.products.kspace import (
     KSpaceProduct,
     check_product,
+    fixed_masks,
     is_done,
     simulate_subject,
     split_of,
 )
-from spinforge.datasets.splits import Subjects
+from spinforge.datasets.splits import Split, Subjects
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.acquisition import Slices
 from spinforge.simulation.contrast import SpinEcho
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled
-from spinforge.simulation.sampling import Gaussian1D
+from spinforge.simulation.sampling import (
+    Equispaced,
+    EquispacedFraction,
+    Gaussian1D,
+    PartialFourier,
+    Random1D,
+)
 
 TINY = KSpaceProduct(
     spacing_mm=4,
@@ -110,6 +118,7 @@ def test_hash_ignores_paths_and_groups(change):
         {"scan": SpinEcho(te_ms=81)},
         {"noise": Noise(percent=20)},
         {"sampling": Gaussian1D(acs_lines=3)},
+        {"sampling": PartialFourier()},
     ],
     ids=str,
 )
@@ -138,6 +147,8 @@ def test_more_subjects_extend_the_same_set(store):
         ({"slices": Slices(thickness_mm=6, count=2)}, "not a multiple of the 4 mm voxels"),
         ({"slices": Slices(thickness_mm=12, count=16)}, "The most is 15"),
         ({"sampling": Gaussian1D(acs_lines=16)}, "acs_lines = 16 does not fit in the 14 lines"),
+        ({"sampling": Random1D(centre_fraction=0.4)}, "keeps 18 central lines"),
+        ({"sampling": Equispaced(acs_lines=46)}, "acs_lines = 46 are more than the 45 lines"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_any_work(change, message):
@@ -209,6 +220,41 @@ def test_fingerprint_tells_what_would_be_seen(store):
     }
     assert len(others | {fingerprint()}) == 5
     assert fingerprint() == fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("sampling", "kept"),
+    [
+        (Gaussian1D(acs_lines=4), {14}),
+        (Random1D(exact=True), {11}),
+        (Equispaced(acs_lines=4, offset=2), {14}),
+        (EquispacedFraction(acceleration=3), {14, 15, 16}),
+        (PartialFourier(), {34}),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_every_kind_of_lines_makes_stored_masks(sampling, kept):
+    product = TINY.model_copy(update={"sampling": sampling})
+    check_product(product)
+    masks = fixed_masks(product, "head-000")
+    assert (masks.dtype, tuple(masks.shape)) == (torch.bool, (14, 45))
+    assert set(masks.sum(1).tolist()) <= kept
+
+
+def test_another_kind_of_lines_is_stored_loaded_and_described(tmp_path):
+    product = TINY.model_copy(update={"sampling": PartialFourier()})
+    store = KSpaceStore(tmp_path / "set.zarr")
+    store.create(product.recipe())
+    simulate_subject(product, "head-000", store)
+    only = Split(train=("head-000",), validation=(), test=())
+    lines = data_card(store, product, only)["Corruption"]["lines kept"]
+    assert lines == "34 of 45, the central 23 always"
+    fresh = ZeroFilledSlices(
+        store.path, only.train, sampling=product.sampling, masks="fresh"
+    )  # fmt: skip
+    assert torch.equal(
+        fresh.line_mask(0), torch.from_numpy(store.read("head-000", "masks/fixed")[0])
+    )
 
 
 def test_missing_subject_is_named(store):

@@ -52,6 +52,7 @@ def test_override_values_are_yaml(file):
         ("networks.0.widht=3", "networks.0.widht", "width"),
         ("trainning.epochs=3", "trainning", "training"),
         ("data.sampling.acs_line=3", "data.sampling.acs_line", "acs_lines"),
+        ("data.sampling={kind: random1d, exakt: 1}", "data.sampling.exakt", "exact"),
     ],
 )
 def test_unknown_keys_name_the_nearest_valid_one(file, override, where, nearest):
@@ -65,6 +66,11 @@ def test_unknown_keys_name_the_nearest_valid_one(file, override, where, nearest)
     [
         ("data.noise.percent=300", "data.noise.percent = 300", ">= 0, <= 100"),
         ("data.sampling.keep=0", "data.sampling.keep = 0", "> 0, <= 1"),
+        (
+            "data.sampling={kind: equispaced, acceleration: 0}",
+            "data.sampling.acceleration = 0",
+            ">= 1, <= 64",
+        ),
         ("training.epochs=0", "training.epochs = 0", ">= 1"),
         ("networks.0.width=0", "networks.0.width = 0", ">= 1, <= 256"),
         ("workers=0", "workers = 0", ">= 1, <= 256"),
@@ -82,6 +88,7 @@ def test_values_out_of_range_name_their_bounds(file, override, where, bounds):
     [
         ("training.epochs=many", "training.epochs = 'many': must be a valid integer"),
         ("networks.0.kind=vnet", "networks.0"),
+        ("data.sampling={kind: poisson2d}", "'gaussian1d', 'random1d', 'equispaced'"),
         ("name=Bad Name", "name = 'Bad Name'"),
         ("data.phantom=brainweb20", "needs `path`"),
         ("networks=[]", "networks = []"),

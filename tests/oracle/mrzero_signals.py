@@ -8,7 +8,7 @@ off-resonance goes in with its sign changed.
 import math
 import sys
 
-import MRzeroCore as mr0
+import MRzeroCore as mr0  # noqa: N813 - the name its own documentation uses
 import numpy as np
 import torch
 

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +18,44 @@ def test_first_values_never_change():
     rng = SampleRng(0, "kspace", "sub-04", "slice-012", "noise")
     assert rng.uniforms(3).tolist() == FIRST_UNIFORMS
     assert rng.normals(3) == pytest.approx(FIRST_NORMALS, rel=1e-15)
+
+
+def test_gumbels_are_made_of_the_first_uniforms():
+    rng = SampleRng(0, "kspace", "sub-04", "slice-012", "noise")
+    assert rng.gumbels(3) == pytest.approx(-np.log(-np.log(FIRST_UNIFORMS)), rel=1e-14)
+
+
+def test_first_normals_are_the_cosines_of_box_and_muller():
+    """Independently of the code: radii from the first half of the stream, angles from the rest."""
+    u = SampleRng(0, "kspace", "sub-04", "slice-012", "noise").uniforms(4)
+    expected = [
+        math.sqrt(-2 * math.log(u[i])) * turn(2 * math.pi * u[i + 2])
+        for turn in (math.cos, math.sin)
+        for i in (0, 1)
+    ]
+    drawn = SampleRng(0, "kspace", "sub-04", "slice-012", "noise").normals(4)
+    assert drawn == pytest.approx(expected, rel=1e-14)
+
+
+@given(seeds, st.permutations(range(6)), st.integers(1, 6))
+def test_order_and_number_of_other_samples_do_not_matter(seed, order, count):
+    alone = [SampleRng(seed, "sub", i).normals(4) for i in range(6)]
+    for i in order[:count]:
+        np.testing.assert_array_equal(SampleRng(seed, "sub", i).normals(4), alone[i])
+
+
+@given(seeds, st.integers(1, 9), st.integers(1, 9))
+def test_interleaved_samples_do_not_disturb_each_other(seed, first, second):
+    a, b = SampleRng(seed, "a"), SampleRng(seed, "b")
+    drawn = [a.uniforms(first), b.uniforms(5), a.uniforms(second)]
+    whole = SampleRng(seed, "a").uniforms(first + second)
+    np.testing.assert_array_equal(np.concatenate((drawn[0], drawn[2])), whole)
+
+
+@given(seeds, st.integers(1, 6), st.integers(1, 6))
+def test_shape_does_not_matter_only_the_count(seed, height, width):
+    flat = SampleRng(seed, "x").normals(height * width)
+    np.testing.assert_array_equal(SampleRng(seed, "x").normals(height, width).ravel(), flat)
 
 
 @given(seeds, st.text(max_size=20))

@@ -11,8 +11,7 @@ from torch.utils.data import Dataset
 from spinforge.datasets.products.kspace import FIXED_MASK
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.config import content_hash
-from spinforge.simulation.fourier import kspace_to_image
-from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled
+from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import LineSampling, draw_line_mask
 from spinforge.simulation.tissue import TARGET_NAMES
@@ -54,7 +53,10 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         def stacked(name: str) -> NDArray[Any]:
             return np.concatenate([store.read(subject, name) for subject in subjects])
 
-        self.kspace = torch.from_numpy(stacked("full")[:, 0])
+        self.kspace = torch.from_numpy(stacked("full"))
+        self._coil_maps = [
+            torch.from_numpy(store.read(subject, "coil_maps")) for subject in subjects
+        ]
         self.target = torch.from_numpy(stacked("target"))
         self._fixed_masks = torch.from_numpy(stacked(f"masks/{FIXED_MASK}"))
         self.index = [
@@ -90,7 +92,9 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
     def __getitem__(self, position: int) -> dict[str, Any]:
         """One slice: image (2, ky, kx) float32, target (ky, kx) int64, and where it is from."""
         subject, number = self.index[position]
-        image = zero_filled(self.kspace[position], self.line_mask(position))
+        image = zero_filled_combined(
+            self.kspace[position], self.line_mask(position), self.coil_maps(position)
+        )
         return {
             "image": real_channels(image / intensity_scale(image)),
             "target": self.target[position].long(),
@@ -100,7 +104,14 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def fully_sampled(self, position: int) -> torch.Tensor:
         """Complex image of one slice from all its lines, noise included, (ky, kx)."""
-        return kspace_to_image(self.kspace[position])
+        every_line = torch.ones(self.kspace.shape[-2], dtype=torch.bool)
+        return zero_filled_combined(self.kspace[position], every_line, self.coil_maps(position))
+
+    def coil_maps(self, position: int) -> torch.Tensor:
+        """Receive sensitivities of one slice, (coil, ky, kx)."""
+        subject, number = self.index[position]
+        maps = self._coil_maps[self.subjects.index(subject)]
+        return maps[number if len(maps) > 1 else 0]
 
 
 def slices_fingerprint(

@@ -17,12 +17,12 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
 
 
-def zero_filled(kspace: KSpace, mask: LineMask) -> ComplexImage:
+def zero_filled(kspace: KSpace, mask: Bool[Tensor, "*#batch ky"]) -> ComplexImage:
     """Inverse FFT with the missing lines set to 0.
 
     Args:
         kspace: Fully sampled, (..., ky, kx).
-        mask: Acquired lines, (..., ky).
+        mask: Acquired lines, (..., ky) or broadcast to it.
     """
     return kspace_to_image(kspace * mask[..., None])
 
@@ -76,6 +76,26 @@ def combine_coils(
     energy = sensitivities.abs().square().sum(-3)
     combined = (sensitivities.conj() * images).sum(-3)
     return torch.where(energy > 0, combined / energy.where(energy > 0, 1), 0)
+
+
+def zero_filled_combined(
+    kspace: Complex[Tensor, "*batch coil ky kx"],
+    mask: LineMask,
+    sensitivities: Complex[Tensor, "*#batch coil ky kx"],
+) -> ComplexImage:
+    """Zero-filled image of all coils.
+
+    A single coil is left as it is: nobody knows its sensitivity, so its shading stays.
+
+    Args:
+        kspace: Fully sampled, (..., coil, ky, kx).
+        mask: Acquired lines, (..., ky).
+        sensitivities: Complex receive sensitivities, the same shape or broadcast to it.
+    """
+    images = zero_filled(kspace, mask[..., None, :])
+    if kspace.shape[-3] == 1:
+        return images[..., 0, :, :]
+    return combine_coils(images, sensitivities)
 
 
 def pocs(kspace: KSpace, mask: Bool[Tensor, " ky"], *, iterations: int = 20) -> ComplexImage:

@@ -21,7 +21,7 @@ from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.phantom import Phantom
-from spinforge.simulation.reconstruction import intensity_scale, zero_filled
+from spinforge.simulation.reconstruction import intensity_scale, zero_filled_combined
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
 from spinforge.simulation.sampling import Gaussian1D, LineSampling, draw_line_mask
 from spinforge.simulation.scanner import Scanner
@@ -202,7 +202,7 @@ def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
     """The arrays of one subject, as `store.py` lays them out."""
     n_slices = len(scan.kspace)
     plane = ("ky", "kx")
-    scale = intensity_scale(zero_filled(scan.kspace[:, 0], masks))
+    scale = intensity_scale(zero_filled_combined(scan.kspace, masks, scan.coil_maps))
 
     def per_slice(value: float) -> StoredArray:
         values = np.full(n_slices, value, dtype=np.float32)

@@ -15,8 +15,6 @@ from spinforge.datasets.products.kspace import (
 )
 from spinforge.datasets.splits import Split, Subjects
 from spinforge.datasets.store import KSpaceStore
-from spinforge.simulation.acquisition import Slices
-from spinforge.simulation.contrast import SpinEcho
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled
@@ -27,6 +25,9 @@ from spinforge.simulation.sampling import (
     PartialFourier,
     Random1D,
 )
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import GradientEcho, SpinEcho
+from spinforge.simulation.slices import Slices
 
 TINY = KSpaceProduct(
     spacing_mm=4,
@@ -260,3 +261,49 @@ def test_another_kind_of_lines_is_stored_loaded_and_described(tmp_path):
 def test_missing_subject_is_named(store):
     with pytest.raises(SpinforgeError, match="no complete subject 'head-009'"):
         ZeroFilledSlices(store.path, ("head-009",), sampling=TINY.sampling, masks="fixed")
+
+
+def test_coils_are_stored_and_combined_by_their_sensitivities(tmp_path):
+    """Without noise and with every line, the combination is the image of a uniform coil."""
+    product = TINY.model_copy(
+        update={
+            "scanner": Scanner(coils=4),
+            "noise": Noise(percent=0),
+            "sampling": Gaussian1D(keep=1.0, acs_lines=4),
+        }
+    )
+    store = KSpaceStore(tmp_path / "coils.zarr")
+    store.create(product.recipe())
+    simulate_subject(product, "head-000", store)
+    assert store.read("head-000", "full").shape == (14, 4, 45, 54)
+    assert store.read("head-000", "coil_maps").shape == (1, 4, 45, 54)
+    slices = ZeroFilledSlices(store.path, ("head-000",), sampling=product.sampling, masks="fixed")
+    clean = torch.from_numpy(store.read("head-000", "image_clean"))
+    torch.testing.assert_close(slices.fully_sampled(5), clean[5], rtol=0, atol=1e-6)
+    scale = float(store.read("head-000", "scale")[5])
+    shown = torch.complex(*slices[5]["image"]) * scale
+    torch.testing.assert_close(shown, clean[5], rtol=0, atol=1e-5)
+
+
+def test_every_sequence_and_profile_can_be_stored(tmp_path):
+    product = TINY.model_copy(
+        update={
+            "scan": GradientEcho(kind="gradient_echo"),
+            "scanner": Scanner(profile="seranet", tissue_set="literature_3T"),
+        }
+    )
+    store = KSpaceStore(tmp_path / "gradient.zarr")
+    store.create(product.recipe())
+    simulate_subject(product, "head-000", store)
+    attributes = store.subject_attributes("head-000")
+    assert attributes["tissue_set"] == "literature_3T"
+    assert set(attributes["scan"]) >= {"b1_peak", "tissue_factors", "receive", "te_s"}
+    assert store.read("head-000", "te")[0] == pytest.approx(0.010, rel=0.06)
+
+
+def test_a_study_names_its_sequence_by_kind_and_needs_none_for_a_spin_echo():
+    echo = KSpaceProduct.model_validate({"scan": {"te_ms": 90}})
+    assert echo.scan == SpinEcho(te_ms=90)
+    other = KSpaceProduct.model_validate({"scan": {"kind": "gradient_echo", "flip_deg": 20}})
+    assert other.scan == GradientEcho(kind="gradient_echo", flip_deg=20)
+    assert KSpaceProduct.model_validate(other.model_dump(mode="json")) == other

@@ -8,7 +8,7 @@ import math
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ class WebPageError(SpinforgeError):
     """A page of text where data should be: the server does not have what was asked for."""
 
 
+@runtime_checkable
 class Planes(Protocol):
     """A volume whose planes are decoded one by one."""
 

@@ -26,8 +26,9 @@ _EXTENSIONS = (".mnc", ".rawb", ".raws")
 SUFFIXES = tuple(extension + packed for extension in _EXTENSIONS for packed in (".gz", ""))
 """In order of preference: MINC alone keeps absolute values."""
 
+_MEBIBYTE = 2**20
 # Header, scalings and room to spare beside the voxels of a MINC file.
-_MINC_HEADER = 16 * 2**20
+_MINC_HEADER = 16 * _MEBIBYTE
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r")
 # Small, because what follows the end of a gzip member within a block is handled again.
 _BLOCK = 2**14
@@ -134,7 +135,8 @@ def read_content(path: Path, *, largest: int) -> bytes:
         SpinforgeError: If it cannot be read, is damaged gzip, or larger than `largest`.
     """
     try:
-        if path.stat().st_size > largest:
+        # Twice, because gzip adds a little to noise, and may be followed by junk.
+        if path.stat().st_size > 2 * largest + _MEBIBYTE:
             raise _too_large(path, largest)
         raw = path.read_bytes()
     except OSError as error:
@@ -142,6 +144,8 @@ def read_content(path: Path, *, largest: int) -> bytes:
     content = _gunzip(path, raw, largest) if raw.startswith(GZIP_MAGIC) else raw
     if _is_page(content[:256]):
         raise WebPageError(f"{path} is a web page, not data. Delete it and download it again.")
+    if len(content) > largest:
+        raise _too_large(path, largest)
     return content
 
 

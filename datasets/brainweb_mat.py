@@ -83,15 +83,17 @@ def read_mat_array(path: Path, name: str, *, largest: int) -> NDArray[Any]:
 
 def _elements(content: bytes, order: str, largest: int) -> Iterator[tuple[int, bytes]]:
     """Kind and data of one element after the other, compressed ones unpacked."""
-    position = 0
+    position, left = 0, largest
     while position < len(content):
         kind, data, position = _element(content, position, order)
         if kind == _COMPRESSED:
             unpacked = zlib.decompressobj()
-            inner = unpacked.decompress(data, largest)
+            inner = unpacked.decompress(data, left + 1)
+            left -= len(inner)
+            if left < 0:
+                raise _DamagedError(f"its compressed elements hold more than {largest} bytes")
             if not unpacked.eof:
-                reason = "more than {} bytes" if unpacked.unconsumed_tail else "less than all"
-                raise _DamagedError(f"a compressed element holds {reason.format(largest)}")
+                raise _DamagedError("a compressed element ends too early")
             kind, data, _ = _element(inner, 0, order)
         yield kind, data
 

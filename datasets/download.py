@@ -8,9 +8,10 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from io import RawIOBase
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 import pooch
@@ -114,14 +115,14 @@ def _alone(folder: Path) -> Iterator[None]:
         SpinforgeError: If another process does, or it cannot be written.
     """
     lock = FileLock(folder / ".download.lock", timeout=0)
-    try:
-        with disk_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True)
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
             lock.acquire()
-    except Timeout:
-        raise SpinforgeError(
-            f"another download into {folder} is running. Wait until it ends, or stop it."
-        ) from None
+        except Timeout:
+            raise SpinforgeError(
+                f"another download into {folder} is running. Wait until it ends, or stop it."
+            ) from None
     try:
         yield
     finally:
@@ -186,15 +187,21 @@ def _fetch(
 
 def _receive(address: str, part: Path, timeout_s: float) -> bool:
     """Write the answer of the server to `part`, onto the disk; whether it is gzip."""
-    download = pooch.HTTPDownloader(
-        chunk_size=_BLOCK,
-        timeout=timeout_s,
-        # Otherwise a proxy may unpack the gzip file and we would store something else.
-        headers={"Accept-Encoding": "identity"},
-    )
-    with disk_errors(part):
-        stream = part.open("wb", buffering=0)
-    with stream:
+    with ExitStack() as open_ones:
+
+        def close_at_the_end(answer: Any, **_: Any) -> None:
+            # pooch leaves the connection open when something goes wrong.
+            open_ones.callback(answer.close)
+
+        download = pooch.HTTPDownloader(
+            chunk_size=_BLOCK,
+            timeout=timeout_s,
+            # Otherwise a proxy may unpack the gzip file and we would store something else.
+            headers={"Accept-Encoding": "identity"},
+            hooks={"response": close_at_the_end},
+        )
+        with disk_errors(part):
+            stream = open_ones.enter_context(part.open("wb", buffering=0))
         body = _Body(stream, part)
         download(address, body, None)
         with disk_errors(part):

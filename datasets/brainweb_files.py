@@ -30,6 +30,7 @@ _MEBIBYTE = 2**20
 # Header, scalings and room to spare beside the voxels of a MINC file.
 _MINC_HEADER = 16 * _MEBIBYTE
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\f\r")
+_MOST_MEMBERS = 10_000
 # Small, because what follows the end of a gzip member within a block is handled again.
 _BLOCK = 2**14
 
@@ -203,8 +204,11 @@ def _shorts(path: Path, content: bytes) -> NDArray[np.uint16]:
 def _gunzip(path: Path, raw: bytes, largest: int) -> bytes:
     """Unpack every gzip member; what follows the last one and is no member is left out."""
     parts: list[bytes] = []
-    total = position = 0
+    total = position = members = 0
     while raw.startswith(GZIP_MAGIC, position):
+        members += 1
+        if members > _MOST_MEMBERS:
+            raise _damaged(path, f"it has more than {_MOST_MEMBERS} gzip members")
         member = zlib.decompressobj(wbits=31)
         while not member.eof:
             block = raw[position : position + _BLOCK]

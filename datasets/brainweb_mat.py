@@ -22,6 +22,7 @@ _MATRIX, _COMPRESSED = 14, 15
 # Classes of arrays: double, single, then signed and unsigned integers of 8 to 64 bits.
 _NUMERIC_CLASSES = range(6, 16)
 _COMPLEX = 0x0800
+_MOST_ELEMENTS = 10_000
 _TYPES = {
     1: "i1",
     2: "u1",
@@ -84,7 +85,9 @@ def read_mat_array(path: Path, name: str, *, largest: int) -> NDArray[Any]:
 def _elements(content: bytes, order: str, largest: int) -> Iterator[tuple[int, bytes]]:
     """Kind and data of one element after the other, compressed ones unpacked."""
     position, left = 0, largest
-    while position < len(content):
+    for _ in range(_MOST_ELEMENTS):
+        if position >= len(content):
+            return
         kind, data, position = _element(content, position, order)
         if kind == _COMPRESSED:
             unpacked = zlib.decompressobj()
@@ -96,6 +99,7 @@ def _elements(content: bytes, order: str, largest: int) -> Iterator[tuple[int, b
                 raise _DamagedError("a compressed element ends too early")
             kind, data, _ = _element(inner, 0, order)
         yield kind, data
+    raise _DamagedError(f"it has more than {_MOST_ELEMENTS} elements")
 
 
 def _element(content: bytes, position: int, order: str) -> tuple[int, bytes, int]:

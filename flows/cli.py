@@ -192,6 +192,10 @@ def download(
     from spinforge.datasets.download import download_volumes
     from spinforge.flows.progress import progress_bar
 
+    if subject and collection != "brainweb20":
+        raise SpinforgeError(f"--subject belongs to brainweb20, not to {collection}.")
+    if fuzzy and collection == "images":
+        raise SpinforgeError("--fuzzy belongs to the models, not to images.")
     if collection == "brainweb20":
         volumes = collections.brainweb20_volumes(subject or SUBJECTS, fuzzy=fuzzy)
     elif collection == "images":

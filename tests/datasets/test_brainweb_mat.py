@@ -147,3 +147,9 @@ def test_cells_nested_without_end_are_not_followed(path):
     path.write_bytes(mat_file(element(14, element(6, struct.pack("<II", 1, 0)) + cell)))
     with pytest.raises(SpinforgeError, match=r"has no numeric array|truncated or damaged"):
         read(path)
+
+
+def test_very_many_elements_are_refused(path):
+    path.write_bytes(mat_file(element(99, b"") * 20_000))
+    with pytest.raises(SpinforgeError, match="more than 10000 elements"):
+        read(path)

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from spinforge.datasets import brainweb, brainweb_subject0
 from spinforge.datasets.brainweb_images import ImageSettings, check_image
-from spinforge.datasets.brainweb_subject0 import Model, ModelFiles
+from spinforge.datasets.brainweb_labels import read_fraction
+from spinforge.datasets.brainweb_subject0 import Model
 from spinforge.simulation.errors import SpinforgeError
 
 FileFormat = Literal["minc", "raw_byte", "raw_short"]
@@ -115,4 +116,4 @@ def image_volume(settings: ImageSettings) -> Volume:
 
 
 def _check_fuzzy(path: Path) -> None:
-    brainweb_subject0.check_model(ModelFiles("fuzzy", [path]), "normal")
+    read_fraction(path, [brainweb_subject0.SHAPE_ZYX])

@@ -70,8 +70,9 @@ def image_shapes(settings: ImageSettings) -> list[Shape]:
     """Grids (z, y, x) an image may have.
 
     Planes lie `thickness_mm` apart from z = -72 mm on, each the mean of as many 1 mm planes
-    about it, so the first and last may reach out of the head model; 5 mm makes 36. BrainWeb
-    names no count for the other thicknesses, so a last plane that is not whole may be there.
+    about it, so the first and last may reach out of the head model. 5 mm makes 36 planes by
+    BrainWeb's page, 3 mm makes 60 in public readers; nobody names the counts of 7 and 9 mm, so a
+    last plane that is not whole may be there.
     """
     planes, rows, columns = SHAPE_ZYX
     whole, rest = divmod(planes, settings.thickness_mm)

@@ -182,7 +182,8 @@ def _fetch(
             raise _UnusableError(f"the server's answer is unusable: {error}") from error
         return DownloadRecord(folder).keep(part, f"{name}.gz" if packed else name, address)
     finally:
-        part.unlink(missing_ok=True)
+        with disk_errors(part):
+            part.unlink(missing_ok=True)
 
 
 def _receive(address: str, part: Path, timeout_s: float) -> bool:

@@ -35,11 +35,11 @@ def valid(folder: Path, suffix: str) -> bytes:
 
 
 def damaged(rng: np.random.Generator, content: bytes) -> bytes:
-    """One to eight changes: values, words that matter in headers, cuts, repeats, noise."""
+    """One to four changes: values, words that matter in headers, cuts, repeats, noise, swaps."""
     data = bytearray(content)
-    for _ in range(rng.integers(1, 9)):
+    for _ in range(rng.integers(1, 5)):
         place = int(rng.integers(0, len(data) + 1))
-        match int(rng.integers(0, 7)):
+        match int(rng.integers(0, 9)):
             case 0:
                 data[place : place + 1] = rng.bytes(1)
             case 1:
@@ -57,6 +57,10 @@ def damaged(rng: np.random.Generator, content: bytes) -> bytes:
                 data[place : place + 8] = rng.bytes(8)
             case 6:
                 data[place:place] = rng.bytes(int(rng.integers(1, 99)))
+            case _:  # a field gets the value of another: what headers are made of
+                other = 4 * int(rng.integers(0, len(data) // 4 + 1))
+                place -= place % 4
+                data[place : place + 4] = data[other : other + 4]
     return bytes(data)
 
 

@@ -1,54 +1,48 @@
 """BrainWeb's twenty normal anatomical models: find, check, decode.
 
-Files are `subjectNN_crisp_v.mnc.gz` as BrainWeb serves them (MINC1, 0.5 mm, labels 0-11).
-Cite Aubert-Broche et al., NeuroImage 32:138 (2006) when you use them; BrainWeb publishes no
-licence, so do not redistribute the voxels.
+Files are `subjectNN_crisp_v.mnc.gz` as BrainWeb serves them (MINC1, 0.5 mm, labels 0-11), or its
+raw formats. Cite Aubert-Broche et al., NeuroImage 32:138 (2006) when you use them; BrainWeb
+publishes no licence, so do not redistribute the voxels.
 """
 
-import gzip
-import hashlib
 import re
-import struct
-import zlib
-from io import BytesIO
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spinforge.datasets import brainweb_labels
+from spinforge.datasets.brainweb_files import SUFFIXES, files_digest, find_volume, open_volume
 from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
-from spinforge.simulation.tissue import HEAD_TISSUES
+from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 SUBJECT_NUMBERS = (4, 5, 6, 18, 20, 38, *range(41, 55))
 SUBJECTS = tuple(f"subject{number:02d}" for number in SUBJECT_NUMBERS)
 
-MINC_SHAPE_ZYX = (362, 434, 362)
-_MINC_VOXELS = int(np.prod(MINC_SHAPE_ZYX))
-_MINC1_MAGIC = b"CDF\x01"
-GZIP_MAGIC = b"\x1f\x8b"
-# Voxels, header and room to spare; anything larger is not one of the twenty models.
-_LARGEST_MINC = _MINC_VOXELS + 16 * 2**20
+SHAPE_ZYX = (362, 434, 362)
 
-# What nibabel raises, depending on which part of a file's header is nonsense.
-_DECODING_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    OSError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+FUZZY_SUFFIXES = {
+    Tissue.BACKGROUND: "bck",
+    Tissue.CSF: "csf",
+    Tissue.GREY_MATTER: "gry",
+    Tissue.WHITE_MATTER: "wht",
+    Tissue.FAT: "fat",
+    Tissue.MUSCLE: "mus",
+    Tissue.MUSCLE_SKIN: "m-s",
+    Tissue.SKULL: "skl",
+    Tissue.VESSELS: "ves",
+    Tissue.AROUND_FAT: "fat2",
+    Tissue.DURA: "dura",
+    Tissue.MARROW: "mrw",
+}
+"""What BrainWeb calls the fuzzy volume of each tissue: subject04_csf, ..."""
 
 
 def model_path(folder: Path, subject: str) -> Path:
-    """Path of one subject's crisp model, compressed or not.
+    """Path of one subject's crisp model, in any of BrainWeb's formats.
 
     Raises:
         SpinforgeError: If the folder or the file is missing; says what was expected.
@@ -59,85 +53,30 @@ def model_path(folder: Path, subject: str) -> Path:
             f"(subject04_crisp_v.mnc.gz, ...). Get them with: "
             f"spinforge download brainweb20 --to {folder}"
         )
-    for suffix in (".mnc.gz", ".mnc"):
-        candidate = folder / f"{subject}_crisp_v{suffix}"
-        if candidate.is_file():
-            return candidate
-    raise SpinforgeError(
-        f"{folder / f'{subject}_crisp_v.mnc.gz'} is missing. Get it with: "
-        f"spinforge download brainweb20 --subject {subject} --to {folder}"
-    )
+    path = find_volume(folder, f"{subject}_crisp_v")
+    if path is None:
+        raise SpinforgeError(
+            f"{folder / f'{subject}_crisp_v.mnc.gz'} is missing. Get it with: "
+            f"spinforge download brainweb20 --subject {subject} --to {folder}"
+        )
+    return path
 
 
 def subjects_in(folder: Path) -> list[str]:
     """Sorted subjects of the twenty whose crisp model lies in `folder`."""
     names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-    found = {
-        m[1] for name in names if (m := re.fullmatch(r"(subject\d\d)_crisp_v\.mnc(\.gz)?", name))
-    }
+    suffix = "|".join(map(re.escape, SUFFIXES))
+    found = {m[1] for name in names if (m := re.fullmatch(rf"(\w+)_crisp_v({suffix})", name))}
     return sorted(found & set(SUBJECTS))
 
 
-def read_model_bytes(path: Path) -> bytes:
-    """Whole decompressed MINC file, checked for being one.
+def check_model(path: Path) -> None:
+    """Read a crisp model's file to its end without decoding a voxel.
 
     Raises:
-        SpinforgeError: If it is truncated, not gzip, too large, or not MINC1.
+        SpinforgeError: If it is damaged or not on the 0.5 mm grid of the twenty.
     """
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise SpinforgeError(f"{path} cannot be read: {error.strerror}.") from error
-    content = _gunzip(path, raw) if raw.startswith(GZIP_MAGIC) else raw
-    if content.lstrip()[:1] == b"<":
-        raise SpinforgeError(f"{path} is a web page, not data. Delete it and download it again.")
-    if not content.startswith(_MINC1_MAGIC):
-        raise SpinforgeError(
-            f"{path} is not a MINC1 file: it starts with {content[:4]!r}, not {_MINC1_MAGIC!r}. "
-            f"Expected BrainWeb's crisp model in MINC format."
-        )
-    if len(content) < _MINC_VOXELS:
-        raise SpinforgeError(
-            f"{path} is truncated: {len(content)} bytes after decompression, but its "
-            f"{_MINC_VOXELS} voxels alone need more. Delete it and download it again."
-        )
-    return content
-
-
-def _gunzip(path: Path, raw: bytes) -> bytes:
-    try:
-        with gzip.open(BytesIO(raw)) as stream:
-            content = stream.read(_LARGEST_MINC + 1)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SpinforgeError(
-            f"{path} is truncated or damaged ({error}). Delete it and download it again."
-        ) from error
-    if len(content) > _LARGEST_MINC:
-        raise SpinforgeError(
-            f"{path} is not one of the twenty models: it has more than {_LARGEST_MINC} bytes "
-            f"after decompression."
-        )
-    return content
-
-
-def open_model(path: Path) -> nibabel.minc1.Minc1Image:
-    """Open a crisp model, checked to be whole and of the right shape; decodes no voxel yet.
-
-    Raises:
-        SpinforgeError: If it is not a 0.5 mm model of the twenty.
-    """
-    holder = nibabel.FileHolder(fileobj=BytesIO(read_model_bytes(path)))
-    try:
-        image = nibabel.minc1.Minc1Image.from_file_map({"image": holder})
-        shape = image.shape
-    except _DECODING_ERRORS as error:
-        raise SpinforgeError(f"{path} cannot be read as MINC1: {error!r}") from error
-    if shape != MINC_SHAPE_ZYX:
-        raise SpinforgeError(
-            f"{path} has shape {shape} (z, y, x), expected {MINC_SHAPE_ZYX}: it is not a "
-            f"0.5 mm crisp model of the twenty normal subjects."
-        )
-    return image
+    open_volume(path, [SHAPE_ZYX])
 
 
 def read_labels(path: Path) -> NDArray[np.uint8]:
@@ -149,19 +88,19 @@ def read_labels(path: Path) -> NDArray[np.uint8]:
     Raises:
         SpinforgeError: If the file is not a crisp model of the twenty.
     """
-    image = open_model(path)
-    try:
-        values = np.asarray(image.dataobj, dtype=np.float32)
-    except _DECODING_ERRORS as error:
-        raise SpinforgeError(f"{path} cannot be read as MINC1: {error!r}") from error
-    labels = np.rint(values)
-    # MINC stores labels with a real-valued scaling; half a step off means it is no label map.
-    if np.abs(values - labels).max() > 0.01 or labels.min() < 0 or labels.max() > max(HEAD_TISSUES):
-        raise SpinforgeError(
-            f"{path} holds values {values.min():g} to {values.max():g}, expected the integer "
-            f"labels 0 to {max(HEAD_TISSUES)}: it is not a crisp model (a fuzzy volume, perhaps)."
-        )
-    return np.ascontiguousarray(labels.astype(np.uint8).transpose(2, 1, 0))
+    return brainweb_labels.read_labels(path, [SHAPE_ZYX], highest=max(HEAD_TISSUES))
+
+
+def read_fraction(path: Path) -> NDArray[np.float32]:
+    """Decode one tissue's fuzzy volume of one of the twenty.
+
+    Returns:
+        (x, y, z) = (362, 434, 362) float32 fractions at 0.5 mm, RAS order.
+
+    Raises:
+        SpinforgeError: If the file is not a fuzzy volume of the twenty.
+    """
+    return brainweb_labels.read_fraction(path, [SHAPE_ZYX])
 
 
 def fuzzy_memberships(labels: NDArray[np.uint8]) -> Memberships:
@@ -186,12 +125,6 @@ def fuzzy_memberships(labels: NDArray[np.uint8]) -> Memberships:
     return torch.from_numpy(memberships)
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of the file as it lies on disk."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def load_brainweb20(folder: Path, subject: str) -> Phantom:
     """One of the twenty normal heads as a 1 mm phantom."""
     path = model_path(folder, subject)
@@ -200,5 +133,5 @@ def load_brainweb20(folder: Path, subject: str) -> Phantom:
         memberships=fuzzy_memberships(read_labels(path)),
         spacing_mm=1.0,
         source="brainweb20",
-        digest=file_digest(path),
+        digest=files_digest([path]),
     )

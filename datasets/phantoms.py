@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from spinforge.datasets import brainweb
+from spinforge.datasets import brainweb, brainweb_subject0
+from spinforge.datasets.brainweb_files import files_digest
+from spinforge.datasets.brainweb_subject0 import Glial, Model
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import generate_head, head_digest
@@ -63,10 +65,10 @@ class ProceduralHeads:
 
 
 class BrainWeb20:
-    """BrainWeb's twenty normal subjects from a folder of MINC files.
+    """BrainWeb's twenty normal subjects from a folder of its files.
 
     Args:
-        folder: Folder with subjectNN_crisp_v.mnc.gz.
+        folder: Folder with subjectNN_crisp_v.mnc.gz, or its .rawb or .raws.
         complete: Count all twenty subjects as available, because what is missing will be
             downloaded.
     """
@@ -88,12 +90,59 @@ class BrainWeb20:
 
     def check(self, subject: str) -> None:
         """Read the file once, to its end, so that damage is found before any work."""
-        brainweb.open_model(brainweb.model_path(self._folder, subject))
+        brainweb.check_model(brainweb.model_path(self._folder, subject))
 
     def digest(self, subject: str) -> str:
         """SHA-256 of the file."""
-        return brainweb.file_digest(brainweb.model_path(self._folder, subject))
+        return files_digest([brainweb.model_path(self._folder, subject)])
 
     def load(self, subject: str) -> Phantom:
         """Decode the file."""
         return brainweb.load_brainweb20(self._folder, subject)
+
+
+class BrainWeb0:
+    """BrainWeb's subject 0: the normal model and the three with MS lesions, as four subjects.
+
+    All four are the same head, so a study must not train on one and test on another.
+
+    Args:
+        folder: Folder with phantom_1.0mm_normal_crisp.mnc.gz, ..., or with all the fuzzy volumes
+            of a model, or JEMRIS's MNIbrain.mat.
+        glial: What glial matter counts as. There is no "ignore": a phantom's memberships sum to
+            one, so every voxel is something.
+    """
+
+    def __init__(self, folder: Path, *, glial: Glial = "gm") -> None:
+        self._folder = folder
+        self._glial = glial
+
+    def subjects(self) -> list[str]:
+        """Models whose files are there."""
+        found = brainweb_subject0.models_in(self._folder)
+        if not found:
+            # Names the folder and how to fill it.
+            brainweb_subject0.model_files(self._folder, "normal")
+        return sorted(found)
+
+    def check(self, subject: str) -> None:
+        """Read the files once, to their ends, so that damage is found before any work."""
+        model = _model(subject)
+        brainweb_subject0.check_model(brainweb_subject0.model_files(self._folder, model), model)
+
+    def digest(self, subject: str) -> str:
+        """SHA-256 of the files."""
+        return files_digest(brainweb_subject0.model_files(self._folder, _model(subject)).paths)
+
+    def load(self, subject: str) -> Phantom:
+        """Decode the files."""
+        return brainweb_subject0.load_model(self._folder, _model(subject), glial=self._glial)
+
+
+def _model(subject: str) -> Model:
+    for model in brainweb_subject0.MODELS:
+        if subject == model:
+            return model
+    raise SpinforgeError(
+        f"{subject!r} is none of BrainWeb's models: {', '.join(brainweb_subject0.MODELS)}."
+    )

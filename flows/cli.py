@@ -156,30 +156,60 @@ def report(file: StudyFile, overrides: Overrides = None, as_json: AsJson = False
 
 @app.command()
 def download(
-    collection: Annotated[Literal["brainweb20"], typer.Argument(help="What to download.")],
-    to: Annotated[Path, typer.Option("--to", help="Folder for the files.")] = Path(
-        "data/brainweb20"
-    ),
+    collection: Annotated[
+        Literal["brainweb20", "brainweb0", "msles1", "msles2", "msles3", "images"],
+        typer.Argument(help="What to download."),
+    ],
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", help="Folder for the files; data/ and the collection by default."),
+    ] = None,
     subject: Annotated[
         list[str] | None,
-        typer.Option("--subject", help="Such as subject04; all twenty by default. Repeatable."),
+        typer.Option(
+            "--subject", help="brainweb20: such as subject04; all twenty by default. Repeatable."
+        ),
     ] = None,
+    fuzzy: Annotated[
+        bool, typer.Option("--fuzzy", help="Models: every tissue's fuzzy volume too.")
+    ] = False,
+    modality: Annotated[str, typer.Option(help="Images: t1, t2 or pd.")] = "t1",
+    model: Annotated[str, typer.Option(help="Images: normal or msles2.")] = "normal",
+    thickness: Annotated[int, typer.Option(help="Images: 1, 3, 5, 7 or 9 mm.")] = 1,
+    noise: Annotated[int, typer.Option(help="Images: 0, 1, 3, 5, 7 or 9 %.")] = 3,
+    inu: Annotated[int, typer.Option(help="Images: 0, 20 or 40 %.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Fetch BrainWeb's twenty anatomical models (about 3 MB each) from BrainWeb itself.
+    """Fetch BrainWeb's models and images (0.5 to 4 MB each) from BrainWeb itself.
 
-    Please cite BrainWeb when you use them, and do not redistribute them.
+    `brainweb20` are the twenty normal heads, `brainweb0` the first one (subject 0), `msles1` to
+    `msles3` the same with mild, moderate and severe MS lesions, `images` BrainWeb's own simulated
+    MRI of it. What is there already is checked, not fetched again. Please cite BrainWeb when you
+    use them, and do not redistribute them.
     """
+    from spinforge.datasets import brainweb_collections as collections
     from spinforge.datasets.brainweb import SUBJECTS
-    from spinforge.datasets.download import download_model
+    from spinforge.datasets.download import download_volumes
     from spinforge.flows.progress import progress_bar
 
-    wanted = subject or list(SUBJECTS)
+    if subject and collection != "brainweb20":
+        raise SpinforgeError(f"--subject belongs to brainweb20, not to {collection}.")
+    if fuzzy and collection == "images":
+        raise SpinforgeError("--fuzzy belongs to the models, not to images.")
+    if collection == "brainweb20":
+        volumes = collections.brainweb20_volumes(subject or SUBJECTS, fuzzy=fuzzy)
+    elif collection == "images":
+        settings = collections.image_settings(modality, model, thickness, noise, inu)
+        volumes = [collections.image_volume(settings)]
+    else:
+        volumes = collections.subject0_volumes(
+            "normal" if collection == "brainweb0" else collection, fuzzy=fuzzy
+        )
     paths = []
     with progress_bar() as progress:
-        bar = progress.add_task("downloading", total=len(wanted))
-        for name in wanted:
-            paths.append(str(download_model(name, to)))
+        bar = progress.add_task("downloading", total=len(volumes))
+        for path in download_volumes(volumes, to or Path("data") / collection):
+            paths.append(str(path))
             progress.advance(bar)
     _answer({"files": paths}, as_json)
 

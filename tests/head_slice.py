@@ -4,11 +4,12 @@ import functools
 
 import torch
 
-from spinforge.simulation.contrast import tissue_amplitudes
+from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.fields import draw_phase, phase_map
 from spinforge.simulation.phantoms.head import generate_head
 from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.tissue_sets import BRAINWEB_1P5T
+from spinforge.simulation.sequences import SpinEcho
+from spinforge.simulation.tissue_sets import TISSUE_SETS
 
 SHAPE = (45, 54)
 
@@ -17,7 +18,8 @@ SHAPE = (45, 54)
 def head_slice() -> torch.Tensor:
     """Spin-echo image with a smooth phase, (45, 54) complex64."""
     head = generate_head("sub-00", seed=0, spacing_mm=4.0)
-    signal = tissue_amplitudes(BRAINWEB_1P5T, head.tissues, tr=3.0, te=0.08)
+    properties = TISSUE_SETS["brainweb_1p5T"].properties
+    signal = nominal_amplitudes(SpinEcho(), properties, head.tissues).real
     slab = head.memberships[:, : SHAPE[0], : SHAPE[1], 22].double()
     phase = phase_map(draw_phase(SampleRng(0, "phase"), fov_mm=(180.0, 216.0)), (*SHAPE, 45))
     image = torch.polar(torch.einsum("txy,t->xy", slab, signal), phase[:, :, 22])

@@ -11,10 +11,14 @@ _PLACES = [
     _ROOT / "data",
     _ROOT.parent / "shared" / "data",
 ]
-BRAINWEB20 = next(
-    (place / "brainweb20" for place in _PLACES if (place / "brainweb20").is_dir()),
-    _PLACES[0] / "brainweb20",
-)
+
+
+def _folder(name: str) -> Path:
+    return next((p / name for p in _PLACES if (p / name).is_dir()), _PLACES[0] / name)
+
+
+BRAINWEB20 = _folder("brainweb20")
+BRAINWEB0 = _folder("brainweb0")
 
 needs_brainweb20 = pytest.mark.skipif(
     not BRAINWEB20.is_dir(),
@@ -34,4 +38,10 @@ KSPACE_8COIL = next(
 needs_kspace_8coil = pytest.mark.skipif(
     not KSPACE_8COIL.is_file(),
     reason="no real k-space: set SPINFORGE_DATA to a folder with kspace_8coil/cartesian_ksp.npy",
+)
+
+needs_brainweb0 = pytest.mark.skipif(
+    not BRAINWEB0.is_dir(),
+    reason="no BrainWeb subject 0: `spinforge download brainweb0`, or set SPINFORGE_DATA to the "
+    "folder above it",
 )

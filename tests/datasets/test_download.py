@@ -1,33 +1,64 @@
+"""The download client against a server that plays BrainWeb's form, with all that goes wrong."""
+
 import gzip
+import hashlib
+import json
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import ClassVar
+import time
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from minc import write_minc
 
-from spinforge.datasets import brainweb
-from spinforge.datasets.download import download_missing, download_model
+from spinforge.datasets import brainweb, brainweb_images, brainweb_subject0, download
+from spinforge.datasets.brainweb_collections import (
+    brainweb20_volumes,
+    image_settings,
+    image_volume,
+    subject0_volumes,
+)
+from spinforge.datasets.brainweb_images import ImageSettings
+from spinforge.datasets.download import download_missing, download_model, download_volumes
+from spinforge.datasets.download_record import RECORD_NAME
 from spinforge.simulation.errors import SpinforgeError
+
+SHAPE = (3, 4, 5)
+PAGE = b"<html><body>no such file</body></html>"
+LABELS = (np.arange(60) % 10).reshape(SHAPE).astype(np.uint8)
 
 
 class BrainWebForm(BaseHTTPRequestHandler):
-    """Plays BrainWeb's download form: answers are handed out in order, the last one for ever."""
+    """Hands out answers in order, the last one for ever.
 
-    answers: ClassVar[list[bytes | int]] = []
-    queries: ClassVar[list[dict[str, list[str]]]] = []
+    An answer is a body, a status, or a function that gets the handler.
+    """
+
+    answers: ClassVar[list[Any]] = []
+    queries: ClassVar[list[dict[str, str]]] = []
+    headers_seen: ClassVar[list[Any]] = []
 
     def do_GET(self):
-        type(self).queries.append(parse_qs(urlparse(self.path).query, keep_blank_values=True))
+        query = parse_qs(urlparse(self.path).query, keep_blank_values=True)
+        self.queries.append({key: value[0] for key, value in query.items()})
+        self.headers_seen.append(self.headers)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer(self)
         if isinstance(answer, int):
             self.send_error(answer)
-            return
+        elif answer is not None:
+            self.send_body(answer)
+
+    def send_body(self, body: bytes, *, length: int | None = None) -> None:
         self.send_response(200)
+        self.send_header("Content-Length", str(len(body) if length is None else length))
         self.end_headers()
-        self.wfile.write(answer)
+        self.wfile.write(body)
 
     def log_message(self, *args):
         pass
@@ -35,78 +66,290 @@ class BrainWebForm(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def form():
-    BrainWebForm.answers, BrainWebForm.queries = [], []
-    with HTTPServer(("127.0.0.1", 0), BrainWebForm) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    for seen in (BrainWebForm.answers, BrainWebForm.queries, BrainWebForm.headers_seen):
+        seen.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), BrainWebForm) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/cgi/brainweb1"
         server.shutdown()
 
 
+@pytest.fixture(autouse=True)
+def small_volumes(monkeypatch):
+    for module in (brainweb, brainweb_images, brainweb_subject0):
+        monkeypatch.setattr(module, "SHAPE_ZYX", SHAPE)
+
+
 @pytest.fixture
-def model(tmp_path, monkeypatch) -> bytes:
-    monkeypatch.setattr(brainweb, "_MINC_VOXELS", 60)
-    write_minc(tmp_path / "x.mnc.gz", np.ones((3, 4, 5), dtype=np.uint8))
+def model(tmp_path) -> bytes:
+    write_minc(tmp_path / "x.mnc.gz", LABELS)
     return (tmp_path / "x.mnc.gz").read_bytes()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "new"
+
+
+def answer(*answers):
+    BrainWebForm.answers[:] = answers
 
 
 def fetch(form, folder, subject="subject04"):
     return download_model(subject, folder, form=form, wait_s=0.0)
 
 
-def test_a_model_is_asked_for_and_kept(form, model, tmp_path):
-    BrainWebForm.answers = [model]
-    path = fetch(form, tmp_path / "new")
+def files_in(folder) -> set[str]:
+    return {path.name for path in folder.iterdir()} - {".download.lock"}
+
+
+def test_a_model_is_asked_for_and_kept(form, model, folder):
+    answer(model)
+    path = fetch(form, folder)
     assert path.name == "subject04_crisp_v.mnc.gz"
     assert path.read_bytes() == model
-    query = BrainWebForm.queries[0]
-    assert query["do_download_alias"] == ["subject04_crisp"]
-    assert query["format_value"] == ["minc"]
-    assert query["download_for_real"] == ["[Start download!]"]
+    assert BrainWebForm.queries == [
+        {
+            "do_download_alias": "subject04_crisp",
+            "format_value": "minc",
+            "zip_value": "gnuzip",
+            "who_name": "",
+            "who_institution": "",
+            "who_email": "",
+            "download_for_real": "[Start download!]",
+        }
+    ]
+    assert BrainWebForm.headers_seen[0]["Accept-Encoding"] == "identity"
 
 
-def test_a_whole_file_is_not_fetched_again(form, model, tmp_path):
-    BrainWebForm.answers = [model]
-    fetch(form, tmp_path)
-    fetch(form, tmp_path)
+def test_what_came_when_and_from_where_is_recorded(form, model, folder):
+    answer(model)
+    fetch(form, folder)
+    fetch(form, folder, "subject05")
+    record = json.loads((folder / RECORD_NAME).read_text())
+    assert list(record) == ["subject04_crisp_v.mnc.gz", "subject05_crisp_v.mnc.gz"]
+    entry = record["subject05_crisp_v.mnc.gz"]
+    assert entry["sha256"] == hashlib.sha256(model).hexdigest()
+    assert entry["address"].startswith(f"{form}?do_download_alias=subject05_crisp&")
+    age = datetime.now(UTC) - datetime.fromisoformat(entry["date"])
+    assert timedelta(seconds=-1) < age < timedelta(minutes=5)
+
+
+def test_a_whole_file_is_not_fetched_again(form, model, folder):
+    answer(model)
+    assert fetch(form, folder) == fetch(form, folder)
     assert len(BrainWebForm.queries) == 1
 
 
-def test_uncompressed_answers_are_kept_under_their_own_name(form, model, tmp_path):
-    BrainWebForm.answers = [gzip.decompress(model)]
-    assert fetch(form, tmp_path / "new").name == "subject04_crisp_v.mnc"
+def test_a_file_copied_by_hand_is_checked_and_not_fetched(form, model, folder):
+    folder.mkdir()
+    (folder / "subject04_crisp_v.mnc.gz").write_bytes(model)
+    fetch(form, folder)
+    (folder / "subject04_crisp_v.mnc.gz").write_bytes(model[:-9])
+    with pytest.raises(SpinforgeError, match=r"subject04_crisp_v.mnc.gz is truncated or damaged"):
+        fetch(form, folder)
+    assert BrainWebForm.queries == []
+    assert files_in(folder) == {"subject04_crisp_v.mnc.gz"}
 
 
-def test_passing_failures_are_tried_again(form, model, tmp_path):
-    BrainWebForm.answers = [503, 503, model]
-    assert fetch(form, tmp_path / "new").is_file()
+def test_a_file_that_changed_since_is_named(form, model, folder, tmp_path):
+    answer(model)
+    path = fetch(form, folder)
+    write_minc(path, 9 - LABELS)
+    with pytest.raises(SpinforgeError, match=r"is not what was downloaded on 20.*SHA-256 is"):
+        fetch(form, folder)
 
 
-def test_lasting_failures_are_named(form, tmp_path):
-    BrainWebForm.answers = [503]
-    with pytest.raises(SpinforgeError, match=r"cannot download .*503.* Check the network"):
-        fetch(form, tmp_path / "new")
-    assert list((tmp_path / "new").iterdir()) == []
+def test_a_damaged_record_is_named(form, model, folder):
+    answer(model)
+    fetch(form, folder)
+    (folder / RECORD_NAME).write_text('{"subject04_crisp_v.mnc.gz": {"sha')
+    with pytest.raises(SpinforgeError, match=r"downloads.json is damaged. Delete it"):
+        fetch(form, folder)
+
+
+def test_uncompressed_answers_are_kept_under_their_own_name(form, model, folder):
+    answer(gzip.decompress(model))
+    assert fetch(form, folder).name == "subject04_crisp_v.mnc"
+
+
+def cut_short(model):
+    return lambda handler: handler.send_body(model[:50], length=len(model))
+
+
+def nonsense_length(handler):
+    handler.send_response(200)
+    handler.send_header("Content-Length", "many")
+    handler.end_headers()
+
+
+def hang_up(handler):
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        lambda model: 503,
+        lambda model: 500,
+        lambda model: 404,
+        cut_short,
+        lambda model: model[: len(model) // 2],
+        lambda model: b"",
+        lambda model: b"some text",
+        lambda model: gzip.compress(bytes(10**8), 1),
+        lambda model: nonsense_length,
+        lambda model: hang_up,
+    ],
+    ids=["503", "500", "404", "cut", "half", "empty", "text", "bomb", "length", "hang-up"],
+)
+def test_passing_failures_are_tried_again(form, model, folder, failure):
+    answer(*[failure(model)] * 2, model)
+    assert fetch(form, folder).read_bytes() == model
+    assert len(BrainWebForm.queries) == 3
+
+
+def test_lasting_failures_are_named(form, folder):
+    answer(503)
+    with pytest.raises(SpinforgeError, match=r"cannot download subject04_crisp_v.*503.* Check the"):
+        fetch(form, folder)
+    assert len(BrainWebForm.queries) == 3
+    assert files_in(folder) == set()
 
 
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda m: m[: len(m) // 2], "truncated or damaged"),
-        (lambda m: b"<html>error</html>", "is a web page"),
+        (lambda m: PAGE, "is a web page"),
+        (lambda m: gzip.compress(PAGE), "is a web page"),
         (lambda m: b"", "is not a MINC1 file"),
+        (lambda m: gzip.compress(bytes(10**8), 1), "has more than"),
     ],
-    ids=["truncated", "page", "empty"],
+    ids=["truncated", "page", "zipped-page", "empty", "bomb"],
 )
-def test_unusable_answers_leave_no_file(form, model, tmp_path, spoil, message):
-    BrainWebForm.answers = [spoil(model)]
+def test_unusable_answers_leave_no_file(form, model, folder, spoil, message):
+    answer(spoil(model))
     with pytest.raises(SpinforgeError, match=message):
-        fetch(form, tmp_path / "new")
-    assert list((tmp_path / "new").iterdir()) == []
+        fetch(form, folder)
+    assert files_in(folder) == set()
 
 
-def test_unknown_subjects_are_refused_before_asking(form, tmp_path):
+def test_a_volume_of_another_kind_is_refused(form, folder, tmp_path):
+    write_minc(tmp_path / "fuzzy.mnc.gz", LABELS, real_max=1.0)
+    answer((tmp_path / "fuzzy.mnc.gz").read_bytes())
+    with pytest.raises(SpinforgeError, match="expected the integer labels 0 to 11"):
+        fetch(form, folder)
+    assert files_in(folder) == set()
+
+
+def test_a_slow_start_is_waited_for_only_so_long(form, model, folder):
+    volumes = brainweb20_volumes(["subject04"])
+
+    def slow(handler):
+        time.sleep(0.6)
+
+    answer(slow, model)
+    (path,) = download_volumes(volumes, folder, form=form, wait_s=0.0, timeout_s=0.2)
+    assert path.read_bytes() == model
+
+    def late(handler):
+        time.sleep(0.2)
+        return model
+
+    answer(late)
+    path.unlink()
+    (path,) = download_volumes(volumes, folder, form=form, wait_s=0.0, timeout_s=10.0)
+    assert path.read_bytes() == model
+
+
+def test_pauses_between_tries_double(form, folder, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(download.time, "sleep", pauses.append)
+    answer(503)
+    with pytest.raises(SpinforgeError, match="cannot download"):
+        download_model("subject04", folder, form=form, wait_s=7.0)
+    assert pauses == [7.0, 14.0]
+
+
+def test_an_answer_without_end_is_cut_off(form, folder, monkeypatch):
+    monkeypatch.setattr(download, "_LARGEST_FILE", 10_000)
+    answer(bytes(20_000))
+    with pytest.raises(SpinforgeError, match="the answer has more than 10000 bytes"):
+        fetch(form, folder)
+    assert files_in(folder) == set()
+
+
+def test_no_server_is_named(folder):
+    with pytest.raises(SpinforgeError, match="cannot download subject04_crisp_v from http"):
+        fetch("http://127.0.0.1:9/cgi/brainweb1", folder)
+
+
+def test_what_is_not_served_as_minc_is_asked_for_as_shorts(form, folder):
+    stretched = np.rint(LABELS * (4095 / 255))
+    stretched.flat[-1] = 177  # marrow: shows that the labels are stretched
+    answer(PAGE, gzip.compress(stretched.astype("<u2").tobytes()))
+    assert fetch(form, folder).name == "subject04_crisp_v.raws.gz"
+    assert [query["format_value"] for query in BrainWebForm.queries] == ["minc", "raw_short"]
+
+
+def test_an_interrupted_download_goes_on_with_what_is_missing(form, model, folder):
+    volumes = brainweb20_volumes(["subject04", "subject05", "subject06"])
+    answer(model)
+    coming = download_volumes(volumes, folder, form=form, wait_s=0.0)
+    next(coming)
+    coming.close()
+    (folder / "subject05_crisp_v.mnc.part").write_bytes(b"left by a killed process")
+    paths = list(download_volumes(volumes, folder, form=form, wait_s=0.0))
+    assert [path.name[:9] for path in paths] == ["subject04", "subject05", "subject06"]
+    assert [query["do_download_alias"] for query in BrainWebForm.queries] == [
+        "subject04_crisp",
+        "subject05_crisp",
+        "subject06_crisp",
+    ]
+    assert files_in(folder) == {path.name for path in paths} | {RECORD_NAME}
+
+
+def test_ctrl_c_leaves_no_part(form, model, folder, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download._Body, "write", interrupted)
+    answer(model)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(form, folder)
+    assert files_in(folder) == set()
+
+
+def test_a_full_disk_is_named_and_not_tried_again(form, model, folder):
+    folder.mkdir()
+    (folder / "subject04_crisp_v.mnc.part").symlink_to("/dev/full")
+    answer(model)
+    with pytest.raises(SpinforgeError, match=r"cannot write .*part: No space left on device. Free"):
+        fetch(form, folder)
+    assert len(BrainWebForm.queries) == 1
+
+
+@pytest.mark.parametrize("place", ["file", "/proc/nowhere"])
+def test_a_folder_that_cannot_be_made_is_named(form, tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SpinforgeError, match=r"cannot write .*: (File exists|No such file|Not a)"):
+        fetch(form, tmp_path / place)
+    assert BrainWebForm.queries == []
+
+
+def test_two_downloads_do_not_share_a_folder(form, folder):
+    folder.mkdir()
+    with (
+        FileLock(folder / ".download.lock"),
+        pytest.raises(SpinforgeError, match=r"another download into .* is running"),
+    ):
+        fetch(form, folder)
+
+
+def test_unknown_subjects_are_refused_before_asking(form, folder):
     with pytest.raises(SpinforgeError, match="'subject07' is none of BrainWeb's twenty"):
-        fetch(form, tmp_path, "subject07")
+        fetch(form, folder, "subject07")
     assert BrainWebForm.queries == []
 
 
@@ -119,3 +362,60 @@ def test_only_missing_subjects_are_fetched(model, tmp_path, monkeypatch):
     )
     download_missing(tmp_path, ["subject04", "subject05"])
     assert fetched == ["subject05"]
+
+
+@pytest.fixture
+def fuzzy(tmp_path) -> bytes:
+    write_minc(tmp_path / "f.mnc.gz", LABELS, real_max=1.0, lacking=4)
+    return (tmp_path / "f.mnc.gz").read_bytes()
+
+
+def test_fuzzy_volumes_of_the_twenty(form, model, fuzzy, folder):
+    answer(model, fuzzy)
+    volumes = brainweb20_volumes(["subject50"], fuzzy=True)
+    names = [p.name for p in download_volumes(volumes, folder, form=form, wait_s=0.0)]
+    assert len(names) == 13
+    assert names[0] == "subject50_crisp_v.mnc.gz"
+    assert "subject50_dura_v.mnc.gz" in names
+    assert {q["do_download_alias"] for q in BrainWebForm.queries} >= {"subject50_m-s"}
+
+
+def test_subject_0_and_its_fuzzy_volumes(form, model, fuzzy, folder):
+    answer(model, fuzzy)
+    volumes = subject0_volumes("normal", fuzzy=True)
+    list(download_volumes(volumes, folder, form=form, wait_s=0.0))
+    aliases = [q["do_download_alias"].rpartition("_")[2] for q in BrainWebForm.queries]
+    assert aliases == "crisp bck csf gry wht fat m+s skn skl gli mit".split()
+    assert brainweb_subject0.load_model(folder, "normal").parameters["model"] == "fuzzy"
+
+
+def test_the_other_alias_of_muscle_and_skin_is_tried(form, fuzzy, folder):
+    (volume,) = (v for v in subject0_volumes("msles2", fuzzy=True) if v.stem.endswith("m+s"))
+    answer(PAGE, fuzzy)
+    (path,) = download_volumes([volume], folder, form=form, wait_s=0.0)
+    assert path.name == "phantom_1.0mm_msles2_m+s.mnc.gz"
+    assert [q["do_download_alias"][-3:] for q in BrainWebForm.queries] == ["m+s", "m-s"]
+    assert list(download_volumes([volume], folder, form=form)) == [path]
+
+
+def test_lesion_models_have_a_lesion_volume():
+    for model in ("msles1", "msles2", "msles3"):
+        stems = [volume.stem for volume in subject0_volumes(model, fuzzy=True)]
+        assert stems[0] == f"phantom_1.0mm_{model}_crisp"
+        assert stems[-1] == f"phantom_1.0mm_{model}_wml"
+        assert len(stems) == 12
+
+
+def test_images_are_asked_for_as_the_form_names_them(form, model, folder):
+    answer(model)
+    settings = ImageSettings(modality="pd", noise_percent=9, inu_percent=40)
+    (path,) = download_volumes([image_volume(settings)], folder, form=form, wait_s=0.0)
+    assert path.name == "pd_icbm_normal_1mm_pn9_rf40.mnc.gz"
+    # The server has undone the form's "+".
+    assert BrainWebForm.queries[0]["do_download_alias"] == "PD ICBM normal 1mm pn9 rf40"
+
+
+def test_images_that_do_not_exist_are_refused():
+    assert image_settings("T2", "normal", 3, 0, 0).stem == "t2_icbm_normal_3mm_pn0_rf0"
+    with pytest.raises(SpinforgeError, match=r"no image with thickness_mm = 2. Input should be 1"):
+        image_settings("t1", "normal", 2, 0, 0)

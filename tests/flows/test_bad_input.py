@@ -8,7 +8,6 @@ import pytest
 from minc import write_minc
 from typer.testing import CliRunner
 
-from spinforge.datasets import brainweb
 from spinforge.flows import preflight
 from spinforge.flows.cli import app
 from spinforge.simulation.errors import SpinforgeError
@@ -55,11 +54,10 @@ def test_missing_folder_of_models(run, tmp_path):
 
 
 @pytest.fixture
-def models(tmp_path, monkeypatch):
+def models(tmp_path):
     """A folder with four small files in place of BrainWeb's."""
     import numpy as np
 
-    monkeypatch.setattr(brainweb, "_MINC_VOXELS", 60)
     folder = tmp_path / "models"
     folder.mkdir()
     for name in ("subject04", "subject05", "subject06", "subject18"):

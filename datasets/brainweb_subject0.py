@@ -18,7 +18,7 @@ from spinforge.datasets.brainweb_mat import read_mat_array
 from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
-from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
+from spinforge.simulation.tissue import Tissue
 
 Model = Literal["normal", "msles1", "msles2", "msles3"]
 MODELS: tuple[Model, ...] = ("normal", "msles1", "msles2", "msles3")
@@ -70,14 +70,13 @@ def labels_of(model: Model) -> range:
 
 
 def tissues_of(model: Model) -> tuple[Tissue, ...]:
-    """Tissues of a model's phantom."""
-    return HEAD_TISSUES if model == "normal" else (*HEAD_TISSUES, Tissue.LESION)
+    """Tissues of a model's phantom: subject 0's own, not those of the twenty."""
+    normal = tuple(dict.fromkeys(canonical_tissues("background")[:10]))
+    return normal if model == "normal" else (*normal, Tissue.LESION)
 
 
 def canonical_tissues(glial: Glial) -> tuple[Tissue, ...]:
     """Tissue of each of subject 0's labels, which are not those of the twenty.
-
-    Skin joins muscle/skin, as in the twenty; connective tissue is their "around fat".
 
     Args:
         glial: What glial matter, which BrainWeb gives the parameters of grey matter, counts as.
@@ -89,10 +88,10 @@ def canonical_tissues(glial: Glial) -> tuple[Tissue, ...]:
         Tissue.WHITE_MATTER,
         Tissue.FAT,
         Tissue.MUSCLE_SKIN,
-        Tissue.MUSCLE_SKIN,
+        Tissue.SKIN,
         Tissue.SKULL,
         Tissue.GREY_MATTER if glial == "gm" else Tissue.BACKGROUND,
-        Tissue.AROUND_FAT,
+        Tissue.CONNECTIVE,
         Tissue.LESION,
     )
 

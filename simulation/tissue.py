@@ -24,6 +24,8 @@ class Tissue(IntEnum):
     BLOOD = 14
     LUNG = 15
     LIVER = 16
+    SKIN = 17
+    CONNECTIVE = 18
 
 
 HEAD_TISSUES = tuple(tissue for tissue in Tissue if tissue <= Tissue.MARROW)

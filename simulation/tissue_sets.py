@@ -28,8 +28,8 @@ class TissueSet:
     properties: Properties
 
 
-# BrainWeb's tissue_mr_parameters.txt (31 July 1996, 1.5 T) gives CSF, GM, WM, fat, muscle/skin
-# and the MS lesion. The twenty models have classes it does not list; those are our choice:
+# BrainWeb's tissue_mr_parameters.txt (31 July 1996, 1.5 T) gives CSF, GM, WM, fat, muscle/skin,
+# skin (as CSF), connective tissue (as WM) and the MS lesion. The twenty models have classes it does not list; those are our choice:
 # muscle like muscle/skin, vessels with the values of STANCE's BrainWeb table, fat-like classes at
 # 0.9 proton density, dura as dense connective tissue, skull as a solid whose T2 leaves nothing.
 _BRAINWEB_1P5T: Properties = {
@@ -46,6 +46,8 @@ _BRAINWEB_1P5T: Properties = {
     Tissue.DURA: Relaxation(0.900, 0.047, 0.030, 0.7),
     Tissue.MARROW: Relaxation(0.350, 0.070, 0.058, 0.9),
     Tissue.LESION: Relaxation(0.752, 0.237, 0.204, 0.76),
+    Tissue.SKIN: Relaxation(2.569, 0.329, 0.058, 1.0),
+    Tissue.CONNECTIVE: Relaxation(0.500, 0.070, 0.061, 0.77),
 }
 
 # Exponents b of T1(B0) = T1(1.5 T) (B0 / 1.5 T)^b. Brain: Rooney et al., Magn Reson Med 57:308
@@ -96,7 +98,8 @@ _MRILAB_3T: Properties = {
     Tissue.MUSCLE: Relaxation(1.100, 0.035, 0.0175, 0.7),
     Tissue.MUSCLE_SKIN: Relaxation(1.100, 0.035, 0.0175, 0.7),
     Tissue.SKULL: Relaxation(0.100, 0.010, 0.005, 0.05),
-    Tissue.AROUND_FAT: Relaxation(1.000, 0.042, 0.021, 0.75),
+    Tissue.SKIN: Relaxation(0.300, 0.030, 0.015, 0.6),
+    Tissue.CONNECTIVE: Relaxation(1.000, 0.042, 0.021, 0.75),
 }
 
 

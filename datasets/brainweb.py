@@ -31,7 +31,7 @@ _MINC_VOXELS = int(np.prod(MINC_SHAPE_ZYX))
 _MINC1_MAGIC = b"CDF\x01"
 GZIP_MAGIC = b"\x1f\x8b"
 # Voxels, header and room to spare; anything larger is not one of the twenty models.
-_LARGEST_MINC = _MINC_VOXELS + 16 * 2**20
+LARGEST_MINC = _MINC_VOXELS + 16 * 2**20
 
 # What nibabel raises, depending on which part of a file's header is nonsense.
 _DECODING_ERRORS = (
@@ -107,14 +107,14 @@ def read_model_bytes(path: Path) -> bytes:
 def _gunzip(path: Path, raw: bytes) -> bytes:
     try:
         with gzip.open(BytesIO(raw)) as stream:
-            content = stream.read(_LARGEST_MINC + 1)
+            content = stream.read(LARGEST_MINC + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SpinforgeError(
             f"{path} is truncated or damaged ({error}). Delete it and download it again."
         ) from error
-    if len(content) > _LARGEST_MINC:
+    if len(content) > LARGEST_MINC:
         raise SpinforgeError(
-            f"{path} is not one of the twenty models: it has more than {_LARGEST_MINC} bytes "
+            f"{path} is not one of the twenty models: it has more than {LARGEST_MINC} bytes "
             f"after decompression."
         )
     return content

@@ -11,6 +11,8 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from spinforge.datasets import brainweb
@@ -21,7 +23,6 @@ logger = logging.getLogger(__name__)
 BRAINWEB_FORM = "https://brainweb.bic.mni.mcgill.ca/cgi/brainweb1"
 TRIES = 3
 TIMEOUT_S = 60
-_BLOCK = 2**18
 
 
 def download_model(
@@ -55,11 +56,9 @@ def download_model(
         brainweb.read_model_bytes(path)
         return path
     part = folder / f"{subject}_crisp_v.part"
-    try:
+    with _writing_to(folder):
         folder.mkdir(parents=True, exist_ok=True)
         part.touch()
-    except OSError as error:
-        raise SpinforgeError(f"cannot write to {folder}: {error.strerror}.") from error
     _fetch_with_retries(_address(form, subject), part, wait_s)
     try:
         brainweb.read_model_bytes(part)
@@ -108,11 +107,24 @@ def _fetch_with_retries(address: str, part: Path, wait_s: float) -> None:
 def _fetch(address: str, part: Path) -> None:
     # Without "identity" a proxy may unpack the gzip file and we would store something else.
     request = urllib.request.Request(address, headers={"Accept-Encoding": "identity"})
-    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer, part.open("wb") as stream:
-        while block := answer.read(_BLOCK):
-            stream.write(block)
+    with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        content = answer.read(brainweb.LARGEST_MINC + 1)
+    with _writing_to(part.parent), part.open("wb") as stream:
+        stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
+
+
+@contextmanager
+def _writing_to(folder: Path) -> Iterator[None]:
+    """Tell a failure of the disk from one of the network: trying again would not help."""
+    try:
+        yield
+    except OSError as error:
+        raise SpinforgeError(
+            f"cannot write to {folder}: {error.strerror}. Mend that or choose another folder, "
+            f"and run again."
+        ) from error
 
 
 def download_missing(folder: Path, subjects: list[str]) -> None:

@@ -1,4 +1,6 @@
+import errno
 import gzip
+import os
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
@@ -85,6 +87,19 @@ def test_lasting_failures_are_named(form, tmp_path):
     BrainWebForm.answers = [503]
     with pytest.raises(SpinforgeError, match=r"cannot download .*503.* Check the network"):
         fetch(form, tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EIO])
+def test_a_failing_disk_is_no_network_fault(form, model, tmp_path, monkeypatch, code):
+    def fail(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    BrainWebForm.answers = [model]
+    monkeypatch.setattr("spinforge.datasets.download.os.fsync", fail)
+    with pytest.raises(SpinforgeError, match=rf"cannot write to .*new: {os.strerror(code)}"):
+        fetch(form, tmp_path / "new")
+    assert len(BrainWebForm.queries) == 1
     assert list((tmp_path / "new").iterdir()) == []
 
 

@@ -8,9 +8,11 @@ def code_version() -> dict[str, str | bool]:
     """Git commit of the source tree and whether it has uncommitted changes.
 
     Returns:
-        "commit" and "dirty"; "commit" is "unknown" outside a git checkout.
+        "commit" and "dirty"; "commit" is "unknown" outside a git checkout of Spinforge.
     """
-    commit = _git("rev-parse", "HEAD")
+    # Installed below somebody else's repository, git would find that one.
+    ours = _git("ls-files", "--error-unmatch", Path(__file__).name) is not None
+    commit = _git("rev-parse", "HEAD") if ours else None
     if commit is None:
         return {"commit": "unknown", "dirty": False}
     return {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}

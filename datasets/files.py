@@ -5,8 +5,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from spinforge.simulation.errors import SpinforgeError
+
+UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
+"""A path in a study file; ~ is the user's home."""
 
 
 @contextmanager

@@ -1,11 +1,20 @@
 """Which subjects train, validate and test: always by subject, never by slice."""
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
-Group = int | tuple[str, ...]
+
+def _refuse_bare_name(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError(f"write a number, or a list of names such as [{value}]")
+    return value
+
+
+Group = Annotated[int | tuple[str, ...], BeforeValidator(_refuse_bare_name)]
 
 
 class Subjects(Config):

@@ -63,12 +63,15 @@ class KSpaceStore:
             found = (attributes["schema"], attributes["schema_version"])
         except (ValueError, KeyError, TypeError) as error:
             raise SpinforgeError(
-                f"{self.path}/zarr.json does not describe a Spinforge dataset ({error!r})."
+                f"{self.path}/zarr.json does not describe a Spinforge dataset ({error!r}). If this "
+                f"is a damaged one, delete the folder {self.path} and run again; if it is "
+                f"something else, choose another folder with --set out=..."
             ) from error
         if found != (SCHEMA, SCHEMA_VERSION):
             raise SpinforgeError(
                 f"{self.path} has schema {found[0]} version {found[1]}; this version of "
-                f"Spinforge reads {SCHEMA} version {SCHEMA_VERSION}. Generate it again."
+                f"Spinforge reads {SCHEMA} version {SCHEMA_VERSION}. Delete the folder {self.path} "
+                f"and run again, or choose another one with --set out=..."
             )
         return dict(attributes)
 
@@ -94,9 +97,20 @@ class KSpaceStore:
             )
 
     def create(self, config: dict[str, Any]) -> None:
-        """Write the set's own attributes, unless they are there already."""
+        """Write the set's own attributes, unless they are there already.
+
+        Raises:
+            SpinforgeError: If there is a set made with another configuration, something else is
+                in the way, the disk is full or the folder cannot be written.
+        """
         if self.exists():
+            self.require(config)
             return
+        if self.path.exists():
+            raise SpinforgeError(
+                f"{self.path} is there, but without the zarr.json of a dataset. Delete the folder "
+                f"{self.path} and run again, or choose another one with --set out=..."
+            )
         with readable_errors(self.path):
             temporary = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
             shutil.rmtree(temporary, ignore_errors=True)
@@ -110,13 +124,8 @@ class KSpaceStore:
                 config_hash=content_hash(config),
             )
             group.create_group("kspace")
-            try:
-                temporary.rename(self.path)
-            except OSError:
-                # Another worker was first; `require` has checked that it wants the same set.
-                shutil.rmtree(temporary, ignore_errors=True)
-                if not self.exists():
-                    raise
+            sync_folder(temporary)
+            temporary.rename(self.path)
 
     def delete(self) -> None:
         """Remove the whole set; one that is half removed is never taken for a set."""
@@ -171,13 +180,12 @@ class KSpaceStore:
         Raises:
             SpinforgeError: If the subject or the array is not in the set, or it is damaged.
         """
-        group = self.open_subject(subject)
-        noted = (self.subject_attributes(subject) or {})["sha256"].get(name)
-        array = group.get(name)
         try:
+            array = self.open_subject(subject).get(name)
             values = np.asarray(array[...]) if isinstance(array, zarr.Array) else None
-        except (ValueError, OSError, RuntimeError):
-            values = None
+        except (ValueError, TypeError, LookupError, OSError, RuntimeError):
+            values = None  # whatever zarr makes of a damaged header or chunk
+        noted = (self.subject_attributes(subject) or {})["sha256"].get(name)
         if values is None or array_digest(values) != noted:
             raise SpinforgeError(
                 f"{self.subject_path(subject)}: array {name!r} is missing or damaged. Delete this "

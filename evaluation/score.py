@@ -22,6 +22,9 @@ from spinforge.evaluation.surface import surface_distance
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
+METRICS_VERSION = "metrics-1"
+"""Version of prediction and metrics; whatever changes a score changes it."""
+
 TISSUES = TARGET_NAMES[1:]
 """Tissues that are scored; the background is not."""
 

@@ -146,7 +146,12 @@ def evaluate(
 @app.command()
 def report(file: StudyFile, overrides: Overrides = None, as_json: AsJson = False) -> None:
     """Write the HTML report of an evaluated study again."""
-    resolved = _checked_study(file, overrides)
+    from spinforge.flows.config import load_study
+    from spinforge.flows.preflight import check_writable
+    from spinforge.flows.run_folder import RunFolder
+
+    resolved = load_study(file, overrides or [])
+    check_writable(RunFolder.of(resolved).path)  # the rest is for commands that compute
     from spinforge.flows.report import report as report_flow
 
     with prefect_server():

@@ -1,6 +1,7 @@
 """What a study file may say, and how it is read."""
 
 import difflib
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from spinforge.datasets.files import UserPath
 from spinforge.datasets.products.kspace import KSpaceProduct
 from spinforge.models.crdn import CRDNConfig
 from spinforge.models.networks import NetworkConfig
@@ -51,8 +53,13 @@ class Study(Config):
         max_length=64,
         description="name of the run's folder: lower case, digits, hyphen, underscore",
     )
-    out: Path = Field(Path("runs"), description="folder that holds the folders of all runs")
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of weights and training order")
+    out: UserPath = Field(Path("runs"), description="folder that holds the folders of all runs")
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**63 - 1,
+        description="seed of weights, training order and fresh training masks",
+    )
     workers: int = Field(2, ge=1, le=256, description="processes that simulate subjects")
     data: KSpaceProduct = KSpaceProduct()
     networks: tuple[NetworkConfig, ...] = Field(
@@ -141,10 +148,11 @@ def _override(content: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise SpinforgeError(f"--set {override}: the value is not valid YAML: {error}") from error
-    *parents, last = key.split(".")
+    parts = key.split(".")
     place: Any = content
-    for part in parents:
-        place = _child(place, part, override)
+    for part, following in itertools.pairwise(parts):
+        place = _child(place, part, following, override)
+    last = parts[-1]
     if isinstance(place, list):
         place[_list_index(place, last, override)] = value
     elif isinstance(place, dict):
@@ -153,12 +161,17 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise SpinforgeError(f"--set {override}: {place!r} has no keys")
 
 
-def _child(place: Any, part: str, override: str) -> Any:
+def _child(place: Any, part: str, following: str, override: str) -> Any:
     if isinstance(place, list):
         return place[_list_index(place, part, override)]
     if not isinstance(place, dict):
         raise SpinforgeError(f"--set {override}: {part!r} is inside {place!r}, which has no keys")
     if place.get(part) is None:
+        if following.isdigit():
+            raise SpinforgeError(
+                f"--set {override}: the file has no list {part!r} whose entry {following} could be "
+                f"changed. Set the whole list, e.g. --set 'networks=[{{kind: unet, width: 8}}]'"
+            )
         place[part] = {}
     return place[part]
 

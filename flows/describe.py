@@ -8,9 +8,10 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from spinforge.datasets.products.kspace import expected_bytes, is_done, split_of
+from spinforge.datasets.products.kspace import split_of
 from spinforge.datasets.store import KSpaceStore
 from spinforge.flows.config import Study
+from spinforge.flows.preflight import disk_needed, missing_subjects
 from spinforge.flows.run_folder import RunFolder
 from spinforge.models.networks import build_network, count_parameters
 from spinforge.simulation.tissue import TARGET_NAMES
@@ -23,15 +24,15 @@ def study(study: Study) -> dict[str, Any]:
     folder = RunFolder.of(study)
     split = split_of(study.data)
     folder.store.require(study.data.recipe())
-    done = [s for s in split.everyone if is_done(study.data, folder.store, s)]
-    missing = len(split.everyone) - len(done)
+    missing = missing_subjects(study)
+    done = len(split.everyone) - len(missing)
     return {
         "name": study.name,
         "folder": str(folder.path),
         "config_hash": study.data.config_hash,
         "subjects": split.model_dump(mode="json"),
-        "simulated": f"{len(done)} of {len(split.everyone)}",
-        "disk_needed_mib": round(missing * expected_bytes(study.data) / 2**20),
+        "simulated": f"{done} of {len(split.everyone)}",
+        "disk_needed_mib": round(disk_needed(study, missing) / 2**20),
         "parameters": {
             network.name: count_parameters(
                 build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
@@ -62,6 +63,7 @@ def dataset(path: Path) -> dict[str, Any]:
 def machine() -> dict[str, Any]:
     """Versions and hardware."""
     import torch
+    from prefect.settings import PREFECT_API_URL
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none"
     return {
@@ -71,6 +73,6 @@ def machine() -> dict[str, Any]:
         "cpus": os.cpu_count(),
         "gpu": gpu,
         "free_disk_mib": shutil.disk_usage(Path.cwd()).free // 2**20,
-        "mlflow": os.environ.get("MLFLOW_TRACKING_URI", "SQLite file in the out folder"),
-        "prefect": os.environ.get("PREFECT_API_URL", "temporary server"),
+        "mlflow": "SQLite file in the out folder, unless a study sets tracking.uri",
+        "prefect": PREFECT_API_URL.value() or "temporary server",
     }

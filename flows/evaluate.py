@@ -46,8 +46,8 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
         if not (network_folder(study, network) / "network.pt").is_file():
             raise SpinforgeError(f"network {name} is not trained. Run: spinforge train")
     folder = RunFolder.of(study)
+    tracker, slices = Tracker(study), held_out_slices(study)
     with folder.opened(study), progress_bar() as progress:
-        tracker, slices = Tracker(study), held_out_slices(study)
 
         def score_one(name: str) -> None:
             _score_network(study, networks[name], slices, tracker)
@@ -94,11 +94,26 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
 def _score_network(
     study: Study, network: NetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
 ) -> None:
-    """Predict, score and log one network; the table is written last."""
+    """Predict, score and log one network; all only as far as not done before."""
     target = scores_folder(study, network)
-    if (target / "cases.parquet").is_file():
-        return
+    try:
+        scores = read_scores(target / "cases.parquet")
+    except SpinforgeError:  # not there or damaged: `evaluate` is what its message says to run
+        scores = _predict_and_score(study, network, slices)
     folder = network_folder(study, network)
+    if tracker.is_logged(folder, target.name):
+        return
+    with tracker.network_run(folder, network.name) as run:
+        tracker.log_dataset(run, study.data.phantom, slices.digest, "test")
+        tracker.log_metrics(run, _headline_metrics(scores))
+    tracker.mark_logged(folder, target.name)
+
+
+def _predict_and_score(
+    study: Study, network: NetworkConfig, slices: ZeroFilledSlices
+) -> pd.DataFrame:
+    """Write label maps and, last, the table of scores."""
+    folder, target = network_folder(study, network), scores_folder(study, network)
     loaded = load_network(folder / "network.pt").network
     predicted = predict_labels(
         loaded, slices, batch_size=study.evaluation.batch_size, device=device_of(study.training)
@@ -106,10 +121,8 @@ def _score_network(
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=predicted)
     scores = _score_subjects(network.name, slices, predicted)
-    with tracker.network_run(folder, network.name) as run:
-        tracker.log_dataset(run, study.data.phantom, slices.digest, "test")
-        tracker.log_metrics(run, _headline_metrics(scores))
     write_scores(scores, target)
+    return scores
 
 
 def _score_subjects(
@@ -132,8 +145,8 @@ def _score_subjects(
 
 
 def _headline_metrics(scores: pd.DataFrame) -> dict[str, float]:
-    """Mean of each tissue's metrics over the slices, named such as test/dice/GM."""
+    """Mean of each tissue's metrics over the slices, named such as test/slice_mean/dice/GM."""
     summary = summarise(scores)
     per_slice = summary[(summary["level"] == "slice") & np.isfinite(summary["mean"])]
-    names = "test/" + per_slice["metric"] + "/" + per_slice["tissue"]
+    names = "test/slice_mean/" + per_slice["metric"] + "/" + per_slice["tissue"]
     return dict(zip(names.tolist(), per_slice["mean"].tolist(), strict=True))

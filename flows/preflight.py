@@ -4,11 +4,18 @@ import os
 import shutil
 from pathlib import Path
 
-from spinforge.datasets.products.kspace import check_product, expected_bytes, is_done, split_of
+from spinforge.datasets.products.kspace import (
+    check_product,
+    expected_bytes,
+    is_done,
+    split_of,
+    to_download,
+)
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import network_folder
 from spinforge.models.devices import device_of
-from spinforge.models.networks import build_network, count_parameters
+from spinforge.models.networks import NetworkConfig, build_network
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
@@ -27,29 +34,58 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
         SpinforgeError: With the first problem found and what to do about it.
     """
     folder = RunFolder.of(study)
-    _check_writable(folder.path)
+    check_writable(folder.path)
     device_of(study.training)
+    check_product(study.data)
     missing = split_of(study.data).everyone
-    if not study.data.download:  # what is downloaded is checked when it is there
-        check_product(study.data)
-        if not overwrite:
-            folder.store.require(study.data.recipe())
-            missing = [s for s in missing if not is_done(study.data, folder.store, s)]
-    _check_space(folder.path, len(missing) * expected_bytes(study.data) + _checkpoint_bytes(study))
+    if not overwrite:
+        folder.store.require(study.data.recipe())
+        missing = missing_subjects(study)
+    _check_space(folder.path, disk_needed(study, missing))
 
 
-def _checkpoint_bytes(study: Study) -> int:
-    """Upper bound of what training writes: weights, two moments of Adam, best weights, model."""
-    parameters = sum(
-        count_parameters(
-            build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
-        )
-        for network in study.networks
-    )
-    return 6 * 4 * parameters
+def missing_subjects(study: Study) -> list[str]:
+    """Subjects that are not in the study's set yet.
+
+    Raises:
+        SpinforgeError: If one is there but was made from something else.
+    """
+    store, later = RunFolder.of(study).store, to_download(study.data)
+    everyone = split_of(study.data).everyone
+    return [s for s in everyone if s in later or not is_done(study.data, store, s)]
 
 
-def _check_writable(path: Path) -> None:
+def disk_needed(study: Study, missing: list[str]) -> int:
+    """Upper bound of the bytes that the study will write, at the moment when it is most.
+
+    Args:
+        study: What is about to run.
+        missing: Subjects that are not in its set yet.
+    """
+    sizes = [
+        _weight_bytes(study, n) for n in study.networks if missing or not _is_trained(study, n)
+    ]
+    # Each network keeps its checkpoint (weights, two moments of Adam, best weights), its file and
+    # MLflow's copy of that; the checkpoint is there twice while it is replaced.
+    networks = 6 * sum(sizes) + 4 * max(sizes, default=0)
+    return len(missing) * expected_bytes(study.data) + networks
+
+
+def _is_trained(study: Study, network: NetworkConfig) -> bool:
+    return (network_folder(study, network) / "network.pt").is_file()
+
+
+def _weight_bytes(study: Study, network: NetworkConfig) -> int:
+    built = build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
+    return sum(values.nbytes for values in built.state_dict().values())
+
+
+def check_writable(path: Path) -> None:
+    """Check that a folder may be made or written; writes nothing.
+
+    Raises:
+        SpinforgeError: If a file is in the way or rights are missing.
+    """
     existing = _nearest_existing(path)
     if not existing.is_dir():
         raise SpinforgeError(

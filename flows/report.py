@@ -45,30 +45,35 @@ def report(study: Study) -> str:
         Path of the page.
     """
     folder = RunFolder.of(study)
+    content = _content(study)
+    tracker = Tracker(study)
     with folder.opened(study):
-        scores = study_scores(study)
-        slices = held_out_slices(study)
-        evaluated = [n for n in study.networks if n.name in set(scores["network"])]
-        content = ReportContent(
-            title=f"Study {study.name}",
-            created=datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
-            data_card=data_card(folder.store, study.data, split_of(study.data)),
-            examples=_examples(slices),
-            networks=[_network_report(n, network_folder(study, n)) for n in evaluated],
-            scores=scores,
-            load_case=_CaseLoader(study, slices, evaluated),
-            configuration=study_yaml(study),
-            provenance=_provenance(study, slices),
-            files=_files(folder),
-        )
         write_report(content, folder.report)
-        tracker = Tracker(study)
         with tracker.study_run() as run:
             tracker.log_file(run, folder.report)
             tracker.log_file(run, folder.evaluation / "cases.csv")
             tracker.log_file(run, folder.study_file)
     say(f"report    {folder.report}")
     return str(folder.report)
+
+
+def _content(study: Study) -> ReportContent:
+    """Everything on the page; damaged and missing inputs are found here."""
+    folder = RunFolder.of(study)
+    scores, slices = study_scores(study), held_out_slices(study)
+    evaluated = [n for n in study.networks if n.name in set(scores["network"])]
+    return ReportContent(
+        title=f"Study {study.name}",
+        created=datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
+        data_card=data_card(folder.store, study.data, split_of(study.data)),
+        examples=_examples(slices),
+        networks=[_network_report(n, network_folder(study, n)) for n in evaluated],
+        scores=scores,
+        load_case=_CaseLoader(study, slices, evaluated),
+        configuration=study_yaml(study),
+        provenance=_provenance(study, slices),
+        files=_files(folder),
+    )
 
 
 class _CaseLoader:
@@ -87,7 +92,6 @@ class _CaseLoader:
         row = self._slices.index.index((subject, number))
         return CaseImages(
             image=_magnitude(self._slices, row),
-            reference=self._slices.fully_sampled(row).abs().numpy(),
             target=self._slices.target[row].numpy(),
             predictions={name: labels[row] for name, labels in self._labels.items()},
         )

@@ -68,7 +68,8 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock", timeout=0, is_singleton=True, thread_local=False)
         try:
-            lock.acquire()
+            with readable_errors(self.path):
+                lock.acquire()
         except Timeout:
             raise SpinforgeError(
                 f"another run works in {self.path}. Wait until it ends, or choose another folder "

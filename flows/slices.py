@@ -5,9 +5,11 @@ from pathlib import Path
 from spinforge.datasets.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.products.kspace import is_done, split_of
 from spinforge.datasets.store import KSpaceStore
+from spinforge.evaluation.score import METRICS_VERSION
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.recipes import TRAINING
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -46,11 +48,12 @@ def held_out_slices(study: Study) -> ZeroFilledSlices:
 
 
 def network_folder(study: Study, network: NetworkConfig) -> Path:
-    """Folder that belongs to exactly this network, recipe, seed and data; not to the device."""
+    """Folder of exactly this network, code, recipe, seed and data, on whatever device."""
     store, split, sampling = checked_store(study), split_of(study.data), study.data.sampling
     fingerprint = content_hash(
         {
             "network": network.model_dump(mode="json", exclude={"name"}),
+            "version": TRAINING,
             "training": study.training.model_dump(mode="json", exclude={"device"}),
             "seed": study.seed,
             "train": slices_fingerprint(
@@ -73,5 +76,5 @@ def scores_folder(study: Study, network: NetworkConfig) -> Path:
         masks="fixed",
     )
     trained = network_folder(study, network).name
-    fingerprint = content_hash({"network": trained, "test": test})
+    fingerprint = content_hash({"network": trained, "version": METRICS_VERSION, "test": test})
     return RunFolder.of(study).evaluation / f"{network.name}-{fingerprint[:8]}"

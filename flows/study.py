@@ -33,7 +33,9 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
             tracker.log_dataset(run, study.data.phantom, digest, "study")
             train(study)
             dice = evaluate(study)
-            tracker.log_metrics(run, {f"dice/{name}": value for name, value in dice.items()})
+            tracker.log_metrics(
+                run, {f"test/slice_mean/average_dice/{n}": value for n, value in dice.items()}
+            )
             page = report(study)
     create_table_artifact(
         [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],

@@ -1,6 +1,7 @@
 """What MLflow is told: one parent run a study, one child run a network."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,9 +10,10 @@ from typing import Any
 import mlflow
 import mlflow.pytorch
 import numpy as np
+import pandas as pd
 import torch
 from lightning.pytorch.loggers import MLFlowLogger
-from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from numpy.typing import NDArray
@@ -44,36 +46,47 @@ class Tracker:
         self.study = study
         self.uri = study.tracking.uri or default_uri(study)
         self._artifacts = None if study.tracking.uri else (study.out / "mlartifacts").resolve()
-        try:
+        with self._readable_errors():
             self._client = MlflowClient(tracking_uri=self.uri)
             self._experiment = self._find_experiment()
-        except MlflowException as error:
-            raise SpinforgeError(
-                f"tracking.uri: MLflow at {self.uri} cannot be used: {error}. Start the server, "
-                f"or leave tracking.uri out to use an SQLite file."
-            ) from error
 
     @contextmanager
     def study_run(self) -> Iterator[str]:
-        """Run of the whole study; goes on where it was if there is one."""
-        with self._open(self._find_or_create_study_run()) as run:
+        """Run of the whole study; goes on where it was if there is one.
+
+        Raises:
+            SpinforgeError: If MLflow fails, here or in the block.
+        """
+        with self._readable_errors(), self._open(self._find_or_create_study_run()) as run:
             yield run
 
     @contextmanager
     def network_run(self, folder: Path, name: str) -> Iterator[str]:
-        """Run of one network, a child of the study's; goes on where it was if there is one."""
-        parent = self._find_or_create_study_run()
-        with self._open(self._find_or_create(folder, name, "", parent)) as run:
-            yield run
+        """Run of one network, a child of the study's; goes on where it was if there is one.
 
-    def is_logged(self, folder: Path) -> bool:
-        """Whether everything about the training in `folder` is in this MLflow."""
+        It stays the child of the run it was first made for, also when a changed study, with a new
+        run of its own, uses the same trained network.
+
+        Raises:
+            SpinforgeError: If MLflow fails, here or in the block.
+        """
+        with self._readable_errors():
+            parent = self._find_or_create_study_run()
+            with self._open(self._find_or_create(folder, name, "", parent)) as run:
+                yield run
+
+    def is_logged(self, folder: Path, what: str) -> bool:
+        """Whether `what` was logged to the run of the network in `folder`, and is there still."""
         note = _read_note(folder)
-        return bool(note.get("logged")) and note.get("uri") == self.uri
+        if note.get("uri") != self.uri or what not in note.get("logged", []):
+            return False
+        with self._readable_errors():
+            return self._exists(note["run_id"])
 
-    def mark_logged(self, folder: Path) -> None:
-        """Note that everything about the training in `folder` is in this MLflow."""
-        _write_note(folder, _read_note(folder) | {"logged": True})
+    def mark_logged(self, folder: Path, what: str) -> None:
+        """Note that all of `what` is in the run of the network in `folder`."""
+        note = _read_note(folder)
+        _write_note(folder, note | {"logged": [*note.get("logged", []), what]})
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
         """Logger that sends Lightning's metrics to a run."""
@@ -91,6 +104,20 @@ class Tracker:
         """Final figures of a run."""
         for key, value in metrics.items():
             self._client.log_metric(run, key, value)
+
+    def log_curves(self, run: str, history: pd.DataFrame, steps_per_epoch: int) -> None:
+        """The epochs of `history` that Lightning has not logged to this run, which are the first.
+
+        There are some if the run is younger than the training.
+        """
+        logged = len(self._client.get_metric_history(run, "validation_loss"))
+        missing = history.head(max(0, len(history) - logged)).drop(columns="seconds")
+        now = int(time.time() * 1000)
+        for row in missing.to_dict("records"):
+            step = int(row["epoch"] * steps_per_epoch) - 1  # Lightning counts both from 0
+            row["epoch"] -= 1
+            metrics = [Metric(str(key), value, now, step) for key, value in row.items()]
+            self._client.log_batch(run, metrics=metrics)
 
     def log_dataset(self, run: str, name: str, digest: str, context: str) -> None:
         """The data a run used, with our own content digest."""
@@ -139,6 +166,18 @@ class Tracker:
         finally:
             mlflow.set_tracking_uri(before)
 
+    @contextmanager
+    def _readable_errors(self) -> Iterator[None]:
+        """Turn MLflow's exceptions into ours."""
+        try:
+            yield
+        except MlflowException as error:
+            raise SpinforgeError(
+                f"tracking.uri: MLflow at {self.uri} cannot be used: {error}. Start the server "
+                f"and run again, or leave tracking.uri out to use an SQLite file; what was "
+                f"finished is kept."
+            ) from error
+
     def _find_experiment(self) -> str:
         name = self.study.tracking.experiment
         if experiment := self._client.get_experiment_by_name(name):
@@ -165,7 +204,9 @@ class Tracker:
     def _exists(self, run: str) -> bool:
         try:
             return self._client.get_run(run).info.lifecycle_stage == "active"
-        except MlflowException:
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
             return False
 
 

@@ -1,7 +1,9 @@
 """The train flow: every network of a study, one Prefect task each."""
 
+import math
 from pathlib import Path
 
+import pandas as pd
 from prefect import flow, task
 
 from spinforge.datasets.loading import ZeroFilledSlices
@@ -29,9 +31,8 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     """
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
+    tracker, (training, validation) = Tracker(study), training_slices(study)
     with RunFolder.of(study).opened(study):
-        tracker = Tracker(study)
-        training, validation = training_slices(study)
 
         def train_one(name: str) -> None:
             _train_one(study, networks[name], training, validation, folders[name], tracker)
@@ -63,7 +64,8 @@ def _train_one(
     tracker: Tracker,
 ) -> None:
     """Train one network and log it to MLflow; both only as far as not done before."""
-    if tracker.is_logged(folder):
+    if tracker.is_logged(folder, "training") and (folder / "network.pt").is_file():
+        load_network(folder / "network.pt")  # a damaged one ends here, saying what to do
         say(f"network   {folder} (trained before)")
         return
     say(f"training  {network.name} on {len(training)} slices, {study.training.epochs} epochs")
@@ -84,12 +86,14 @@ def _train_one(
         )
         summary = trained.summary
         tracker.log_params(run, {"parameters": summary.parameters})
-        tracker.log_metrics(run, {"best_validation_dice": summary.best_validation_dice})
+        tracker.log_metrics(run, {"best_validation_dice_pooled": summary.best_validation_dice})
+        steps_per_epoch = math.ceil(len(training) / study.training.batch_size)
+        tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
         example = training[0]["image"].expand(2, -1, -1, -1).numpy()
         tracker.log_model(run, load_network(trained.network_file).network, example)
-    tracker.mark_logged(folder)
+    tracker.mark_logged(folder, "training")
     say(
-        f"network   {folder} (validation Dice {summary.best_validation_dice:.3f} "
+        f"network   {folder} (pooled validation Dice {summary.best_validation_dice:.3f} "
         f"in epoch {summary.best_epoch})"
     )

@@ -1,7 +1,5 @@
 """The small parts every network is built from, and the two rules for maps of unequal size."""
 
-import itertools
-
 import torch.nn.functional as F  # noqa: N812 (the name everyone knows it by)
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,11 +28,10 @@ def conv_bn_relu(in_channels: int, out_channels: int, *, kernel_size: int = 3) -
     )
 
 
-def conv_stage(in_channels: int, out_channels: int, *, convolutions: int = 2) -> nn.Sequential:
-    """Several 3x3 convolutions in a row, each with batch normalisation and ReLU."""
-    widths = [in_channels] + [out_channels] * convolutions
+def conv_stage(in_channels: int, out_channels: int) -> nn.Sequential:
+    """Two 3x3 convolutions in a row, each with batch normalisation and ReLU."""
     return nn.Sequential(
-        *(conv_bn_relu(before, after) for before, after in itertools.pairwise(widths))
+        conv_bn_relu(in_channels, out_channels), conv_bn_relu(out_channels, out_channels)
     )
 
 

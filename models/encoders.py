@@ -1,5 +1,6 @@
 """Encoders: an image becomes five feature maps, each half the size of the one before."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch.nn.functional as F  # noqa: N812 (the name everyone knows it by)
@@ -24,32 +25,22 @@ class Encoder(nn.Module):
 
 
 class PlainEncoder(Encoder):
-    """Stages of 3x3 convolutions with 2x2 max-pooling between them.
-
-    VGG16 without its last pooling is the widths (64, 128, 256, 512, 512) with (2, 2, 3, 3, 3)
-    convolutions.
+    """Stages of two 3x3 convolutions with 2x2 max-pooling between them.
 
     Args:
         in_channels: Channels of the image.
         widths: Channels of the five maps, fine to coarse.
-        convolutions: Convolutions in each stage.
 
     Source:
         Ronneberger et al., MICCAI 2015, fig. 1, with padding and batch normalisation added.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        widths: Sequence[int],
-        convolutions: Sequence[int] = (2, 2, 2, 2, 2),
-    ) -> None:
+    def __init__(self, in_channels: int, widths: Sequence[int]) -> None:
         super().__init__()
         self.widths = tuple(widths)
-        before = (in_channels, *self.widths)
         self.stages = nn.ModuleList(
-            conv_stage(narrow, wide, convolutions=count)
-            for narrow, wide, count in zip(before, self.widths, convolutions, strict=False)
+            conv_stage(narrow, wide)
+            for narrow, wide in itertools.pairwise((in_channels, *self.widths))
         )
 
     def forward(self, image: Features) -> list[Float[Tensor, "batch _c _h _w"]]:

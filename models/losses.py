@@ -34,8 +34,10 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
         target: Class codes; background is 0 and left out.
 
     Source:
-        Milletari et al., "V-Net" (3DV 2016), with the constant of Wang et al., "High- and
-        low-level feature enhancement" (MLMI 2019).
+        Drozdzal et al., "The importance of skip connections in biomedical image segmentation"
+        (DLMIA 2016): sums in the denominator, where V-Net (Milletari et al., 3DV 2016) has sums of
+        squares. The added 1 as in Wang et al., "High- and low-level feature enhancement" (MLMI
+        2019); slice by slice is our choice.
     """
     probability = logits.float().softmax(dim=1)[:, 1:]
     truth = F.one_hot(target, logits.shape[1]).movedim(-1, 1)[:, 1:]

@@ -1,8 +1,8 @@
 """Named array shapes: the one place where axis order is written down.
 
 Volumes are (x, y, z) in RAS order: x left to right, y posterior to anterior, z inferior to
-superior. Slices are (ky, kx): phase encoding (x, left-right, undersampled), then readout
-(y, anterior-posterior, fully sampled).
+superior; for BrainWeb the sign of x has not been verified. Slices are (ky, kx): phase encoding (x,
+left-right, undersampled), then readout (y, anterior-posterior, fully sampled).
 """
 
 from jaxtyping import Bool, Complex, Float, Integer

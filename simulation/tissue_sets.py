@@ -29,9 +29,10 @@ class TissueSet:
 
 
 # BrainWeb's tissue_mr_parameters.txt (31 July 1996, 1.5 T) gives CSF, GM, WM, fat, muscle/skin,
-# skin (as CSF), connective tissue (as WM) and the MS lesion. The twenty models have classes it does not list; those are our choice:
-# muscle like muscle/skin, vessels with the values of STANCE's BrainWeb table, fat-like classes at
-# 0.9 proton density, dura as dense connective tissue, skull as a solid whose T2 leaves nothing.
+# skin (as CSF), connective tissue (as WM) and the MS lesion. The twenty models have classes it does
+# not list; those are our choice: muscle like muscle/skin, vessels with the values of STANCE's
+# BrainWeb table, fat-like classes at 0.9 proton density, dura as dense connective tissue, skull as
+# a solid whose T2 leaves nothing.
 _BRAINWEB_1P5T: Properties = {
     Tissue.BACKGROUND: Relaxation(1.0, 1.0, 1.0, 0.0),
     Tissue.CSF: Relaxation(2.569, 0.329, 0.058, 1.0),

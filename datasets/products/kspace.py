@@ -4,7 +4,6 @@ import importlib.metadata
 import logging
 import platform
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +11,9 @@ import torch
 from pydantic import Field, model_validator
 
 from spinforge.datasets.arrays import StoredArray
+from spinforge.datasets.brainweb import subjects_in
 from spinforge.datasets.code_version import code_version
+from spinforge.datasets.files import UserPath
 from spinforge.datasets.phantoms import BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.store import KSpaceStore
@@ -43,7 +44,7 @@ class KSpaceProduct(Config):
     phantom: Literal["procedural", "brainweb20"] = Field(
         "procedural", description="our own heads, or BrainWeb's twenty subjects from `path`"
     )
-    path: Path | None = Field(
+    path: UserPath | None = Field(
         None, description="folder with subjectNN_crisp_v.mnc.gz (brainweb20 only)"
     )
     download: bool = Field(
@@ -53,7 +54,7 @@ class KSpaceProduct(Config):
         1, description="voxel size of procedural heads [mm]; 4 is for smoke tests"
     )
     subjects: Subjects = Subjects()
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="root seed of anatomy, noise and masks")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of anatomy, noise and stored masks")
     slices: Slices = Slices()
     scan: Sequence = SpinEcho()
     scanner: Scanner = Scanner()
@@ -105,15 +106,26 @@ def split_of(product: KSpaceProduct) -> Split:
 def check_product(product: KSpaceProduct) -> None:
     """Find every bad input that would stop the generation, before any work starts.
 
+    Files that are still to be downloaded are left for a second call.
+
     Raises:
         SpinforgeError: For a missing or damaged file, or slices or lines that do not fit.
     """
     # What does not fit, does so for every random number.
     draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
     voxels_per_slice(product.slices, float(product.spacing_mm))
-    source = phantom_source(product)
+    source, later = phantom_source(product), to_download(product)
     for subject in split_of(product).everyone:
-        source.check(subject)
+        if subject not in later:
+            source.check(subject)
+
+
+def to_download(product: KSpaceProduct) -> list[str]:
+    """Subjects of the product whose file will be fetched first."""
+    if not product.download or product.path is None:
+        return []
+    there = subjects_in(product.path)
+    return [subject for subject in split_of(product).everyone if subject not in there]
 
 
 def is_done(product: KSpaceProduct, store: KSpaceStore, subject: str) -> bool:
@@ -132,7 +144,9 @@ def is_done(product: KSpaceProduct, store: KSpaceStore, subject: str) -> bool:
             f"{store.subject_path(subject)} was made from another configuration or phantom.\n"
             f"  its hashes: {found[0]} (config), {found[1]} (phantom)\n"
             f"  this study: {wanted[0]} (config), {wanted[1]} (phantom)\n"
-            f"Use another name or out folder, or replace the set with --overwrite."
+            f"A model file that was compressed again has another hash, though no voxel changed: "
+            f"put the old file back. Else use another name or out folder, or replace the set with "
+            f"--overwrite."
         )
     return True
 
@@ -247,7 +261,7 @@ def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[st
             float(product.spacing_mm),
             float(product.spacing_mm),
         ],
-        "orientation_verified": False,
+        "orientation_verified": phantom.source == "procedural",  # BrainWeb: x may be mirrored
         "versions": {name: importlib.metadata.version(name) for name in packages}
         | {"python": platform.python_version()},
         "code": code_version(),

@@ -38,13 +38,11 @@ class CaseImages:
 
     Attributes:
         image: The magnitude image as the networks saw it.
-        reference: The fully sampled magnitude image.
         target: True class codes.
         predictions: Predicted class codes of each network, by name.
     """
 
     image: Magnitude
-    reference: Magnitude
     target: Labels
     predictions: dict[str, Labels]
 

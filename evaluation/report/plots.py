@@ -80,15 +80,17 @@ def _loss_curves(networks: Sequence[NetworkReport]) -> Markup:
 
 def _dice_curves(networks: Sequence[NetworkReport]) -> Markup:
     with mpl.rc_context(STYLE):
-        figure, axes = _figure(CURVE_INCHES, 2.9, "Validation Dice")
+        figure, axes = _figure(CURVE_INCHES, 2.9, "Validation Dice, pooled")
         for position, network in enumerate(networks):
             history = network.history
-            _curve(axes, history, "validation_dice", position)
-            best = history.nlargest(1, "validation_dice")
-            axes.plot(best["epoch"], best["validation_dice"], "o", color=network_colour(position))
+            _curve(axes, history, "validation_dice_pooled", position)
+            best = history.nlargest(1, "validation_dice_pooled")
+            axes.plot(
+                best["epoch"], best["validation_dice_pooled"], "o", color=network_colour(position)
+            )
         axes.set_xlabel("epoch")
         axes.grid(axis="y")
-        return _svg(figure, "dice", "Validation Dice by epoch; a dot marks the best epoch")
+        return _svg(figure, "dice", "Pooled validation Dice by epoch; a dot marks the best epoch")
 
 
 def _curve(

@@ -156,7 +156,7 @@ def network_table(networks: Sequence[NetworkReport]) -> Table:
             "Description",
             "Parameters",
             "Epochs",
-            "Best validation Dice",
+            "Best validation Dice, pooled",
             "Training time",
         ],
         rows=rows,
@@ -165,7 +165,7 @@ def network_table(networks: Sequence[NetworkReport]) -> Table:
 
 def _network_cells(network: NetworkReport) -> list[Cell]:
     history = network.history
-    best = float(history["validation_dice"].max()) if len(history) else math.nan
+    best = float(history["validation_dice_pooled"].max()) if len(history) else math.nan
     return [
         Cell(network.description),
         Cell(f"{network.parameters:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")),

@@ -52,7 +52,7 @@ class Checkpoints(Checkpoint):
         Lightning calls this after the other callbacks', so the history is complete.
         """
         assert isinstance(pl_module, SegmentationTask)
-        dice = float(trainer.callback_metrics["validation_dice"])
+        dice = float(trainer.callback_metrics["validation_dice_pooled"])
         if dice > self.best_dice:
             self.best_epoch, self.best_dice = trainer.current_epoch + 1, dice
             weights = pl_module.network.state_dict()

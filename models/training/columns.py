@@ -4,7 +4,7 @@ HISTORY_COLUMNS = (
     "epoch",
     "train_loss",
     "validation_loss",
-    "validation_dice",
+    "validation_dice_pooled",
     "learning_rate",
     "seconds",
 )

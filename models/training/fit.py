@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
 from torch import Tensor
@@ -42,7 +43,7 @@ class TrainingSummary(Config):
     Attributes:
         epochs: Epochs trained.
         best_epoch: The epoch whose weights were kept, counted from 1.
-        best_validation_dice: Its Dice.
+        best_validation_dice: Its Dice, from the pixels of all validation slices together.
         seconds: Wall time of all epochs.
         parameters: Trainable weights of the network.
         identity: Which training this was: network, recipe, seed and data sizes.
@@ -109,7 +110,7 @@ def train_network(
         folder: Where to write `network.pt` (last of all), `training.json`, `history.csv` and
             `last.ckpt`; made if missing.
         seed: Seed of the initial weights and of the order of the slices.
-        loggers: Receive `train_loss`, `validation_loss`, `validation_dice`, `learning_rate`.
+        loggers: Receive `train_loss`, `validation_loss`, `validation_dice_pooled`, `learning_rate`.
         progress: Show a progress bar.
 
     Returns:
@@ -139,11 +140,13 @@ def train_network(
     )
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(checkpoint_file, identity)
+    # On standard error: standard output belongs to the answer of a command.
+    progress_bar = [RichProgressBar(console_kwargs={"stderr": True})] if progress else []
     with quiet_lightning(), stopping_reaches_the_caller():
         trainer = Trainer(
             **_trainer_options(recipe),
             logger=list(loggers) or False,
-            callbacks=[history, checkpoints],
+            callbacks=[history, checkpoints, *progress_bar],
             default_root_dir=folder,
             enable_progress_bar=progress,
         )

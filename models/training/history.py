@@ -39,7 +39,7 @@ class History(Callback):
                 "epoch": trainer.current_epoch + 1,
                 "train_loss": float(metrics["train_loss"]),
                 "validation_loss": float(metrics["validation_loss"]),
-                "validation_dice": float(metrics["validation_dice"]),
+                "validation_dice_pooled": float(metrics["validation_dice_pooled"]),
                 "learning_rate": float(self._learning_rate),
                 "seconds": time.perf_counter() - self._started,
             }

@@ -9,6 +9,10 @@ from spinforge.simulation.config import Config
 
 Schedule = Literal["constant", "poly", "halve"]
 
+TRAINING = "training-1"
+"""Version of networks and training; whatever changes a trained weight, from how slices are loaded
+to the last step, changes it."""
+
 POLY_POWER = 0.9
 HALVE_EVERY = 20
 """Epochs between two halvings, as SERANet was trained."""

@@ -17,7 +17,7 @@ Batch = dict[str, Any]
 class SegmentationTask(LightningModule):
     """The recipe's loss, checked to be finite; pooled Dice of the tissues for validation.
 
-    Logs `train_loss`, `validation_loss`, `validation_dice` and `learning_rate`, each once an
+    Logs `train_loss`, `validation_loss`, `validation_dice_pooled` and `learning_rate`, each once an
     epoch.
 
     Args:
@@ -75,7 +75,7 @@ class SegmentationTask(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the Dice of all slices together, and forget them."""
-        self.log("validation_dice", mean_tissue_dice(self.confusion))
+        self.log("validation_dice_pooled", mean_tissue_dice(self.confusion))
         self.confusion.zero_()
 
     @property

@@ -36,7 +36,7 @@ MUSCLE_BOX_MM = (256.0, 288.0, 80.0)
 
 @dataclass(frozen=True)
 class Proportions:
-    """Sizes that differ between subjects.
+    """Sizes of a subject's head; all but the typical thickness of skull and scalp are drawn.
 
     Attributes:
         scale: Size of the head along each axis relative to the average [1].
@@ -45,8 +45,8 @@ class Proportions:
         secondary_gap_mm: Scale of the half-width of the small sulci [mm].
         ventricles: Widening of the ventricles, 1 on average [1].
         subarachnoid_mm: Distance from the gyral crowns to the dura [mm].
-        skull_mm: Thickness of the skull [mm].
-        scalp_mm: Thickness of the scalp [mm].
+        skull_mm: Typical thickness of the skull [mm], the same for all; a random field varies it.
+        scalp_mm: Typical thickness of the scalp [mm], likewise.
     """
 
     scale: tuple[float, float, float]
@@ -64,7 +64,7 @@ class HeadSubject:
     """One subject: its proportions and its random patterns.
 
     Attributes:
-        proportions: Sizes that differ between subjects.
+        proportions: Sizes of the head.
         warp: Three components of the subject's deformation.
         warp_amplitude_mm: Its root-mean-square per component before mirroring [mm].
         folding: Primary and secondary sulcal patterns, then the depth of each.
@@ -93,7 +93,7 @@ class HeadSubject:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What was drawn, except the patterns, as plain data."""
+        """The proportions and the warp's strength, as plain data; the patterns are left out."""
         return {
             **asdict(self.proportions),
             "scale": list(self.proportions.scale),
@@ -138,7 +138,7 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
 def _draw_proportions(rng: SampleRng) -> Proportions:
     """Lognormal sizes, cut at two of their spreads, which are those of the logarithm.
 
-    Skull and scalp have a typical thickness; random fields vary it over the head.
+    Skull and scalp have the same typical thickness in all; random fields vary it over the head.
     """
     draws = iter(np.clip(rng.normals(8), -2.0, 2.0).tolist())
 

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from minc import write_minc
 from real_data import BRAINWEB20, needs_brainweb20
 
@@ -121,10 +122,18 @@ def test_real_subject_has_brainwebs_anatomy(monkeypatch):
     # Up is up: the scalp's vertex lies near z = 170, the neck fills the lowest plane.
     head = 1 - phantom.memberships[0]
     assert head[:, :, 0].sum() > 5 * head[:, :, 172].sum()
-    # Front is front: the eyes' fat and the nose make the lower half asymmetric towards +y.
-    brain = phantom.memberships[1:4, :, :, 40:140].sum((0, 1, 3))
-    occupied = (brain > 50).nonzero()
-    assert occupied.min() < 40 < 175 < occupied.max()
+    # Front is front: the lowest grey and white matter is the cerebellum's, at the back. It lies
+    # 20 mm behind the middle of the cerebrum; with y flipped, it would lie 20 mm before it.
+    brain = phantom.memberships[2:4].sum((0, 1))
+    cerebellum, cerebrum = (mean_y(brain[:, low:high]) for low, high in ((20, 35), (80, 120)))
+    assert cerebellum < cerebrum - 10
+    assert cerebellum < 108 - 10  # the middle of the field of view
+
+
+def mean_y(amount):
+    """Mean y index of an amount of tissue, (y, z)."""
+    weights = amount.sum(1)
+    return (weights * torch.arange(len(weights))).sum() / weights.sum()
 
 
 @needs_brainweb20

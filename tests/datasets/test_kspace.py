@@ -73,6 +73,7 @@ def test_provenance_says_what_made_it(store):
     assert attributes["rng_scheme"] == "philox-blake2b-v1"
     assert attributes["phantom"]["source"] == "procedural"
     assert set(attributes["versions"]) >= {"spinforge", "numpy", "torch", "zarr"}
+    assert attributes["orientation_verified"] is True  # our own heads
     assert attributes["complete"] is True
 
 

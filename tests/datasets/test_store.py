@@ -88,6 +88,16 @@ def test_damaged_arrays_are_named_never_read_as_zeros(store, damage):
     store.read("a", "target")
 
 
+@pytest.mark.parametrize("content", ["", "{", "{}", "[]", '{"zarr_format": 3}', "zeros"])
+@pytest.mark.parametrize("name", ["full", "masks/fixed"])
+def test_damaged_headers_are_named(store, name, content):
+    store.write_subject("a", fields(), {})
+    path = store.subject_path("a") / name / "zarr.json"
+    path.write_bytes(bytes(len(path.read_bytes())) if content == "zeros" else content.encode())
+    with pytest.raises(SpinforgeError, match=rf"array '{name}' is missing or damaged. Delete"):
+        store.read("a", name)
+
+
 def test_another_configuration_names_both_hashes_the_difference_and_the_way_out(store):
     wanted = {"noise": {"percent": 20.0}, "seed": 0}
     with pytest.raises(SpinforgeError) as error:
@@ -101,6 +111,31 @@ def test_another_configuration_names_both_hashes_the_difference_and_the_way_out(
 
 def test_the_same_configuration_is_accepted(store):
     store.require({"seed": 0, "noise": {"percent": 10.0}})
+
+
+def test_another_configuration_is_refused_before_anything_is_written(store):
+    store.create(CONFIG)
+    with pytest.raises(SpinforgeError, match="was made with another configuration"):
+        store.create({"seed": 1})
+
+
+def test_a_folder_in_the_way_is_named(store):
+    (store.path / "zarr.json").unlink()
+    with pytest.raises(SpinforgeError, match=r"is there, but without .* Delete the folder .*set"):
+        store.create(CONFIG)
+
+
+def test_a_set_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    store = KSpaceStore(tmp_path / "set.zarr")
+    synced = []
+
+    def sync(folder):
+        assert not store.exists()
+        synced.append(sorted(p.name for p in folder.iterdir()))
+
+    monkeypatch.setattr(store_module, "sync_folder", sync)
+    store.create(CONFIG)
+    assert synced == [["kspace", "zarr.json"]]
 
 
 def failing_write(code):
@@ -192,9 +227,12 @@ def test_manifest_lists_what_is_complete(store):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "does not describe a Spinforge dataset"),
-        ('{"attributes": {}}', "does not describe a Spinforge dataset"),
-        ('{"attributes": {"schema": "spinforge", "schema_version": 99}}', "has schema .* 99"),
+        ("{", "does not describe a Spinforge dataset .* delete the folder /"),
+        ('{"attributes": {}}', "does not describe a Spinforge dataset .* delete the folder /"),
+        (
+            '{"attributes": {"schema": "spinforge", "schema_version": 99}}',
+            "has schema .* 99.* Delete the folder /",
+        ),
     ],
 )
 def test_foreign_folders_are_neither_read_nor_deleted(tmp_path, content, message):

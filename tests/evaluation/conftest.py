@@ -51,7 +51,7 @@ def load_case(subject: str, slice_: int) -> CaseImages:
         for number, name in enumerate(NETWORKS)
     }
     image = target.astype(np.float32) + 0.1
-    return CaseImages(image=image, reference=image, target=target, predictions=predictions)
+    return CaseImages(image=image, target=target, predictions=predictions)
 
 
 def scores() -> pd.DataFrame:
@@ -78,7 +78,7 @@ def history(epochs: int) -> pd.DataFrame:
             "epoch": epoch,
             "train_loss": 1.0 / epoch,
             "validation_loss": 1.2 / epoch,
-            "validation_dice": 1 - 0.6 / epoch,
+            "validation_dice_pooled": 1 - 0.6 / epoch,
             "learning_rate": 1e-4,
             "seconds": 12.5,
         }
@@ -89,7 +89,7 @@ def content(**changes) -> ReportContent:
     images = load_case("38", 2)
     mask = np.arange(SHAPE[0]) % 3 == 0
     example = ExampleSlice(
-        images.image, images.reference, images.target, mask, "Subject <i>05</i>, slice 2"
+        images.image, images.image, images.target, mask, "Subject <i>05</i>, slice 2"
     )
     fields = {
         "title": "Study <one>",

@@ -6,10 +6,13 @@ from collections import namedtuple
 
 import pytest
 from minc import write_minc
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
-from spinforge.flows import preflight
+from spinforge.datasets.store import KSpaceStore
+from spinforge.flows import describe, preflight
 from spinforge.flows.cli import app
+from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError
 
 runner = CliRunner()
@@ -86,6 +89,24 @@ def test_model_of_wrong_shape(run, models):
     assert "has shape (3, 4, 5) (z, y, x), expected (362, 434, 362)" in text
 
 
+def test_downloading_defers_only_the_missing_files(run, models):
+    download = (*BRAINWEB, f"data.path={models}", "data.download=true")
+    assert "The most is 60" in run(*download, "data.slices.count=61", "data.slices.thickness_mm=3")
+    (models / "subject04_crisp_v.mnc.gz").write_bytes(b"<html>")
+    assert "subject04_crisp_v.mnc.gz is a web page" in run(*download)
+
+
+def test_another_configuration_is_refused_before_downloading(tiny_file, tmp_path, monkeypatch):
+    monkeypatch.delattr("spinforge.flows.generate.download_missing")
+    KSpaceStore(tmp_path / "tiny" / "dataset.zarr").create({"seed": 1})
+    overrides = [f"out={tmp_path}", *BRAINWEB, f"data.path={tmp_path}", "data.download=true"]
+    overrides += ["data.slices={}", "data.sampling={}"]
+    arguments = [word for override in overrides for word in ("--set", override)]
+    result = runner.invoke(app, ["generate", str(tiny_file), *arguments])
+    assert result.exit_code == 2
+    assert "was made with another configuration" in result.output
+
+
 def test_dataset_made_with_another_configuration(finished, tiny_file):
     study, _ = finished
     arguments = ["generate", str(tiny_file), "--set", f"out={study.out}"]
@@ -104,6 +125,24 @@ def test_full_disk(run, monkeypatch):
     text = run()
     assert "the disk is full" in text
     assert "--set out=..." in text
+
+
+def test_disk_estimate_covers_what_is_written_and_leaves_out_what_is_there(finished):
+    study, _ = finished
+    folder = RunFolder.of(study)
+    written = [
+        path.stat().st_size
+        for place in (folder.store.path, folder.networks, study.out / "mlartifacts")
+        for path in place.rglob("*")
+        if path.is_file()
+    ]
+    everyone = folder.store.complete_subjects()
+    assert sum(written) < preflight.disk_needed(study, everyone)
+    assert preflight.disk_needed(study, []) == 0
+    retrained = study.model_copy(update={"seed": 99})
+    largest = max(path.stat().st_size for path in folder.networks.rglob("network.pt"))
+    # Four times the weights for the second checkpoint, and six times all that stay.
+    assert preflight.disk_needed(retrained, []) == pytest.approx(10 * largest, rel=0.1)
 
 
 def test_no_write_permission(tiny, tmp_path):
@@ -175,9 +214,28 @@ def test_help_of_every_command_shows_its_options():
         assert "--json" in result.output
 
 
-def test_report_is_written_again_by_its_own_command(finished, tiny_file):
+def test_machine_names_the_server_of_a_prefect_profile(monkeypatch):
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4200/api"}):
+        assert describe.machine()["prefect"] == "http://127.0.0.1:4200/api"
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        assert describe.machine()["prefect"] == "temporary server"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # which no flow reads
+    assert "tracking.uri" in describe.machine()["mlflow"]
+
+
+def test_report_needs_no_folder_to_say_that_there_is_none(prefect_server, tiny_file, tmp_path):
+    result = runner.invoke(app, ["report", str(tiny_file), "--set", f"out={tmp_path / 'typo'}"])
+    assert result.exit_code == 2
+    assert "is not a Spinforge dataset" in " ".join(result.output.split())
+    assert not (tmp_path / "typo").exists()
+
+
+def test_report_is_written_again_by_its_own_command(finished, tiny_file, monkeypatch):
+    """Without the device of the training, too."""
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     study, answer = finished
     os.remove(answer["report"])
-    result = runner.invoke(app, ["report", str(tiny_file), "--set", f"out={study.out}", "--json"])
+    arguments = ["report", str(tiny_file), "--set", f"out={study.out}", "--json"]
+    result = runner.invoke(app, [*arguments, "--set", "training.device=gpu"])
     assert json.loads(result.stdout) == {"report": answer["report"]}
     assert os.path.exists(answer["report"])

@@ -1,14 +1,18 @@
 """The main job on three real BrainWeb subjects, and the statistics of the k-space it makes."""
 
+import math
+
 import pytest
 import torch
-from laws import assert_isometry
 from real_data import BRAINWEB20, needs_brainweb20
 
+from spinforge.datasets.products.kspace import simulate_subject
+from spinforge.datasets.store import KSpaceStore
 from spinforge.flows.config import load_study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study import study as study_flow
 from spinforge.simulation.fourier import image_to_kspace
+from spinforge.simulation.noise import Noise
 
 pytestmark = needs_brainweb20
 
@@ -70,12 +74,32 @@ def test_exactly_54_lines_with_the_16_central_ones(real):
     assert len({tuple(mask.tolist()) for mask in masks}) == 57
 
 
-def test_kspace_keeps_the_energy_of_the_image(real):
-    assert_isometry(image_to_kspace, array(real, "image_clean"), rtol=1e-6)
+@pytest.fixture(scope="module")
+def noise_free(real, tmp_path_factory):
+    """The same subject without noise: its stored k-space, (slice, ky, kx)."""
+    study = load_study(real[0].study_file)
+    product = study.data.model_copy(update={"noise": Noise(percent=0)})
+    store = KSpaceStore(tmp_path_factory.mktemp("noise-free") / "set.zarr")
+    store.create(product.recipe())
+    simulate_subject(product, "subject06", store)
+    return torch.from_numpy(store.read("subject06", "full"))[:, 0]
 
 
-def test_kspace_of_every_slice_is_far_from_hermitian(real):
-    image = array(real, "image_clean")[:, 1:, 1:]  # odd sizes: every frequency has its mirror
-    kspace = image_to_kspace(image)
+def energy(values):
+    return values.to(torch.complex128).abs().square().sum().item()
+
+
+def test_stored_kspace_has_the_energy_of_the_image_and_of_the_noise(real, noise_free):
+    clean = energy(array(real, "image_clean"))
+    assert energy(noise_free) == pytest.approx(clean, rel=1e-6)
+    sigma, n = array(real, "noise_sigma")[0].item(), noise_free.numel()
+    # |s + n|^2 has mean |s|^2 + 2 sigma^2 and variance 4 sigma^2 |s|^2 + 4 sigma^4.
+    standard_error = math.sqrt(4 * sigma**2 * clean + 4 * sigma**4 * n)
+    expected = clean + 2 * sigma**2 * n
+    assert abs(energy(array(real, "full")) - expected) < 4 * standard_error
+
+
+def test_stored_kspace_of_every_slice_is_far_from_hermitian(noise_free):
+    kspace = noise_free[:, 1:, 1:]  # about the centre, N / 2: every frequency has its mirror
     difference = (kspace - kspace.flip(-2, -1).conj()).flatten(1).norm(dim=1)
     assert (difference / kspace.flatten(1).norm(dim=1) > 0.05).all()

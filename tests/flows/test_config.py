@@ -92,6 +92,7 @@ def test_values_out_of_range_name_their_bounds(file, override, where, bounds):
         ("name=Bad Name", "name = 'Bad Name'"),
         ("data.phantom=brainweb20", "needs `path`"),
         ("networks=[]", "networks = []"),
+        ("data.subjects.train=head-000", "write a number, or a list of names such as [head-000]"),
     ],
 )
 def test_wrong_values_are_named(file, override, expected):
@@ -122,6 +123,22 @@ def test_two_networks_need_two_names(file):
 )
 def test_overrides_that_make_no_sense_are_named(file, override, expected):
     assert expected in message(file, override)
+
+
+def test_an_entry_of_a_list_that_the_file_lacks_is_explained(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.write_text("")
+    for override in ("networks.0.width=8", "networks.0={kind: unet}"):
+        text = message(path, override)
+        assert "the file has no list 'networks' whose entry 0 could be changed" in text
+        assert "--set 'networks=[{kind: unet, width: 8}]'" in text
+
+
+def test_paths_may_start_at_the_home_folder(file, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    study = load_study(file, ["out=~/runs", "data={phantom: brainweb20, path: ~/brainweb20}"])
+    assert study.out == tmp_path / "runs"
+    assert study.data.path == tmp_path / "brainweb20"
 
 
 def test_missing_files_name_the_nearest_one(file):
@@ -157,6 +174,16 @@ def test_shipped_studies_are_valid_and_say_what_they_mean(name, repository):
     path = repository / "studies" / f"{name}.yaml"
     study = load_study(path)
     assert study.name == name
-    dumped = yaml.safe_load(study_yaml(study))
-    for key in yaml.safe_load(path.read_text()):
-        assert key in dumped
+    assert_says(yaml.safe_load(path.read_text()), yaml.safe_load(study_yaml(study)))
+
+
+def assert_says(file, dumped):
+    """Whatever stands in the file is what the study holds, at any depth."""
+    if isinstance(file, dict):
+        for key, value in file.items():
+            assert_says(value, dumped[key])
+    elif isinstance(file, list):
+        for value, other in zip(file, dumped, strict=True):
+            assert_says(value, other)
+    else:
+        assert file == dumped

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from spinforge.flows.config import load_study
@@ -16,7 +17,7 @@ from spinforge.flows.evaluate import evaluate, read_predictions
 from spinforge.flows.generate import generate
 from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import scores_folder
+from spinforge.flows.slices import network_folder, scores_folder
 from spinforge.flows.study import study as study_flow
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
@@ -102,9 +103,11 @@ def test_mlflow_holds_params_metrics_data_model_and_report(finished):
     assert parent.data.params["data.noise.percent"] == "10.0"
     assert unet.data.params["network.width"] == "4"
     assert unet.data.params["training.epochs"] == "2"
-    assert parent.data.metrics["dice/unet"] == pytest.approx(answer["dice"]["unet"])
-    assert "test/dice/GM" in unet.data.metrics
-    curve = client.get_metric_history(unet.info.run_id, "validation_dice")
+    assert parent.data.metrics["test/slice_mean/average_dice/unet"] == pytest.approx(
+        answer["dice"]["unet"]
+    )
+    assert "test/slice_mean/dice/GM" in unet.data.metrics
+    curve = client.get_metric_history(unet.info.run_id, "validation_dice_pooled")
     assert len(curve) == 2
     digests = {d.dataset.digest for d in parent.inputs.dataset_inputs}
     assert digests == {answer["dataset_digest"][:36]}
@@ -158,6 +161,18 @@ def test_a_changed_recipe_trains_beside_the_old_one(copy):
     assert list(train(changed, only="unet")) == ["unet"]
     names = [p.name for p in RunFolder.of(copy).networks.iterdir()]
     assert sum(name.startswith("unet-") for name in names) == 2
+
+
+def test_another_version_of_the_code_works_beside_the_old_one(copy, monkeypatch):
+    network = copy.networks[0]
+    before = network_folder(copy, network), scores_folder(copy, network)
+    monkeypatch.setattr("spinforge.flows.slices.METRICS_VERSION", "metrics-0")
+    rescored = network_folder(copy, network), scores_folder(copy, network)
+    assert rescored[0] == before[0]
+    assert rescored[1] != before[1]
+    monkeypatch.setattr("spinforge.flows.slices.TRAINING", "training-0")
+    assert network_folder(copy, network) != before[0]
+    assert scores_folder(copy, network) != rescored[1]
 
 
 def test_scores_of_an_older_network_are_never_shown_for_a_newer_one(copy):
@@ -235,6 +250,18 @@ def test_untrained_networks_and_unknown_names_say_what_to_do(finished):
         train(changed, only="vnet")
 
 
+@pytest.mark.parametrize("flow", [train, evaluate, report])
+def test_a_flow_that_cannot_start_leaves_the_study_file(copy, flow, monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    before = RunFolder.of(copy).study_file.read_text()
+    tracking = copy.tracking.model_copy(update={"uri": "http://127.0.0.1:9"})
+    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at"):
+        flow(copy.model_copy(update={"tracking": tracking}))
+    with pytest.raises(SpinforgeError, match=r"scored|trained|no network"):
+        flow(copy.model_copy(update={"seed": 99}), **({"only": "vnet"} if flow is train else {}))
+    assert RunFolder.of(copy).study_file.read_text() == before
+
+
 def test_damaged_predictions_are_named(copy):
     network = copy.networks[0]
     (scores_folder(copy, network) / "predictions.npz").write_bytes(b"PK\x03\x04 no archive")
@@ -258,3 +285,77 @@ def test_provenance_in_the_run_folder_names_the_mlflow_run(finished):
     study, answer = finished
     note = json.loads((RunFolder.of(study).path / "mlflow.json").read_text())
     assert note["uri"] == answer["mlflow"]
+
+
+def network_file(study):
+    return network_folder(study, study.networks[0]) / "network.pt"
+
+
+def test_a_network_that_is_damaged_or_gone_is_never_taken_for_trained(copy):
+    train(copy, only="unet")  # logged to this folder's MLflow now
+    before = network_file(copy).read_bytes()
+    network_file(copy).write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(SpinforgeError, match=r"network.pt is damaged .*delete it and train again"):
+        train(copy, only="unet")
+    network_file(copy).unlink()
+    train(copy, only="unet")
+    assert network_file(copy).read_bytes() == before
+
+
+def test_damaged_scores_are_made_again_by_evaluate(copy):
+    table = scores_folder(copy, copy.networks[0]) / "cases.parquet"
+    before = pd.read_parquet(table)
+    table.write_bytes(table.read_bytes()[:200])
+    with pytest.raises(SpinforgeError, match=r"cannot be read .*Run: spinforge evaluate"):
+        report(copy)
+    evaluate(copy)
+    pd.testing.assert_frame_equal(pd.read_parquet(table), before)
+
+
+def test_a_new_mlflow_gets_all_of_a_finished_network(copy, finished):
+    """Nothing is trained again; not even for a run that somebody deleted."""
+    _, answer = finished
+    uri = Tracker(copy).uri
+    assert uri != answer["mlflow"]
+    before = network_file(copy).stat().st_mtime_ns
+    for _ in range(2):
+        train(copy, only="unet")
+        evaluate(copy, only="unet")
+        old, new = unet_run(answer["mlflow"]), unet_run(uri)
+        assert new.data.metrics == pytest.approx(old.data.metrics, rel=1e-6)  # CSV: seven digits
+        assert inputs(new) == inputs(old)
+        for name in ("train_loss", "validation_loss", "learning_rate"):
+            expected = curve(answer["mlflow"], old, name)
+            assert len(expected) == 2
+            assert np.allclose(curve(uri, new, name), expected, rtol=1e-6)
+        MlflowClient(uri).delete_run(new.info.run_id)
+    assert network_file(copy).stat().st_mtime_ns == before
+
+
+def unet_run(uri):
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("spinforge")
+    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'unet'")
+    return run
+
+
+def inputs(run):
+    return sorted(d.tags[0].value + d.dataset.digest for d in run.inputs.dataset_inputs)
+
+
+def curve(uri, run, name):
+    points = MlflowClient(uri).get_metric_history(run.info.run_id, name)
+    return [(point.step, point.value) for point in points]
+
+
+def test_mlflow_that_fails_later_is_named(copy):
+    tracker = Tracker(copy)
+    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at sqlite:.*cannot be used"):
+        fail_within(tracker.study_run())
+    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at sqlite:.*cannot be used"):
+        fail_within(tracker.network_run(network_file(copy).parent, "unet"))
+
+
+def fail_within(run):
+    with run:
+        raise MlflowException("the server is gone")

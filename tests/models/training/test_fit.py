@@ -81,7 +81,7 @@ def test_resumed_training_gives_the_same_weights(network, precision, stop, discs
     assert_same_weights(last_weights(tmp_path / "through"), last_weights(folder))
     for name in ("epochs", "best_epoch", "best_validation_dice"):
         assert getattr(through.summary, name) == getattr(resumed.summary, name)
-    columns = ("epoch", "train_loss", "validation_loss", "validation_dice", "learning_rate")
+    columns = ("epoch", "train_loss", "validation_loss", "validation_dice_pooled", "learning_rate")
     assert table(through, columns) == table(resumed, columns)
 
 
@@ -122,7 +122,7 @@ def test_files_tell_the_same_story(discs, tmp_path):
         "history.csv",
         "last.ckpt",
     }
-    dice = [float(row[0]) for row in table(trained, ("validation_dice",))]
+    dice = [float(row[0]) for row in table(trained, ("validation_dice_pooled",))]
     summary = json.loads((tmp_path / "training.json").read_text())
     assert summary["epochs"] == len(dice) == 3
     assert summary["best_epoch"] == 1 + int(np.argmax(dice))
@@ -249,7 +249,7 @@ def test_loggers_receive_each_epoch(discs, tmp_path):
     train(tmp_path / "training", discs(10), discs(4), loggers=[logger])
     with (tmp_path / "log" / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
-    for name in ("train_loss", "validation_loss", "validation_dice", "learning_rate"):
+    for name in ("train_loss", "validation_loss", "validation_dice_pooled", "learning_rate"):
         assert len([row for row in rows if row[name]]) == 3
 
 
@@ -267,10 +267,12 @@ def test_training_is_quiet_and_leaves_no_traces(discs, tmp_path, monkeypatch, ca
     assert list(elsewhere.iterdir()) == []
 
 
-def test_progress_bar_can_be_shown(discs, tmp_path, capfd):
+def test_progress_bar_leaves_standard_output_to_the_answer(discs, tmp_path, capfd):
     recipe = RECIPE.model_copy(update={"epochs": 1})
     train_network(UNET, recipe, discs(4), discs(2), tmp_path, seed=0)
-    assert "Epoch" in capfd.readouterr().out
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "Epoch" in err
 
 
 def test_sets_that_do_not_fit_together_are_refused(discs, tmp_path):

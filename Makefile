@@ -32,8 +32,11 @@ test: $(VENV)/.ready  ## format, lint, types and the fast tests
 test-slow: $(VENV)/.ready  ## the tests that take minutes
 	$(BIN)/pytest -n 2 -m slow
 
-pictures: $(VENV)/.ready  ## draw README's picture from the run of `make demo`
+pictures: $(VENV)/.ready  ## draw the pictures of README (from the run of `make demo`) and docs/
 	$(BIN)/python docs/draw_pictures.py runs/quickstart docs/pictures/quickstart.png
+	$(BIN)/spinforge inspect $(DEMO_STUDY) --to docs/pictures --subject head-000 \
+	  --set data.scanner.profile=seranet --set data.scanner.coils=8 \
+	  --set data.scanner.receive_range_percent=0
 
 format: $(VENV)/.ready  ## format and fix what can be fixed
 	$(BIN)/ruff format .

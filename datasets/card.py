@@ -43,9 +43,12 @@ def data_card(
             "citation": CITATIONS[product.phantom],
         },
         "Scan": {
-            "sequence": f"spin echo, TR {product.scan.tr_ms:g} ms, TE {product.scan.te_ms:g} ms, "
+            "sequence": f"{product.scan.kind.replace('_', ' ')}, TR {product.scan.tr_ms:g} ms, "
+            f"TE {product.scan.te_ms:g} ms, "
             f"each subject within {100 * product.scan.variation:g} %",
-            "matrix": f"{lines} phase-encoding lines x {readout} readout samples, one coil",
+            "matrix": f"{lines} phase-encoding lines x {readout} readout samples, "
+            f"{product.scanner.coils} coil{'s' if product.scanner.coils > 1 else ''}",
+            "scanner": f"profile {product.scanner.profile}, tissues {product.scanner.tissue_set}",
             "voxel": f"{product.spacing_mm} x {product.spacing_mm} x "
             f"{product.slices.thickness_mm:g} mm",
             "relaxation": "BrainWeb, 1.5 T",

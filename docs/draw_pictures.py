@@ -25,7 +25,7 @@ def main(run: Path, out: Path) -> None:
     slices = held_out_slices(study)
     row = slices.index.index((slices.subjects[0], SLICE))
     mask = slices.line_mask(row)
-    kspace = slices.kspace[row].abs().log().numpy()
+    kspace = slices.kspace[row][0].abs().log().numpy()
     shown = dict(zip(("vmin", "vmax"), np.percentile(kspace, (2, 99.9)), strict=True))
     panels = [
         ("simulated k-space", kspace, {"cmap": "magma", **shown}),

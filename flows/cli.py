@@ -241,6 +241,26 @@ def info(
         _answer(describe.study(load_study(path, overrides or [])), as_json)
 
 
+@app.command()
+def inspect(
+    file: StudyFile,
+    overrides: Overrides = None,
+    subject: Annotated[
+        str | None, typer.Option("--subject", help="Whose pictures; the first one by default.")
+    ] = None,
+    to: Annotated[Path, typer.Option("--to", help="Folder for the pictures.")] = Path("inspect"),
+    as_json: AsJson = False,
+) -> None:
+    """Draw one subject of a study: tissues, k-space, mask, fields, coils and contrasts."""
+    from spinforge.datasets.products.kspace import check_product
+    from spinforge.flows.config import load_study
+    from spinforge.flows.inspect_study import inspect_study
+
+    resolved = load_study(file, overrides or [])
+    check_product(resolved.data)
+    _answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
+
+
 def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = False) -> Any:
     """Read the study and find what would stop it, before anything heavy starts."""
     from spinforge.flows.config import load_study

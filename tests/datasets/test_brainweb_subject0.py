@@ -14,12 +14,14 @@ from spinforge.datasets import brainweb_subject0
 from spinforge.datasets.phantoms import BrainWeb0, PhantomSource
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import target_labels
-from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
+from spinforge.simulation.tissue import Tissue
 
 SHAPE = (4, 6, 5)  # z, y, x
 CROPPED = (3, 5, 4)
-# BrainWeb's table of discrete labels -> ours (simulation.md 1.3), written out.
-EXPECTED = np.array([0, 1, 2, 3, 4, 6, 6, 7, 2, 9, 12])
+# BrainWeb's table of discrete labels -> ours: background, CSF, GM, WM, fat, muscle/skin, skin,
+# skull, glial (as GM), connective, lesion.
+EXPECTED = np.array([0, 1, 2, 3, 4, 6, 17, 7, 2, 18, 12])
+OWN_TISSUES = tuple(Tissue(code) for code in (0, 1, 2, 3, 4, 6, 17, 7, 18))
 LABELS = np.random.default_rng(0).permutation(np.arange(120) % 10).reshape(SHAPE).astype(np.uint8)
 LESIONS = np.random.default_rng(1).permutation(np.arange(120) % 11).reshape(SHAPE).astype(np.uint8)
 NAMES = ("bck", "csf", "gry", "wht", "fat", "m+s", "skn", "skl", "gli", "mit", "wml")
@@ -56,7 +58,7 @@ def random_fractions(count: int) -> np.ndarray:
 
 @pytest.mark.parametrize("suffix", [".mnc.gz", ".rawb.gz", ".raws"])
 @pytest.mark.parametrize("glial", ["gm", "background"])
-def test_labels_are_mapped_to_the_tissues_of_the_twenty(small, tmp_path, suffix, glial):
+def test_labels_are_mapped_to_tissues(small, tmp_path, suffix, glial):
     path = write_crisp(tmp_path, suffix=suffix)
     phantom = BrainWeb0(tmp_path, glial=glial).load("normal")
     expected = EXPECTED.copy()
@@ -64,7 +66,7 @@ def test_labels_are_mapped_to_the_tissues_of_the_twenty(small, tmp_path, suffix,
     np.testing.assert_array_equal(phantom.labels, expected[LABELS.transpose(2, 1, 0)])
     np.testing.assert_array_equal(phantom.memberships.unique(), [0, 1])
     np.testing.assert_array_equal(phantom.memberships.sum(0), 1)
-    assert phantom.tissues == HEAD_TISSUES
+    assert phantom.tissues == OWN_TISSUES
     assert phantom.spacing_mm == 1
     assert phantom.parameters == {"model": "crisp", "glial": glial}
     assert phantom.digest == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -74,7 +76,7 @@ def test_labels_are_mapped_to_the_tissues_of_the_twenty(small, tmp_path, suffix,
 def test_lesions_are_a_tissue_of_their_own(small, tmp_path, model):
     write_crisp(tmp_path, LESIONS, model)
     phantom = BrainWeb0(tmp_path).load(model)
-    assert phantom.tissues == (*HEAD_TISSUES, Tissue.LESION)
+    assert phantom.tissues == (*OWN_TISSUES, Tissue.LESION)
     lesion = LESIONS.transpose(2, 1, 0) == 10
     np.testing.assert_array_equal(phantom.membership(Tissue.LESION), lesion)
     np.testing.assert_array_equal(phantom.labels, EXPECTED[LESIONS.transpose(2, 1, 0)])
@@ -188,11 +190,11 @@ def test_what_is_missing_is_named(tmp_path):
 def test_real_subject_0_has_brainwebs_volumes():
     phantom = BrainWeb0(BRAINWEB0).load("normal")
     counts = phantom.memberships.double().sum((1, 2, 3)).int().tolist()
-    # simulation.md 1.2: CSF, GM, WM, fat, muscle/skin + skin, skull, connective of the cropped
-    # model, and 5987 glial voxels among GM.
+    # Counts of the cropped model: CSF, GM with 5987 glial voxels, WM, fat, then muscle/skin, skin,
+    # skull and connective.
     assert counts[1:5] == [371_945, 902_912 + 5_987, 674_777, 145_101]
-    assert counts[6:10] == [616_200 + 721_034, 362_561, 0, 297_860]
-    assert phantom.memberships.shape == (12, 180, 216, 180)
+    assert counts[5:] == [616_200, 721_034, 362_561, 297_860]
+    assert phantom.memberships.shape == (9, 180, 216, 180)
 
 
 @needs_brainweb0

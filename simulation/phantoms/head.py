@@ -138,8 +138,7 @@ def grid_in_average_head(spacing_mm: float, *, size: float = 1.0) -> HeadGrid:
     """
     shape = [round(extent / spacing_mm) for extent in GRID_EXTENT_MM]
     corner = [
-        fixed + (edge - fixed) / size
-        for edge, fixed in zip(CORNER_MM, FIXED_POINT_MM, strict=True)
+        fixed + (edge - fixed) / size for edge, fixed in zip(CORNER_MM, FIXED_POINT_MM, strict=True)
     ]
     return HeadGrid(
         shape=(shape[0], shape[1], shape[2]),

@@ -6,8 +6,10 @@ A stand-in for MSD's ninth task, portal venous phase: 256 x 256 x 40 voxels of 1
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from scipy import ndimage
 from torch import Tensor
 
 from spinforge.simulation.config import content_hash
@@ -21,7 +23,7 @@ from spinforge.simulation.phantoms.abdomen_subject import (
 )
 from spinforge.simulation.phantoms.head import one_thread
 from spinforge.simulation.phantoms.head_fields import Axes, Volume
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.head_shapes import FAR_OUTSIDE_MM, Block
 from spinforge.simulation.rng import SampleRng
 
 GENERATOR = "abdomen-1"
@@ -82,6 +84,7 @@ def generate_abdomen(subject: str, *, seed: int, pixel_mm: float = 1.5) -> Abdom
         block = in_average_abdomen(drawn, _axes(pixel_mm, SLICE_MM / PLANES_PER_SLICE))
         space = cavity(block)
         inside_spleen = _spleen(block, drawn, space, _spleen_size(drawn))
+        inside_spleen = _in_one_piece(inside_spleen, pixel_mm)
         density, fraction = (
             _averaged(volume)
             for volume in paint_abdomen(block, space, inside_spleen, drawn, pixel_mm)
@@ -126,6 +129,15 @@ def _spleen(block: Block, subject: AbdomenSubject, space: Cavity, size: float) -
     return spleen(block, size, subject.proportions.spleen_shape, bumps, space)
 
 
+def _in_one_piece(inside: Volume, width_mm: float) -> Volume:
+    """Remove what lies apart from the largest part, its blurred rim included."""
+    components, count = ndimage.label((inside > -0.5 * width_mm).numpy())
+    sizes = np.bincount(components.ravel(), minlength=count + 1)
+    sizes[0] = 0
+    apart = torch.from_numpy((components > 0) & (components != sizes.argmax()))
+    return inside.masked_fill(apart, FAR_OUTSIDE_MM)
+
+
 def _spleen_size(subject: AbdomenSubject) -> float:
     """Size at which the spleen has the drawn volume, by bisection on coarse voxels."""
     x, y, z = _axes(SIZING_STEP_MM, SIZING_STEP_MM)
@@ -141,6 +153,7 @@ def _spleen_size(subject: AbdomenSubject) -> float:
     return (low + high) / 2.0
 
 
-def _averaged(volume: Volume) -> Volume:
+def _averaged(volume: Float[Tensor, "x y plane"]) -> Volume:
     """Mean of the planes of each slice."""
-    return volume.unflatten(2, (-1, PLANES_PER_SLICE)).mean(-1)
+    x, y, planes = volume.shape
+    return volume.reshape(x, y, planes // PLANES_PER_SLICE, PLANES_PER_SLICE).mean(-1)

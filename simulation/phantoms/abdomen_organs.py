@@ -36,6 +36,11 @@ SPLEEN_OUTWARDS = (-0.86, -0.51, 0.0)
 outer side."""
 
 
+RIB_PITCH_MM = 31.0
+RIB_FALL_MM = 55.0
+"""From one rib to the next, and how far a rib falls per radian around the body [mm]."""
+
+
 @dataclass(frozen=True)
 class Cavity:
     """Distance inside the body's spaces [mm].
@@ -51,7 +56,7 @@ class Cavity:
 
 def cavity(block: Block) -> Cavity:
     """The space within the muscles, and the part of it below the diaphragm."""
-    inner = _super_ellipse(block, CAVITY_MM)
+    inner = super_ellipse(block, CAVITY_MM)
     inner = smooth_min(inner, 84.0 + block.y, 20.0)
     spine = ellipsoid(block, (0, -92, 0), (46, 44, 1000))
     inner = smooth_min(inner, -spine, 16.0)
@@ -62,7 +67,7 @@ def cavity(block: Block) -> Cavity:
     return Cavity(inner, torch.where(block.z > DOMES_BEGIN_MM, torch.minimum(below, inner), inner))
 
 
-def _super_ellipse(block: Block, semi_axes: tuple[float, float]) -> Volume:
+def super_ellipse(block: Block, semi_axes: tuple[float, float]) -> Volume:
     r"""Cylinder of cross-section $|x/a|^n + |y/b|^n = 1$, exact to first order at its surface."""
     n = SQUARENESS
     x, y = (block.x.abs() / semi_axes[0], block.y.abs() / semi_axes[1])
@@ -213,10 +218,11 @@ def vertebrae(block: Block) -> tuple[Volume, Volume, Volume]:
 
 
 def ribs(block: Block, space: Cavity, wall_mm: float) -> Volume:
-    """Oblique bars within the wall, as low as the costal margin."""
+    """Bars within the wall that fall from the spine to the front, as low as the costal margin."""
     middle = space.inner + 0.5 * wall_mm
-    height = torch.remainder(block.z + 0.55 * block.y, 31.0) - 15.5
-    bars = 4.0 * (1.0 - torch.hypot(height / 7.5, middle / 4.0))
+    from_spine = torch.atan2(block.x.abs(), -block.y)
+    height = torch.remainder(block.z + RIB_FALL_MM * from_spine, RIB_PITCH_MM) - RIB_PITCH_MM / 2.0
+    bars = 4.0 * (1.0 - torch.hypot(height / 6.0, middle / 4.0))
     margin = block.z + 62.0 - 0.75 * (block.y + 40.0).clamp(min=0.0)
     beside_middle = torch.minimum(block.x.abs() - 26.0, margin)
     return torch.minimum(bars, beside_middle)

@@ -171,8 +171,10 @@ def _wall(
     psoas = ellipsoid(block.mirrored, (34, -60, -110), (17, 17, 90))
     muscle = union(smooth_max(space.inner + WALL_MM, back, 12.0), psoas)
     fatty = torch.sigmoid(4.0 * (texture - 1.5))
-    # Fat is thickest at the sides and in front.
-    below_skin = smooth_max(muscle, back + 2.0, 30.0) + subject.proportions.fat_mm
+    width, depth = organs.CAVITY_MM
+    outline = organs.super_ellipse(block, (width + WALL_MM, depth + WALL_MM))
+    below_skin = smooth_max(smooth_max(muscle, outline, 12.0), back, 40.0)
+    below_skin.add_(subject.proportions.fat_mm)
     tissue = below_skin + SKIN_MM
     streaks = 0.6 * coverage(1.2 - (6.0 * texture).abs(), width_mm)
     yield coverage(muscle, width_mm) * (1.0 - fatty), MUSCLE_HU

@@ -9,6 +9,9 @@ from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.phantoms.head_fields import Volume
 from spinforge.simulation.tissue import Tissue
 
+Mixture = dict[Tissue, float]
+"""Shares of tissues, which sum to 1."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -16,11 +19,11 @@ class Layer:
 
     Attributes:
         alpha: Share of what earlier layers left that it takes [1].
-        mixture: Its tissues; the shares sum to 1.
+        mixture: What it consists of.
     """
 
     alpha: Volume
-    mixture: dict[Tissue, float]
+    mixture: Mixture
 
 
 def compose_layers(layers: Iterable[Layer], tissues: tuple[Tissue, ...]) -> Memberships:

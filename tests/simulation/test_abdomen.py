@@ -11,7 +11,6 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantoms.abdomen import AbdomenScan, abdomen_digest, generate_abdomen
 from spinforge.simulation.phantoms.abdomen_organs import CAVITY_MM, super_ellipse
 from spinforge.simulation.phantoms.abdomen_scan import BLUR_MM, scan, shaped_noise
-from spinforge.simulation.phantoms.abdomen_subject import draw_abdomen_subject
 from spinforge.simulation.phantoms.head_shapes import Block
 from spinforge.simulation.rng import SampleRng
 
@@ -35,6 +34,7 @@ def test_volumes_have_the_shape_of_the_field_of_view(scans):
 def test_spleen_has_the_volume_that_was_drawn(scans):
     for one in scans:
         volume_ml = float(one.mask.sum()) * math.prod(one.spacing_mm) / 1e3
+        assert 60.0 <= one.parameters["spleen_ml"] <= 500.0
         # Sized on voxels of 4 mm, counted on voxels of 3 x 3 x 5 mm: the rounding of its edges.
         assert volume_ml == pytest.approx(one.parameters["spleen_ml"], rel=0.03)
 
@@ -47,11 +47,6 @@ def test_spleen_is_one_piece_on_the_left_behind_the_middle(scans):
         x, y, _ = (np.array(ndimage.center_of_mass(one.mask.numpy())) - 63.5) * PIXEL_MM
         assert x < -50
         assert y < 10
-
-
-def test_spleen_volumes_span_the_range():
-    volumes = [draw_abdomen_subject(0, name).proportions.spleen_ml for name in ("a", "b", "c", "d")]
-    assert 60 <= min(volumes) < max(volumes) <= 500
 
 
 def test_spleen_has_its_density_and_air_is_air(scans):

@@ -27,7 +27,7 @@ from spinforge.simulation.phantoms.head_subject import in_average_head
 from spinforge.simulation.phantoms.stand_in_tissues import ADULT_3T
 from spinforge.simulation.tissue import Relaxation, Tissue
 
-SPACING_MM = 2.0
+SPACING_MM = 3.0
 SLICE_VOXEL_ML = 0.958 * 0.958 * 3.0 / 1e3
 WHITE = Relaxation(t1=0.832, t2=0.0796, t2_star=0.060, proton_density=0.77)
 

@@ -1,13 +1,14 @@
 """The infant series grows and ripens as published, and stays one subject."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.phantoms.head import generate_head
+from spinforge.simulation.phantoms.head import generate_head, grid_in_average_head
 from spinforge.simulation.phantoms.head_nuclei import ventricles
 from spinforge.simulation.phantoms.head_shapes import coverage
 from spinforge.simulation.phantoms.head_subject import in_average_head, warp_steepest_gradient
@@ -35,7 +36,7 @@ from spinforge.simulation.phantoms.infant_relaxation import (
 from spinforge.simulation.tissue import Tissue
 
 AGES = (0.0, 3.0, 6.0, 9.0, 11.0)
-SPACING_MM = 3.0
+SPACING_MM = 4.0
 WHITE, GREY = MATURATION_3T[Tissue.WHITE_MATTER], MATURATION_3T[Tissue.GREY_MATTER]
 
 # age: white T1 [s], T2 [ms]; grey T1, T2; white-to-grey ratio in T1w and T2w, as specified.
@@ -133,15 +134,16 @@ def test_brain_grows_at_every_step_and_as_much_as_the_curve_says(series):
 
 def test_lateral_ventricles_grow_as_published(series):
     def millilitres(head: InfantHead) -> float:
-        block = in_average_head(head.anatomy, head.grid.axes())
+        grid = grid_in_average_head(2.0, size=growth_at(head.age_months).size)
+        block = in_average_head(head.anatomy, grid.axes())
         relief = head.anatomy.relief.on_grid(block.axes)[0]
         inside = ventricles(block, relief, head.anatomy.proportions.ventricles)
         lateral = (block.x.abs() > 4.0) & (block.z > -25.0)
-        return float((coverage(inside, head.grid.step_mm) * lateral).sum()) * SPACING_MM**3 / 1000
+        return float((coverage(inside, grid.step_mm) * lateral).sum()) * 2.0**3 / 1000
 
     grown = millilitres(series[11.0]) / millilitres(series[0.0])
-    # Thin horns shrink faster than the mean radius from which the widening is derived.
-    assert grown == pytest.approx(relative_volume(VENTRICLE_GAIN, 11.0), rel=0.15)
+    # One effective radius stands for tubes of many; subjects scatter by 7 %.
+    assert grown == pytest.approx(relative_volume(VENTRICLE_GAIN, 11.0), rel=0.1)
 
 
 def test_cortex_thickens_and_the_head_never_shrinks():
@@ -214,8 +216,8 @@ def test_brains_of_two_ages_coincide_where_positions_correspond(series):
     overlap = 2.0 * (brain[0] & brain[1]).sum() / (brain[0].sum() + brain[1].sum())
     still = late.phantom.memberships[1:4].sum(0) > 0.5
     unmoved = 2.0 * (brain[0] & still).sum() / (brain[0].sum() + still.sum())
-    # The surface alone, blurred over a 3 mm voxel of a small head, costs about 3 %.
-    assert float(overlap) > 0.96
+    # The surface alone, blurred over a 4 mm voxel of a small head, costs about 4 %.
+    assert float(overlap) > 0.95
     assert float(unmoved) < 0.8
 
 
@@ -262,6 +264,6 @@ def test_ages_without_a_growth_curve_are_refused(age):
 
 
 def test_positions_of_different_subjects_do_not_correspond(series):
-    other = generate_infant("sub-02", seed=0, age_months=6.0, spacing_mm=8.0)
+    other = replace(series[6.0], phantom=replace(series[6.0].phantom, subject="sub-02"))
     with pytest.raises(SpinforgeError, match="one subject, got 'sub-01' and 'sub-02'"):
         corresponding_positions(series[6.0], other)

@@ -257,6 +257,12 @@ def test_memberships_sum_to_one(series):
     assert float((sums - 1.0).abs().max()) <= 1e-6
 
 
+def test_slab_that_barely_reaches_the_cerebellums_height_is_composed():
+    """Where a slab's brain has a single plane below the top of the cerebellum's box."""
+    head = generate_infant("a", seed=2, age_months=0.0, spacing_mm=3.0)
+    assert float((head.phantom.memberships.sum(0) - 1.0).abs().max()) <= 1e-6
+
+
 @pytest.mark.parametrize("age", [-0.1, 24.5])
 def test_ages_without_a_growth_curve_are_refused(age):
     with pytest.raises(SpinforgeError, match=f"age_months must be from 0 to 24, .* got {age}"):

@@ -7,6 +7,7 @@ millimetres, so the same subject can be had at any voxel size. The steps follow 
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head_cortex import folded_brain
-from spinforge.simulation.phantoms.head_extracranial import Layer, extracranial_layers
+from spinforge.simulation.phantoms.head_extracranial import extracranial_layers
 from spinforge.simulation.phantoms.head_fields import Axes, Volume
 from spinforge.simulation.phantoms.head_hulls import Hulls, brain_hulls, intracranial_cavity
 from spinforge.simulation.phantoms.head_nuclei import deep_grey_fraction, ventricles, vessels
@@ -27,6 +28,7 @@ from spinforge.simulation.phantoms.head_subject import (
     draw_head_subject,
     in_average_head,
 )
+from spinforge.simulation.phantoms.layers import Layer
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 GENERATOR = "head-2"
@@ -42,7 +44,37 @@ SLAB_PLANES = 16
 
 SMALLEST_ISLAND_MM3 = 20.0
 
+FIXED_POINT_MM = (0.0, -18.0, -72.5)
+"""Where heads of every size coincide: the middle of the field of view's floor."""
+
 Fractions = dict[Tissue, Volume]
+
+
+@dataclass(frozen=True)
+class HeadGrid:
+    """Cubic voxels in the frame of the average adult head.
+
+    Attributes:
+        shape: Number of voxels along x, y and z.
+        corner_mm: Outer corner of the first voxel [mm].
+        step_mm: Edge length of the voxels [mm].
+    """
+
+    shape: tuple[int, int, int]
+    corner_mm: tuple[float, float, float]
+    step_mm: float
+
+    def axes(self, planes: tuple[int, int] | None = None) -> Axes:
+        """Voxel centres along the three axes [mm], of some planes x or of all."""
+        x, y, z = (
+            corner + self.step_mm * (torch.arange(start, stop, dtype=torch.float64) + 0.5)
+            for corner, (start, stop) in zip(
+                self.corner_mm,
+                (planes or (0, self.shape[0]), (0, self.shape[1]), (0, self.shape[2])),
+                strict=True,
+            )
+        )
+        return x.float(), y.float(), z.float()
 
 
 def generate_head(subject: str, *, seed: int, spacing_mm: float = 1.0) -> Phantom:
@@ -60,14 +92,9 @@ def generate_head(subject: str, *, seed: int, spacing_mm: float = 1.0) -> Phanto
     Raises:
         SpinforgeError: If the voxel size is not positive or too coarse to show a brain.
     """
-    if not 0.0 < spacing_mm <= COARSEST_SPACING_MM:
-        raise SpinforgeError(
-            f"spacing_mm must be above 0 and at most {COARSEST_SPACING_MM} mm, got {spacing_mm}"
-        )
+    check_head_spacing(spacing_mm)
     drawn = draw_head_subject(seed, subject)
-    with _one_thread():
-        memberships = _compose_head(drawn, spacing_mm)
-    _drown_white_matter_islands(memberships, spacing_mm)
+    memberships = compose_head(drawn, grid_in_average_head(spacing_mm))
     return Phantom(
         subject=subject,
         memberships=memberships,
@@ -90,8 +117,58 @@ def head_digest(subject: str, *, seed: int, spacing_mm: float = 1.0) -> str:
     )
 
 
+def check_head_spacing(spacing_mm: float) -> None:
+    """Refuse voxels that are not there or too coarse to show a brain.
+
+    Raises:
+        SpinforgeError: If so; the message names the limits.
+    """
+    if not 0.0 < spacing_mm <= COARSEST_SPACING_MM:
+        raise SpinforgeError(
+            f"spacing_mm must be above 0 and at most {COARSEST_SPACING_MM} mm, got {spacing_mm}"
+        )
+
+
+def grid_in_average_head(spacing_mm: float, *, size: float = 1.0) -> HeadGrid:
+    """BrainWeb's field of view, in the frame of the average adult head.
+
+    Args:
+        spacing_mm: Edge length of the cubic voxels in the scanner [mm].
+        size: Edge length of the head relative to the adult's [1]; a small head stands on the
+            floor of the field of view, centred.
+    """
+    shape = [round(extent / spacing_mm) for extent in GRID_EXTENT_MM]
+    corner = [
+        fixed + (edge - fixed) / size for edge, fixed in zip(CORNER_MM, FIXED_POINT_MM, strict=True)
+    ]
+    return HeadGrid(
+        shape=(shape[0], shape[1], shape[2]),
+        corner_mm=(corner[0], corner[1], corner[2]),
+        step_mm=spacing_mm / size,
+    )
+
+
+def compose_head(subject: HeadSubject, grid: HeadGrid) -> Memberships:
+    """Memberships of one subject on a grid, slab by slab from left to right.
+
+    Args:
+        subject: Whose head it is.
+        grid: Where to evaluate it.
+
+    Returns:
+        (tissue, x, y, z), the tissues being `HEAD_TISSUES`.
+    """
+    memberships = torch.zeros((len(HEAD_TISSUES), *grid.shape))
+    with one_thread():
+        for first in range(0, grid.shape[0], SLAB_PLANES):
+            last = min(first + SLAB_PLANES, grid.shape[0])
+            memberships[:, first:last] = _compose_slab(subject, grid, first, last)
+    _drown_white_matter_islands(memberships, grid.step_mm)
+    return memberships
+
+
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Keep torch on one thread: slabs are small, and waiting for a second thread costs more."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -101,31 +178,13 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _compose_head(subject: HeadSubject, spacing_mm: float) -> Memberships:
-    """Memberships of the whole field of view, slab by slab from left to right."""
-    shape = [round(extent / spacing_mm) for extent in GRID_EXTENT_MM]
-    memberships = torch.zeros((len(HEAD_TISSUES), *shape))
-    for first in range(0, shape[0], SLAB_PLANES):
-        last = min(first + SLAB_PLANES, shape[0])
-        memberships[:, first:last] = _compose_slab(subject, shape, spacing_mm, first, last)
-    return memberships
-
-
-def _compose_slab(
-    subject: HeadSubject, shape: list[int], spacing_mm: float, first: int, last: int
-) -> Memberships:
+def _compose_slab(subject: HeadSubject, grid: HeadGrid, first: int, last: int) -> Memberships:
     """Memberships of the planes x = first .. last - 1.
 
     One more plane on either side is composed and dropped, so that the gradients of the folding
     patterns are central differences everywhere.
     """
-    x, y, z = (
-        corner + spacing_mm * (torch.arange(start, stop, dtype=torch.float64) + 0.5)
-        for corner, start, stop in zip(
-            CORNER_MM, (first - 1, 0, 0), (last + 1, *shape[1:]), strict=True
-        )
-    )
-    axes: Axes = (x.float(), y.float(), z.float())
+    axes = grid.axes((first - 1, last + 1))
     return _compose(subject, in_average_head(subject, axes))[:, 1:-1]
 
 

@@ -184,7 +184,8 @@ def _folded_cerebellum(
     """Cerebellar cortex in narrow leaves that run from left to right around its centre."""
     outside = torch.full_like(whole.x, FAR_OUTSIDE_MM)
     box = whole.box_around((0.0, -60.0, -37.0), (math.inf, 60.0, 49.0))
-    if box is None:
+    # A gradient takes two voxels; where there is but one, the cerebellum is far away.
+    if box is None or min(part.stop - part.start for part in box) < 2:
         return FoldedBrain(outside, outside)
     block, depth = whole.cropped(box), hulls.cerebellum[box]
     shift = meander[(slice(None), *box)]

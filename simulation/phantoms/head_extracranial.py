@@ -15,6 +15,7 @@ from spinforge.simulation.phantoms.head_shapes import (
     union,
 )
 from spinforge.simulation.phantoms.head_subject import HeadSubject
+from spinforge.simulation.phantoms.layers import Layer, Mixture
 from spinforge.simulation.tissue import Tissue
 
 DURA_MM = 1.1
@@ -24,16 +25,6 @@ OUTER_TABLE_MM = 1.4
 
 STRAND_STRETCH = 3.0
 """How much longer the strands of muscle are from top to bottom than across [1]."""
-
-Mixture = dict[Tissue, float]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One coat of paint: how much of each voxel it covers and what it consists of."""
-
-    alpha: Volume
-    mixture: Mixture
 
 
 @dataclass(frozen=True)

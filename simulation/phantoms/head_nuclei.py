@@ -42,15 +42,15 @@ def deep_grey_fraction(block: Block, relief: Volume) -> Volume:
     sides = block.mirrored
     nuclei = union(
         _caudate(sides),
-        ellipsoid(sides, (12, -19, 6), (9, 14.5, 9.5), tilt=-0.2),  # thalamus
-        ellipsoid(sides, (27, 1, 0), (5.6, 16, 9.5), tilt=0.1),  # putamen
+        _thalamus(sides),
+        _putamen(sides),
         _hippocampus(sides),
         ellipsoid(sides, (23, -2, -19), (8, 8, 8)),  # amygdala
-        ellipsoid(sides, (9, 11, -7), (5, 6, 4)),  # nucleus accumbens
+        _accumbens(sides),
         ellipsoid(sides, (4, -4, -9), (5, 6, 5)),  # hypothalamus
         _claustrum(sides),
     )
-    pallidum = ellipsoid(sides, (20, -5, -1), (4.6, 8.5, 5.6))
+    pallidum = _pallidum(sides)
     nigra = ellipsoid(sides, (9, -18, -12), (4, 6, 3))
     dentate = ellipsoid(sides, (15, -56, -34), (6, 5, 4))
     white = 1.0 - _blurred(nuclei + 0.35 * relief, block, 1.3)
@@ -59,9 +59,32 @@ def deep_grey_fraction(block: Block, relief: Volume) -> Volume:
     return 1.0 - white
 
 
+def basal_ganglia(block: Block) -> Volume:
+    """Distance inside the nuclei that atlases count as basal ganglia, the thalamus included."""
+    sides = block.mirrored
+    striatum = union(_caudate(sides), _putamen(sides), _accumbens(sides))
+    return union(striatum, _thalamus(sides), _pallidum(sides))
+
+
 def _blurred(inside: Volume, block: Block, width_mm: float) -> Volume:
     """Coverage with an edge at least a voxel wide."""
     return coverage(inside, max(width_mm, block.spacing_mm))
+
+
+def _thalamus(sides: Block) -> Volume:
+    return ellipsoid(sides, (12, -19, 6), (9, 14.5, 9.5), tilt=-0.2)
+
+
+def _putamen(sides: Block) -> Volume:
+    return ellipsoid(sides, (27, 1, 0), (5.6, 16, 9.5), tilt=0.1)
+
+
+def _pallidum(sides: Block) -> Volume:
+    return ellipsoid(sides, (20, -5, -1), (4.6, 8.5, 5.6))
+
+
+def _accumbens(sides: Block) -> Volume:
+    return ellipsoid(sides, (9, 11, -7), (5, 6, 4))
 
 
 def _caudate(sides: Block) -> Volume:

@@ -68,9 +68,7 @@ class Block:
 
 
 def ellipsoid(block: Block, centre: Vector, semi_axes: Vector, *, tilt: float = 0.0) -> Volume:
-    r"""Ellipsoid, exact to first order at its surface.
-
-    $d = p\,(1 - p)/|\nabla p|$ with $p$ the radius in units of the semi-axes.
+    """Ellipsoid, exact to first order at its surface; see `inside_ellipsoid`.
 
     Args:
         block: Where to evaluate.
@@ -85,14 +83,29 @@ def ellipsoid(block: Block, centre: Vector, semi_axes: Vector, *, tilt: float = 
         x, y, z = near.x - centre[0], near.y - centre[1], near.z - centre[2]
         if tilt:
             y, z = y * cosine + z * sine, z * cosine - y * sine
-        x, y, z = x.div_(a), y.div_(b), z.div_(c)
-        radius = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(TINY)
-        x, y, z = x.div_(a), y.div_(b), z.div_(c)
-        slope = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(TINY)
-        return radius * (1.0 - radius) / slope
+        return inside_ellipsoid(x, y, z, semi_axes)
 
     size = (a, max(b, c), max(b, c)) if tilt else semi_axes
     return _evaluate_near(block, centre, size, evaluate)
+
+
+def inside_ellipsoid(x: Volume, y: Volume, z: Volume, semi_axes: Vector) -> Volume:
+    r"""Distance inside an ellipsoid, exact to first order at its surface [mm].
+
+    $d = p\,(1 - p)/|\nabla p|$ with $p$ the radius in units of the semi-axes.
+
+    Args:
+        x: Distance from its centre along its first axis; overwritten, like the next two [mm].
+        y: Along its second axis [mm].
+        z: Along its third axis [mm].
+        semi_axes: Its semi-axes [mm].
+    """
+    a, b, c = semi_axes
+    x, y, z = x.div_(a), y.div_(b), z.div_(c)
+    radius = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(TINY)
+    x, y, z = x.div_(a), y.div_(b), z.div_(c)
+    slope = (x * x).addcmul_(y, y).addcmul_(z, z).sqrt_().add_(TINY)
+    return radius * (1.0 - radius) / slope
 
 
 def tube(

@@ -98,7 +98,7 @@ class HeadSubject:
             **asdict(self.proportions),
             "scale": list(self.proportions.scale),
             "warp_amplitude_mm": self.warp_amplitude_mm,
-            "warp_steepest_gradient": _steepest_gradient(self.warp, self.warp_amplitude_mm),
+            "warp_steepest_gradient": warp_steepest_gradient(self.warp, self.warp_amplitude_mm),
         }
 
 
@@ -110,7 +110,7 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
         return draw_random_fields(rng, list(bands), **options)
 
     warp = fields("warp", *[WARP_WAVELENGTHS_MM] * 3)
-    steepest = _steepest_gradient(warp, WARP_RMS_MM)
+    steepest = warp_steepest_gradient(warp, WARP_RMS_MM)
     return HeadSubject(
         proportions=_draw_proportions(SampleRng(seed, "head", subject, "proportions")),
         warp=warp,
@@ -181,7 +181,7 @@ def in_average_head(subject: HeadSubject, axes: Axes) -> Block:
     return Block(axes, displacement[0], displacement[1], displacement[2])
 
 
-def _steepest_gradient(warp: RandomFields, amplitude_mm: float) -> float:
+def warp_steepest_gradient(warp: RandomFields, amplitude_mm: float) -> float:
     """Largest Frobenius norm of the warp's gradient [1], on a grid 10 mm apart."""
     spacing_mm = 10.0
     x, y, z = (torch.arange(-half, half + 1.0, spacing_mm) for half in (90.0, 130.0, 110.0))

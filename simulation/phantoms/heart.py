@@ -1,0 +1,162 @@
+"""The procedural chest: a heart for segmenting blood and myocardium in bSSFP images.
+
+A stand-in for HVSMR: children with congenital heart disease have dilated right hearts, holes in
+the septum and mirrored chests, so the subjects here do.
+"""
+
+import math
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from spinforge.simulation.arrays import LabelVolume
+from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.phantoms.head import one_thread
+from spinforge.simulation.phantoms.head_fields import Axes, Volume
+from spinforge.simulation.phantoms.heart_chambers import heart
+from spinforge.simulation.phantoms.heart_chest import chest_layers
+from spinforge.simulation.phantoms.heart_subject import (
+    draw_heart_subject,
+    in_average_chest,
+)
+from spinforge.simulation.phantoms.layers import compose_layers
+from spinforge.simulation.phantoms.stand_in_tissues import CHEST_1P5T
+from spinforge.simulation.tissue import Relaxation, Tissue
+
+GENERATOR = "heart-1"
+"""Version of the anatomy; whatever changes a voxel changes it."""
+
+FIELD_OF_VIEW_MM = (160.0, 160.0, 128.0)
+COARSEST_SPACING_MM = 4.0
+
+SMALLEST_POOL_ML = 30.0
+"""More than any vein of the liver holds, less than one side of a small heart."""
+
+CHEST_TISSUES = (
+    Tissue.BACKGROUND,
+    Tissue.CSF,
+    Tissue.FAT,
+    Tissue.MUSCLE,
+    Tissue.SKULL,
+    Tissue.MARROW,
+    Tissue.MYOCARDIUM,
+    Tissue.BLOOD,
+    Tissue.LUNG,
+    Tissue.LIVER,
+)
+"""What a chest consists of; `SKULL` stands for all compact bone."""
+
+HEART_TARGETS = ("background", "myocardium", "blood pool")
+
+
+def generate_heart(subject: str, *, seed: int, spacing_mm: float = 1.0) -> Phantom:
+    """Make the chest of one subject.
+
+    Args:
+        subject: Name of the subject; every name is another anatomy.
+        seed: Seed of the data set.
+        spacing_mm: Edge length of the cubic voxels [mm].
+
+    Returns:
+        Phantom of 160 x 160 x 128 voxels at 1 mm, the same in any process.
+
+    Raises:
+        SpinforgeError: If the voxel size is not positive or too coarse to show a heart's wall.
+    """
+    if not 0.0 < spacing_mm <= COARSEST_SPACING_MM:
+        raise SpinforgeError(
+            f"spacing_mm must be above 0 and at most {COARSEST_SPACING_MM} mm, got {spacing_mm}"
+        )
+    drawn = draw_heart_subject(seed, subject)
+    block = in_average_chest(drawn, _axes(spacing_mm))
+    with one_thread():
+        parts = heart(block, drawn.proportions, drawn.trabeculae.on_grid(block.axes))
+        memberships = compose_layers(chest_layers(block, parts, drawn), CHEST_TISSUES)
+    if drawn.proportions.mirrored:
+        memberships = memberships.flip(1)
+    return Phantom(
+        subject=subject,
+        memberships=memberships,
+        spacing_mm=spacing_mm,
+        source="procedural heart",
+        digest=heart_digest(subject, seed=seed, spacing_mm=spacing_mm),
+        parameters=drawn.parameters,
+        tissues=CHEST_TISSUES,
+    )
+
+
+def heart_digest(subject: str, *, seed: int, spacing_mm: float = 1.0) -> str:
+    """Digest of the phantom that `generate_heart` makes, without making it."""
+    return content_hash(
+        {
+            "generator": GENERATOR,
+            "seed": seed,
+            "subject": subject,
+            "spacing_mm": float(spacing_mm),
+        }
+    )
+
+
+def _axes(spacing_mm: float) -> Axes:
+    """Voxel centres, symmetric about 0 [mm]."""
+    x, y, z = (
+        spacing_mm * (torch.arange(count, dtype=torch.float64) - (count - 1) / 2.0)
+        for count in (round(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM)
+    )
+    return x.float(), y.float(), z.float()
+
+
+def heart_labels(phantom: Phantom) -> LabelVolume:
+    """Segmentation target: 0 background, 1 myocardium, 2 blood pool, (x, y, z) uint8.
+
+    The blood pool is that of the heart and the great vessels joined to it, without the vessels
+    of lungs and liver; left and right heart may be apart.
+    """
+    tissues = phantom.labels
+    blood = (tissues == Tissue.BLOOD).numpy()
+    components, count = ndimage.label(blood)
+    volumes_ml = np.bincount(components.ravel(), minlength=count + 1) * phantom.spacing_mm**3 / 1e3
+    is_pool = volumes_ml > SMALLEST_POOL_ML
+    is_pool[0] = False
+    labels = torch.zeros_like(tissues)
+    labels[tissues == Tissue.MYOCARDIUM] = 1
+    labels[torch.from_numpy(is_pool[components])] = 2
+    return labels
+
+
+def balanced_ssfp(
+    tissue: Relaxation,
+    *,
+    tr: float = 3.4e-3,
+    te: float = 1.7e-3,
+    flip_angle: float = math.radians(60.0),
+) -> float:
+    r"""Steady-state signal of balanced SSFP on resonance, with alternating pulses.
+
+    $S = \rho\sin\alpha\,\frac{1-E_1}{1-(E_1-E_2)\cos\alpha-E_1E_2}\,e^{-T_E/T_2}$.
+
+    Args:
+        tissue: Relaxation times and proton density.
+        tr: Repetition time [s].
+        te: Echo time [s].
+        flip_angle: Of each pulse [rad].
+
+    Returns:
+        Signal in units of the proton density.
+
+    Source:
+        Bernstein et al., Handbook of MRI Pulse Sequences (2004), section 14.1.
+    """
+    e1, e2 = math.exp(-tr / tissue.t1), math.exp(-tr / tissue.t2)
+    cosine = math.cos(flip_angle)
+    steady = (1.0 - e1) / (1.0 - (e1 - e2) * cosine - e1 * e2)
+    return tissue.proton_density * math.sin(flip_angle) * steady * math.exp(-te / tissue.t2)
+
+
+def heart_image(phantom: Phantom) -> Volume:
+    """Noise-free bSSFP image at 1.5 T, (x, y, z), in units of the proton density."""
+    signals = [balanced_ssfp(CHEST_1P5T[tissue]) for tissue in phantom.tissues]
+    return torch.einsum("t,txyz->xyz", torch.tensor(signals), phantom.memberships)

@@ -20,11 +20,12 @@ from spinforge.models.unet import UNetConfig
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import LineSampling
+from spinforge.simulation.sequences import PulseSequence
 
 # Pydantic puts the chosen kind into an error's location; no user wrote it there.
 _KINDS = {
     get_args(model.model_fields["kind"].annotation)[0]
-    for union in (NetworkConfig, LineSampling)
+    for union in (NetworkConfig, LineSampling, PulseSequence)
     for model in get_args(get_args(union)[0])
 }
 
@@ -196,6 +197,9 @@ def _explain(detail: ErrorDetails) -> str:
         near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         return f"  {where}: unknown key. {hint}Valid keys here: {', '.join(names)}."
+    if detail["type"] == "union_tag_invalid":
+        context = detail["ctx"]
+        return f"  {where}.kind = {context['tag']!r}: must be {context['expected_tags']}"
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     field = owner.model_fields.get(str(location[-1])) if owner is not None and location else None
     bounds = f" (allowed: {_bounds(field)})" if field is not None and _bounds(field) else ""

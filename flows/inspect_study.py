@@ -20,13 +20,13 @@ from spinforge.simulation.noise import Noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.scan_parameters import draw_scan_parameters
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import DualEcho, GradientEcho, Sequence
+from spinforge.simulation.sequences import DualEcho, GradientEcho, PulseSequence
 
 _HEIGHT = 0.55
 """Of the slice that is shown, as a fraction of the stack: through the ventricles."""
 
 # BrainWeb's three contrasts.
-_CONTRASTS: tuple[tuple[str, Sequence], ...] = (
+_CONTRASTS: tuple[tuple[str, PulseSequence], ...] = (
     ("T1: SFLASH 18/10/30", GradientEcho(kind="gradient_echo", variation=0)),
     ("T2: late echo 3300/120", DualEcho(kind="dual_echo", variation=0)),
     ("PD: early echo 3300/35", DualEcho(kind="dual_echo", echo="early", variation=0)),
@@ -72,7 +72,7 @@ def inspect_study(study: Study, subject: str | None, folder: Path) -> list[Path]
     return [_save(figure, folder / f"{name}-{what}.png") for what, figure in figures.items()]
 
 
-def _contrast(study: Study, phantom: Phantom, sequence: Sequence, number: int) -> Tensor:
+def _contrast(study: Study, phantom: Phantom, sequence: PulseSequence, number: int) -> Tensor:
     """Magnitude of one slice as BrainWeb's simulator would show it."""
     scanner = Scanner(profile="brainweb")
     quiet = Noise(percent=0)

@@ -36,7 +36,7 @@ from spinforge.simulation.scan_parameters import (
     line_phases,
 )
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import SPIN_ECHOES, Sequence
+from spinforge.simulation.sequences import SPIN_ECHOES, PulseSequence
 from spinforge.simulation.slices import (
     Slices,
     matrix_size,
@@ -86,7 +86,7 @@ class Scan:
 def simulate_scan(
     phantom: Phantom,
     slices: Slices,
-    sequence: Sequence,
+    sequence: PulseSequence,
     noise: Noise,
     scanner: Scanner | None = None,
     *,
@@ -221,7 +221,7 @@ def noise_free_kspace(
     fields: Fields,
     maps: CoilMaps,
     scanner: Scanner,
-    sequence: Sequence,
+    sequence: PulseSequence,
     *,
     device: str = "cpu",
 ) -> CoilKSpace:
@@ -259,7 +259,7 @@ def noise_free_kspace(
 
 
 def _amplitude_function(
-    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...], b1: Tensor
+    sequence: PulseSequence, properties: Properties, tissues: tuple[Tissue, ...], b1: Tensor
 ) -> Amplitude:
     """Signal of a tissue over the transmit field; one number where that is uniform."""
     if bool((b1 == 1).all()):

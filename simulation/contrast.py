@@ -14,7 +14,7 @@ from spinforge.simulation.sequences import (
     DualEcho,
     GradientEcho,
     InversionRecovery,
-    Sequence,
+    PulseSequence,
     SpinEcho,
 )
 from spinforge.simulation.steady_state import (
@@ -64,14 +64,14 @@ class AmplitudeTable:
 
 
 def amplitude_table(
-    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...]
+    sequence: PulseSequence, properties: Properties, tissues: tuple[Tissue, ...]
 ) -> AmplitudeTable:
     """Signal of each tissue over the transmit field; as `nominal_amplitudes`."""
     return AmplitudeTable(_amplitudes(sequence, properties, tissues, B1_NODES))
 
 
 def nominal_amplitudes(
-    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...]
+    sequence: PulseSequence, properties: Properties, tissues: tuple[Tissue, ...]
 ) -> Tensor:
     """Steady-state signal of each tissue at the echo, where the flip angles are as set.
 
@@ -90,7 +90,7 @@ def nominal_amplitudes(
 
 
 def _amplitudes(
-    sequence: Sequence, properties: Properties, tissues: tuple[Tissue, ...], b1: Tensor
+    sequence: PulseSequence, properties: Properties, tissues: tuple[Tissue, ...], b1: Tensor
 ) -> Tensor:
     """(tissue, b1) complex128."""
 
@@ -107,7 +107,7 @@ def _amplitudes(
     return values * torch.exp(-sequence.te * column([r.r2_prime for r in chosen]))
 
 
-def _play(sequence: Sequence, t1: Tensor, t2: Tensor, b1: Tensor) -> Tensor:
+def _play(sequence: PulseSequence, t1: Tensor, t2: Tensor, b1: Tensor) -> Tensor:
     tr, te = sequence.tr, sequence.te
     match sequence:
         case SpinEcho():

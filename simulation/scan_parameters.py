@@ -12,7 +12,7 @@ from spinforge.simulation.coils import draw_receive_profile
 from spinforge.simulation.fields import ObjectPhase, draw_b1_peak, draw_phase
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import Sequence, draw_timing
+from spinforge.simulation.sequences import PulseSequence, draw_timing
 from spinforge.simulation.slices import FIELD_OF_VIEW_MM
 from spinforge.simulation.tissue import Tissue
 from spinforge.simulation.tissue_sets import Factors, draw_tissue_factors
@@ -34,7 +34,7 @@ class ScanParameters:
 
     path: tuple[str, ...]
     seed: int
-    sequence: Sequence
+    sequence: PulseSequence
     tissue_factors: Mapping[Tissue, Factors]
     phase: ObjectPhase | None
     b1_peak: float
@@ -59,7 +59,7 @@ class ScanParameters:
 def draw_scan_parameters(
     subject: str,
     tissues: tuple[Tissue, ...],
-    sequence: Sequence,
+    sequence: PulseSequence,
     scanner: Scanner,
     *,
     seed: int,

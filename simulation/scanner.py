@@ -71,6 +71,8 @@ class Scanner(Config):
     @classmethod
     def _fill_from_profile(cls, given: Any) -> Any:
         """Take from the profile what was not said; pydantic reports an unknown one."""
+        if isinstance(given, str):  # the name of a profile alone
+            given = {"profile": given}
         if not isinstance(given, dict):
             return given
         return _PROFILES.get(given.get("profile", "ideal"), {}) | given

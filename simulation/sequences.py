@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from spinforge.simulation.config import Config
 from spinforge.simulation.rng import SampleRng
@@ -137,25 +137,23 @@ class BalancedSSFP(_Sequence):
     flip_deg: float = Field(60.0, gt=0, le=180, description="nominal flip angle [degree]")
 
 
-def _kind(given: Any) -> Any:
-    """Which sequence is meant; a spin echo needs no `kind`."""
-    return given.get("kind", "spin_echo") if isinstance(given, dict) else given.kind
+def _spin_echo_unless_named(value: Any) -> Any:
+    """Study files may leave out the kind of the paper's own sequence."""
+    if isinstance(value, dict) and "kind" not in value:
+        return {"kind": "spin_echo", **value}
+    return value
 
 
-Sequence = Annotated[
-    Annotated[SpinEcho, Tag("spin_echo")]
-    | Annotated[DualEcho, Tag("dual_echo")]
-    | Annotated[GradientEcho, Tag("gradient_echo")]
-    | Annotated[InversionRecovery, Tag("inversion_recovery")]
-    | Annotated[MPRAGE, Tag("mprage")]
-    | Annotated[BalancedSSFP, Tag("balanced_ssfp")],
-    Discriminator(_kind),
+PulseSequence = Annotated[
+    SpinEcho | DualEcho | GradientEcho | InversionRecovery | MPRAGE | BalancedSSFP,
+    Field(discriminator="kind"),
+    BeforeValidator(_spin_echo_unless_named),
 ]
 SPIN_ECHOES = (SpinEcho, DualEcho, InversionRecovery)
 """Sequences whose echo refocuses off-resonance; the others acquire a gradient echo."""
 
 
-def draw_timing(sequence: Sequence, rng: SampleRng) -> Sequence:
+def draw_timing(sequence: PulseSequence, rng: SampleRng) -> PulseSequence:
     """The sequence with one subject's TR and TE, and no variation any more."""
     spread = sequence.variation
     tr_ms = sequence.tr_ms * rng.uniform(1 - spread, 1 + spread)

@@ -26,7 +26,7 @@ from spinforge.simulation.reconstruction import intensity_scale, zero_filled_com
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
 from spinforge.simulation.sampling import Gaussian1D, LineSampling, draw_line_mask
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import Sequence, SpinEcho
+from spinforge.simulation.sequences import PulseSequence, SpinEcho
 from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
 from spinforge.simulation.tissue import TARGET_NAMES, Tissue
 
@@ -56,7 +56,7 @@ class KSpaceProduct(Config):
     subjects: Subjects = Subjects()
     seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of anatomy, noise and stored masks")
     slices: Slices = Slices()
-    scan: Sequence = SpinEcho()
+    scan: PulseSequence = SpinEcho()
     scanner: Scanner = Scanner()
     noise: Noise = Noise()
     sampling: LineSampling = Gaussian1D()

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 
@@ -187,3 +189,21 @@ def assert_says(file, dumped):
             assert_says(value, other)
     else:
         assert file == dumped
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("data.scan.kind=foo", "data.scan.kind = 'foo': must be 'spin_echo', 'dual_echo'"),
+        ("data.scan.te=20", "data.scan.te: unknown key. Did you mean `te_ms`?"),
+        ("data.sampling.kind=foo", "data.sampling.kind = 'foo': must be 'gaussian1d'"),
+        ("data.scanner.b1_pek=0.1", "data.scanner.b1_pek: unknown key. Did you mean `b1_peak`?"),
+        ("data.scanner.coils=99", "data.scanner.coils = 99: must be less than or equal to 64"),
+        ("data.scanner=ideel", "'ideal', 'seranet' or 'brainweb'"),
+    ],
+)
+def test_mistakes_in_the_scan_are_explained(tmp_path, override, message):
+    path = tmp_path / "study.yaml"
+    path.write_text("name: s\n")
+    with pytest.raises(SpinforgeError, match=re.escape(message)):
+        load_study(path, [override])

@@ -30,3 +30,7 @@ def test_unknown_profile_lists_the_known_ones():
 def test_receive_range_is_for_one_coil():
     with pytest.raises(ValidationError, match="receive_range_percent is for coils: 1"):
         Scanner(coils=8, receive_range_percent=10)
+
+
+def test_a_profile_may_stand_by_its_name_alone():
+    assert Scanner.model_validate("seranet") == Scanner(profile="seranet")

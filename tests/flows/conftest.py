@@ -1,6 +1,7 @@
 """Fixtures of the flows: one Prefect server for all, one tiny finished study."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from prefect.settings import PREFECT_API_URL
 from prefect.testing.utilities import prefect_test_harness
 
 from spinforge.flows.config import Study, load_study
+from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study import study as study_flow
 
 TINY = """
@@ -52,6 +54,14 @@ def finished(prefect_server, tiny_file, tmp_path_factory) -> tuple[Study, dict]:
     """The tiny study, run from phantom to report, and the flow's answer."""
     study = load_study(tiny_file, [f"out={tmp_path_factory.mktemp('runs')}"])
     return study, study_flow(study)
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished study in a folder of its own, to be changed."""
+    study, _ = finished
+    shutil.copytree(RunFolder.of(study).path, tmp_path / study.name)
+    return study.model_copy(update={"out": tmp_path})
 
 
 @pytest.fixture

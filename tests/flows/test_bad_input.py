@@ -230,12 +230,12 @@ def test_report_needs_no_folder_to_say_that_there_is_none(prefect_server, tiny_f
     assert not (tmp_path / "typo").exists()
 
 
-def test_report_is_written_again_by_its_own_command(finished, tiny_file, monkeypatch):
+def test_report_is_written_again_by_its_own_command(copy, tiny_file, monkeypatch):
     """Without the device of the training, too."""
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    study, answer = finished
-    os.remove(answer["report"])
-    arguments = ["report", str(tiny_file), "--set", f"out={study.out}", "--json"]
+    page = copy.out / copy.name / "report.html"
+    page.unlink()
+    arguments = ["report", str(tiny_file), "--set", f"out={copy.out}", "--json"]
     result = runner.invoke(app, [*arguments, "--set", "training.device=gpu"])
-    assert json.loads(result.stdout) == {"report": answer["report"]}
-    assert os.path.exists(answer["report"])
+    assert json.loads(result.stdout) == {"report": str(page)}
+    assert page.is_file()

@@ -1,7 +1,6 @@
 """The whole pipeline once, on procedural heads of 4 mm: minutes of work in seconds."""
 
 import json
-import shutil
 import subprocess
 import sys
 
@@ -28,14 +27,6 @@ from spinforge.simulation.noise import Noise
 def predictions(study, name):
     network = next(n for n in study.networks if n.name == name)
     return read_predictions(scores_folder(study, network) / "predictions.npz")
-
-
-@pytest.fixture
-def copy(finished, tmp_path):
-    """The finished study in a folder of its own, to be changed."""
-    study, _ = finished
-    shutil.copytree(RunFolder.of(study).path, tmp_path / study.name)
-    return study.model_copy(update={"out": tmp_path})
 
 
 def test_everything_lies_where_readme_says(finished):

@@ -1,20 +1,19 @@
 """MRBrainS's view of an elderly head: 48 slices of 3 mm, eight labels, three contrasts at 3 T."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from spinforge.simulation.arrays import LabelVolume, Memberships
+from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.phantoms.ageing import BOTTOM_MM, AgeingHead
 from spinforge.simulation.phantoms.head import one_thread
-from spinforge.simulation.phantoms.head_fields import Volume
 from spinforge.simulation.phantoms.head_hulls import brain_hulls
 from spinforge.simulation.phantoms.head_nuclei import basal_ganglia, ventricles
 from spinforge.simulation.phantoms.head_subject import in_average_head
-from spinforge.simulation.phantoms.stand_in_tissues import ADULT_3T
-from spinforge.simulation.tissue import Relaxation, Tissue
+from spinforge.simulation.sequences import GradientEcho, InversionRecovery
+from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.tissue_sets import TISSUE_SETS
 
 SLICES, SLICE_MM = 48, 3.0
 MATRIX = 240
@@ -38,6 +37,18 @@ MERGED = (0, 2, 2, 3, 3, 1, 1, 0, 0)
 
 LOWEST_DIENCEPHALON_MM = -6.0
 """Below this height the core of the brain is its stem [mm]."""
+
+# MRBrainS's timing; the flip angle of T1 and the echo time of T1-IR are our choice.
+PROTOCOL = (
+    GradientEcho(kind="gradient_echo", tr_ms=7.9, te_ms=4.5, flip_deg=8.0, variation=0.0),
+    InversionRecovery(
+        kind="inversion_recovery", tr_ms=4416.0, te_ms=15.0, ti_ms=400.0, variation=0.0
+    ),
+    InversionRecovery(
+        kind="inversion_recovery", tr_ms=11_000.0, te_ms=125.0, ti_ms=2800.0, variation=0.0
+    ),
+)
+"""T1, T1-IR and FLAIR."""
 
 Images = Float[Tensor, "contrast x y slice"]
 
@@ -135,53 +146,8 @@ def merge_labels(labels: LabelVolume) -> LabelVolume:
     return torch.tensor(MERGED, dtype=torch.uint8)[labels.long()]
 
 
-def spoiled_gradient_echo(tissue: Relaxation, *, tr: float, te: float, flip_angle: float) -> float:
-    r"""Steady state of a spoiled gradient echo.
-
-    $S = \rho\sin\alpha\,\frac{1 - E_1}{1 - E_1\cos\alpha}\,e^{-T_E/T_2^*}$.
-
-    Args:
-        tissue: Relaxation times and proton density.
-        tr: Repetition time [s].
-        te: Echo time [s].
-        flip_angle: Of each pulse [rad].
-
-    Source:
-        Bernstein et al., Handbook of MRI Pulse Sequences (2004), section 14.1.
-    """
-    e1 = math.exp(-tr / tissue.t1)
-    steady = (1.0 - e1) / (1.0 - e1 * math.cos(flip_angle))
-    decay = math.exp(-te / tissue.t2_star)
-    return tissue.proton_density * math.sin(flip_angle) * steady * decay
-
-
-def inversion_recovery(tissue: Relaxation, *, tr: float, te: float, ti: float) -> float:
-    r"""Signed signal of a repeated, inversion-prepared spin echo.
-
-    $S = \rho\,(1 - 2e^{-T_I/T_1} + 2e^{-(T_R - T_E/2)/T_1} - e^{-T_R/T_1})\,e^{-T_E/T_2}$.
-
-    Args:
-        tissue: Relaxation times and proton density.
-        tr: Repetition time [s].
-        te: Echo time [s].
-        ti: From the inversion to the excitation [s].
-
-    Source:
-        Bernstein et al., Handbook of MRI Pulse Sequences (2004), section 14.2.
-    """
-    recovered = (
-        1.0
-        - 2.0 * math.exp(-ti / tissue.t1)
-        + 2.0 * math.exp(-(tr - te / 2.0) / tissue.t1)
-        - math.exp(-tr / tissue.t1)
-    )
-    return tissue.proton_density * recovered * math.exp(-te / tissue.t2)
-
-
 def ageing_images(slices: Memberships, tissues: tuple[Tissue, ...]) -> Images:
-    """Noise-free T1, T1-IR and FLAIR images at 3 T with MRBrainS's timing.
-
-    The flip angle of T1 and the echo time of T1-IR are our choice.
+    """Noise-free T1, T1-IR and FLAIR images at 3 T.
 
     Args:
         slices: Memberships of each slice.
@@ -190,24 +156,6 @@ def ageing_images(slices: Memberships, tissues: tuple[Tissue, ...]) -> Images:
     Returns:
         Magnitudes in units of the proton density, (contrast, x, y, slice).
     """
-    t1_weighted, t1_ir, flair = (
-        torch.tensor([signal(ADULT_3T[tissue]) for tissue in tissues])
-        for signal in (_t1_weighted, _t1_ir, _flair)
-    )
-
-    def image(signals: Tensor) -> Volume:
-        return torch.einsum("t,txyz->xyz", signals, slices).abs_()
-
-    return torch.stack((image(t1_weighted), image(t1_ir), image(flair)))
-
-
-def _t1_weighted(tissue: Relaxation) -> float:
-    return spoiled_gradient_echo(tissue, tr=7.9e-3, te=4.5e-3, flip_angle=math.radians(8.0))
-
-
-def _t1_ir(tissue: Relaxation) -> float:
-    return inversion_recovery(tissue, tr=4.416, te=15e-3, ti=0.400)
-
-
-def _flair(tissue: Relaxation) -> float:
-    return inversion_recovery(tissue, tr=11.0, te=0.125, ti=2.8)
+    properties = TISSUE_SETS["literature_3T"].properties
+    signals = [nominal_amplitudes(sequence, properties, tissues) for sequence in PROTOCOL]
+    return torch.einsum("ct,txyz->cxyz", torch.stack(signals).real.float(), slices).abs_()

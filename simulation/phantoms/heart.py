@@ -4,7 +4,7 @@ A stand-in for HVSMR: children with congenital heart disease have dilated right 
 the septum and mirrored chests, so the subjects here do.
 """
 
-import math
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from spinforge.simulation.arrays import LabelVolume
 from spinforge.simulation.config import content_hash
+from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import one_thread
@@ -23,8 +24,9 @@ from spinforge.simulation.phantoms.heart_subject import (
     in_average_chest,
 )
 from spinforge.simulation.phantoms.layers import compose_layers
-from spinforge.simulation.phantoms.stand_in_tissues import CHEST_1P5T
+from spinforge.simulation.sequences import BalancedSSFP
 from spinforge.simulation.tissue import Relaxation, Tissue
+from spinforge.simulation.tissue_sets import TISSUE_SETS, Properties
 
 GENERATOR = "heart-1"
 """Version of the anatomy; whatever changes a voxel changes it."""
@@ -48,6 +50,22 @@ CHEST_TISSUES = (
     Tissue.LIVER,
 )
 """What a chest consists of; `SKULL` stands for all compact bone."""
+
+# Blood and myocardium: customary T1 and T2; liver, lung and all proton densities: our choice.
+# T2* is T2, as of all tissues: at TE = TR/2 bSSFP refocuses the reversible dephasing.
+CHEST_1P5T: Properties = {
+    **{
+        tissue: replace(relaxation, t2_star=relaxation.t2)
+        for tissue, relaxation in TISSUE_SETS["brainweb_1p5T"].properties.items()
+    },
+    Tissue.MYOCARDIUM: Relaxation(1.030, 0.045, 0.045, 0.85),
+    Tissue.BLOOD: Relaxation(1.550, 0.250, 0.250, 0.95),
+    Tissue.LUNG: Relaxation(1.200, 0.041, 0.041, 0.15),
+    Tissue.LIVER: Relaxation(0.586, 0.046, 0.046, 0.8),
+}
+"""BrainWeb's tissues and those of a chest."""
+
+BSSFP = BalancedSSFP(kind="balanced_ssfp", tr_ms=3.4, te_ms=1.7, flip_deg=60.0, variation=0.0)
 
 HEART_TARGETS = ("background", "myocardium", "blood pool")
 
@@ -127,36 +145,7 @@ def heart_labels(phantom: Phantom) -> LabelVolume:
     return labels
 
 
-def balanced_ssfp(
-    tissue: Relaxation,
-    *,
-    tr: float = 3.4e-3,
-    te: float = 1.7e-3,
-    flip_angle: float = math.radians(60.0),
-) -> float:
-    r"""Steady-state signal of balanced SSFP on resonance, with alternating pulses.
-
-    $S = \rho\sin\alpha\,\frac{1-E_1}{1-(E_1-E_2)\cos\alpha-E_1E_2}\,e^{-T_E/T_2}$.
-
-    Args:
-        tissue: Relaxation times and proton density.
-        tr: Repetition time [s].
-        te: Echo time [s].
-        flip_angle: Of each pulse [rad].
-
-    Returns:
-        Signal in units of the proton density.
-
-    Source:
-        Bernstein et al., Handbook of MRI Pulse Sequences (2004), section 14.1.
-    """
-    e1, e2 = math.exp(-tr / tissue.t1), math.exp(-tr / tissue.t2)
-    cosine = math.cos(flip_angle)
-    steady = (1.0 - e1) / (1.0 - (e1 - e2) * cosine - e1 * e2)
-    return tissue.proton_density * math.sin(flip_angle) * steady * math.exp(-te / tissue.t2)
-
-
 def heart_image(phantom: Phantom) -> Volume:
     """Noise-free bSSFP image at 1.5 T, (x, y, z), in units of the proton density."""
-    signals = [balanced_ssfp(CHEST_1P5T[tissue]) for tissue in phantom.tissues]
-    return torch.einsum("t,txyz->xyz", torch.tensor(signals), phantom.memberships)
+    signals = nominal_amplitudes(BSSFP, CHEST_1P5T, phantom.tissues).real.float()
+    return torch.einsum("t,txyz->xyz", signals, phantom.memberships)

@@ -7,6 +7,7 @@ anatomy corresponds exactly between ages, and labels are made anew, never warped
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -36,15 +37,10 @@ from spinforge.simulation.phantoms.head_subject import (
 )
 from spinforge.simulation.phantoms.infant_growth import growth_at, infant_proportions
 from spinforge.simulation.phantoms.infant_relaxation import (
-    CSF_T1,
-    CSF_T2,
     EARLIEST_MONTHS,
-    MATURATION_3T,
-    Mprage,
-    mprage_signal,
-    turbo_spin_echo_signal,
+    infant_signals,
+    relaxation_at,
 )
-from spinforge.simulation.phantoms.stand_in_tissues import ADULT_3T
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.tissue import Tissue
 
@@ -59,6 +55,9 @@ GROWTH_WARP_MM = 6.0
 THALAMUS_MM = (0.0, -17.0, 6.0)
 PERIPHERY_MM = (68.0, 86.0, 68.0)
 """Where white matter ripens first, and the semi-axes of the ellipsoid where it ripens last."""
+
+AGE_NODES = 200
+"""Ages at which the signals of white matter are tabulated, 0.05 months apart."""
 
 CLOSE_ENOUGH = 1e-3
 MOST_ITERATIONS = 60
@@ -197,30 +196,35 @@ def apparent_age(block: Block, age_months: float) -> Volume:
     return (age_months + 1.2 - delay.clamp_(-3.0, 6.0)).clamp_(min=EARLIEST_MONTHS)
 
 
-def infant_images(head: InfantHead, sequence: Mprage | None = None) -> Float[Tensor, "2 x y z"]:
+def infant_images(head: InfantHead) -> Float[Tensor, "2 x y z"]:
     """Noise-free T1-weighted (MPRAGE) and T2-weighted (turbo spin echo) images at 3 T.
 
-    Args:
-        head: Whose head.
-        sequence: Timing of the MPRAGE.
-
     Returns:
-        Signals in units of the proton density, (contrast, x, y, z).
+        Magnitudes in units of the proton density, (contrast, x, y, z).
     """
-    sequence = sequence or Mprage()
     images = torch.zeros((2, *head.phantom.memberships.shape[1:]))
     for tissue, fraction in zip(head.phantom.tissues, head.phantom.memberships, strict=True):
-        t1, t2, density = _tissue_relaxation(head, tissue)
-        images[0].addcmul_(fraction, mprage_signal(sequence, t1, density))
-        images[1].addcmul_(fraction, turbo_spin_echo_signal(t1, t2, density))
-    return images
+        for image, signal in zip(images, _signals(head, tissue), strict=True):
+            image.addcmul_(fraction, signal)
+    return images.abs_()
+
+
+def _signals(head: InfantHead, tissue: Tissue) -> Tensor:
+    """Both signals of one tissue: maps for white matter, else single numbers; float32."""
+    age = _age(head, tissue)
+    if age.ndim == 0:
+        return infant_signals(tissue, age).float()
+    nodes = torch.linspace(float(age.min()), float(age.max()), AGE_NODES, dtype=torch.float64)
+    table = infant_signals(tissue, nodes)
+    maps = [torch.from_numpy(np.interp(age, nodes, signals)) for signals in table]
+    return torch.stack(maps).float()
 
 
 def relaxation_maps(head: InfantHead) -> RelaxationMaps:
     """Mean T1, T2 and proton density of every voxel."""
     r1, r2, density = torch.zeros((3, *head.phantom.memberships.shape[1:]))
     for tissue, fraction in zip(head.phantom.tissues, head.phantom.memberships, strict=True):
-        tissue_t1, tissue_t2, tissue_density = _tissue_relaxation(head, tissue)
+        tissue_t1, tissue_t2, tissue_density = relaxation_at(tissue, _age(head, tissue))
         protons = fraction * tissue_density
         density.add_(protons)
         r1.add_(protons / tissue_t1)
@@ -229,15 +233,10 @@ def relaxation_maps(head: InfantHead) -> RelaxationMaps:
     return RelaxationMaps(t1, t2, density)
 
 
-def _tissue_relaxation(head: InfantHead, tissue: Tissue) -> tuple[Tensor, Tensor, Tensor]:
-    """T1, T2 and proton density of one tissue: maps for white matter, else single numbers."""
-    if tissue in MATURATION_3T:
-        is_white = tissue == Tissue.WHITE_MATTER
-        age = head.white_matter_age if is_white else torch.tensor(head.age_months)
-        return MATURATION_3T[tissue].at(age)
-    adult = ADULT_3T[tissue]
-    t1, t2 = (CSF_T1, CSF_T2) if tissue == Tissue.CSF else (adult.t1, adult.t2)
-    return torch.tensor(t1), torch.tensor(t2), torch.tensor(adult.proton_density)
+def _age(head: InfantHead, tissue: Tissue) -> Tensor:
+    """How old a tissue looks: a map for white matter, else a single number [months]."""
+    is_white = tissue == Tissue.WHITE_MATTER
+    return head.white_matter_age if is_white else torch.tensor(head.age_months)
 
 
 def corresponding_positions(origin: InfantHead, target: InfantHead) -> Points:

@@ -1,12 +1,14 @@
 """Relaxation of an infant's brain at 3 T as it matures, and the two protocols that show it."""
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.sequences import MPRAGE, SpinEcho
+from spinforge.simulation.steady_state import mprage, spin_echo
+from spinforge.simulation.tissue import Relaxation, Tissue
+from spinforge.simulation.tissue_sets import TISSUE_SETS, Properties
 
 EARLIEST_MONTHS = -1.0
 """Where tissue ripens late, it looks a month younger than a newborn's at most."""
@@ -49,10 +51,10 @@ def _approach(at_birth: float, at_last: float, months: float, age_months: Tensor
     return at_last + (at_birth - at_last) * torch.exp(-age_months / months)
 
 
-# Our calibration, to: R1 from .37 to .76 /s in white matter at three months (Kuehne et al.,
-# MP2RAGE at 3 T); R1 of newborn grey matter 30 % and R2 80 % above white matter's (Williams et
-# al.); T2 exponential in age (Leppert et al., JMRI 29:258, 2009); and the age at which T1- and
-# T2-weighted contrast turns over, 5 to 8 months.
+# All values are our choice, calibrated to: R1 from .37 to .76 /s in white matter at three months
+# (Kuehne et al., MP2RAGE at 3 T); R1 of newborn grey matter 30 % and R2 80 % above white matter's
+# (Williams et al.); T2 exponential in age (Leppert et al., JMRI 29:258, 2009); and the age at
+# which T1- and T2-weighted contrast turns over, 5 to 8 months. Nothing fixed the densities.
 MATURATION_3T: dict[Tissue, Maturation] = {
     Tissue.WHITE_MATTER: Maturation(
         t1=(2.60, 1.05),
@@ -73,106 +75,55 @@ MATURATION_3T: dict[Tissue, Maturation] = {
 }
 """Tissues whose relaxation depends on age; all others keep theirs."""
 
-CSF_T1, CSF_T2 = 4.2, 2.0
-"""Relaxation times of an infant's CSF at 3 T [s]."""
+# CSF: our choice; the rest of the head is an adult's.
+_CONSTANT_3T: Properties = {
+    **TISSUE_SETS["literature_3T"].properties,
+    Tissue.CSF: Relaxation(4.2, 2.0, 2.0, 1.0),
+}
+
+LONGEST_T2_STAR = 0.050
+"""T2* where T2 is longer: our choice, of little weight at the TE of an MPRAGE [s]."""
+
+T1_WEIGHTED = MPRAGE(
+    kind="mprage",
+    tr_ms=1900.0,
+    te_ms=4.38,
+    ti_ms=900.0,
+    flip_deg=7.0,
+    echo_spacing_ms=8.2,
+    echoes=144,
+    variation=0.0,
+)
+"""Its train is our choice."""
+
+# A turbo spin echo of TR 7.38 s, as one spin echo at its effective TE of 119 ms: the time of the
+# echo in the centre of k-space. The specified contrast (simulation.md 6.1) takes the magnetisation
+# to recover for all of 7.38 s, so TR counts from the echo here.
+T2_WEIGHTED = SpinEcho(tr_ms=7380.0 + 119.0, te_ms=119.0, variation=0.0)
 
 
-@dataclass(frozen=True)
-class Mprage:
-    """Inversion-prepared, rapidly spoiled gradient echoes.
-
-    Attributes:
-        tr: From one inversion to the next [s].
-        ti: From the inversion to the echo of the centre of k-space [s].
-        te: Echo time [s].
-        flip_angle: Of each excitation [rad].
-        echo_spacing: From one excitation to the next [s].
-        echoes: Excitations after an inversion; the centre of k-space is in their middle.
-    """
-
-    tr: float = 1.9
-    ti: float = 0.9
-    te: float = 4.38e-3
-    flip_angle: float = math.radians(7.0)
-    echo_spacing: float = 8.2e-3
-    echoes: int = 144
-
-    def __post_init__(self) -> None:
-        before = self.ti - self.echoes // 2 * self.echo_spacing
-        after = self.tr - before - self.echoes * self.echo_spacing
-        if before < 0 or after < 0:
-            raise ValueError(
-                f"{self.echoes} echoes {self.echo_spacing} s apart do not fit around "
-                f"ti={self.ti} s in tr={self.tr} s"
-            )
+def relaxation_at(tissue: Tissue, age_months: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """T1 [s], T2 [s] and proton density [1]: of the shape of the ages if the tissue ripens."""
+    if tissue in MATURATION_3T:
+        return MATURATION_3T[tissue].at(age_months)
+    constant = _CONSTANT_3T[tissue]
+    t1, t2, density = torch.tensor([constant.t1, constant.t2, constant.proton_density])
+    return t1, t2, density
 
 
-def mprage_signal(
-    sequence: Mprage, t1: Tensor, proton_density: Tensor, *, t2_star: float = 0.05
-) -> Tensor:
-    r"""Steady-state magnitude of the central echo of an MPRAGE.
-
-    Every part of the repetition maps the longitudinal magnetisation $m$ affinely: the inversion
-    $m \to -m$, a pause $m \to 1 - (1 - m)E$, and $n$ spoiled excitations
-    $m \to (cE)^n m + (1 - E)\frac{1 - (cE)^n}{1 - cE}$ with $c = \cos\alpha$. The steady state
-    is the fixed point of their product.
+def infant_signals(tissue: Tissue, age_months: Tensor) -> Tensor:
+    """Steady-state signals in the T1-weighted and the T2-weighted protocol.
 
     Args:
-        sequence: Timing.
-        t1: Longitudinal relaxation time [s].
-        proton_density: Relative proton density [1], broadcast against `t1`.
-        t2_star: Effective transverse relaxation time, of little weight at these TE [s].
+        tissue: Of which tissue.
+        age_months: How old it looks [months].
 
     Returns:
-        Signal of their shape, in units of the proton density.
-
-    Source:
-        Mugler and Brookeman, MRM 15(1):152 (1990), the sequence.
+        (2, ...) signed float64 in units of the proton density, shaped like `relaxation_at`.
     """
-    half, rest = sequence.echoes // 2, sequence.echoes - sequence.echoes // 2
-    before = sequence.ti - half * sequence.echo_spacing
-    after = sequence.tr - before - sequence.echoes * sequence.echo_spacing
-    recovery = torch.exp(-sequence.echo_spacing / t1)
-    shrink = recovery * math.cos(sequence.flip_angle)
-    plateau = (1.0 - recovery) / (1.0 - shrink)
-
-    # m -> slope m + offset, from just before the inversion to the centre of k-space ...
-    slope = -torch.exp(-before / t1)
-    offset = 1.0 + slope
-    slope = shrink**half * slope
-    offset = plateau + shrink**half * (offset - plateau)
-    to_centre = (slope, offset)
-    # ... and on to the next inversion.
-    slope = shrink**rest * slope
-    offset = plateau + shrink**rest * (offset - plateau)
-    late = torch.exp(-after / t1)
-    slope, offset = late * slope, 1.0 + late * (offset - 1.0)
-
-    steady = offset / (1.0 - slope)
-    centre = to_centre[0] * steady + to_centre[1]
-    transverse = centre.abs() * math.sin(sequence.flip_angle)
-    return proton_density * transverse * math.exp(-sequence.te / t2_star)
-
-
-def turbo_spin_echo_signal(
-    t1: Tensor, t2: Tensor, proton_density: Tensor, *, tr: float = 7.38, te: float = 0.119
-) -> Tensor:
-    r"""Signal of a long-TR turbo spin echo: $\rho\,(1 - e^{-T_R/T_1})\,e^{-T_E/T_2}$.
-
-    Valid for ideal refocusing and an echo train that is short against TR; TE is the effective
-    one.
-
-    Args:
-        t1: Longitudinal relaxation time [s].
-        t2: Transverse relaxation time [s].
-        proton_density: Relative proton density [1].
-        tr: Repetition time [s].
-        te: Effective echo time [s].
-
-    Returns:
-        Signal of the arguments' shape, in units of the proton density.
-
-    Source:
-        Bernstein et al., Handbook of MRI Pulse Sequences (2004), section 16.4.
-    """
-    return proton_density * (1.0 - torch.exp(-tr / t1)) * torch.exp(-te / t2)
+    t1, t2, density = (part.double() for part in relaxation_at(tissue, age_months))
+    b1 = torch.ones_like(t1)
+    reversible = 1.0 / t2.clamp(max=LONGEST_T2_STAR) - 1.0 / t2
+    t1_weighted = mprage(t1, t2, b1, T1_WEIGHTED) * torch.exp(-T1_WEIGHTED.te * reversible)
+    t2_weighted = spin_echo(t1, t2, b1, tr=T2_WEIGHTED.tr, te=T2_WEIGHTED.te)
+    return density * torch.stack((t1_weighted, t2_weighted)).real

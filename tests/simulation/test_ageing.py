@@ -2,6 +2,7 @@
 
 import math
 
+import closed_forms
 import pytest
 import torch
 
@@ -18,18 +19,16 @@ from spinforge.simulation.phantoms.ageing_slices import (
     ageing_images,
     ageing_labels,
     ageing_slices,
-    inversion_recovery,
     merge_labels,
-    spoiled_gradient_echo,
 )
 from spinforge.simulation.phantoms.head_nuclei import ventricles
 from spinforge.simulation.phantoms.head_subject import in_average_head
-from spinforge.simulation.phantoms.stand_in_tissues import ADULT_3T
-from spinforge.simulation.tissue import Relaxation, Tissue
+from spinforge.simulation.tissue import Tissue
+from spinforge.simulation.tissue_sets import TISSUE_SETS
 
 SPACING_MM = 3.0
 SLICE_VOXEL_ML = 0.958 * 0.958 * 3.0 / 1e3
-WHITE = Relaxation(t1=0.832, t2=0.0796, t2_star=0.060, proton_density=0.77)
+ONE_TISSUE = torch.eye(len(AGEING_TISSUES))[..., None, None]
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +112,7 @@ def test_merging_adds_nuclei_to_grey_lesions_to_white_and_ventricles_to_fluid():
 
 def test_lesions_outshine_all_other_tissue_in_flair(head):
     slices = ageing_slices(head)
-    one_tissue = torch.eye(13).view(13, 13, 1, 1)
-    t1_weighted, _, flair = ageing_images(one_tissue, AGEING_TISSUES)[..., 0, 0]
+    t1_weighted, _, flair = ageing_images(ONE_TISSUE, AGEING_TISSUES)[..., 0, 0]
     brain = [Tissue.CSF, Tissue.GREY_MATTER, Tissue.WHITE_MATTER]
     assert (flair[Tissue.LESION] > 1.2 * flair[brain]).all()
     assert flair[Tissue.CSF] < 0.3 * flair[Tissue.WHITE_MATTER]
@@ -125,33 +123,18 @@ def test_lesions_outshine_all_other_tissue_in_flair(head):
     assert (images >= 0).all()
 
 
-def test_inversion_recovery_is_what_repeating_it_converges_to():
-    tr, te, ti = 1.2, 0.08, 0.4
-    longitudinal = 1.0
-    for _ in range(40):
-        at_excitation = 1.0 - (1.0 + longitudinal) * math.exp(-ti / WHITE.t1)
-        at_refocusing = -(1.0 - math.exp(-te / 2 / WHITE.t1))
-        rest = tr - ti - te / 2
-        longitudinal = 1.0 - (1.0 - at_refocusing) * math.exp(-rest / WHITE.t1)
-    expected = WHITE.proton_density * at_excitation * math.exp(-te / WHITE.t2)
-    assert inversion_recovery(WHITE, tr=tr, te=te, ti=ti) == pytest.approx(expected, rel=1e-12)
-
-
-def test_spoiled_gradient_echo_is_what_repeating_it_converges_to():
-    tr, te, flip = 7.9e-3, 4.5e-3, math.radians(8.0)
-    longitudinal = 1.0
-    for _ in range(3000):
-        transverse = longitudinal * math.sin(flip)
-        longitudinal = 1.0 - (1.0 - longitudinal * math.cos(flip)) * math.exp(-tr / WHITE.t1)
-    expected = WHITE.proton_density * transverse * math.exp(-te / WHITE.t2_star)
-    found = spoiled_gradient_echo(WHITE, tr=tr, te=te, flip_angle=flip)
-    assert found == pytest.approx(expected, rel=1e-10)
-
-
-def test_every_tissue_of_the_head_has_relaxation_times():
-    assert set(ADULT_3T) == set(AGEING_TISSUES)
-    for tissue in ADULT_3T.values():
-        assert 0 < tissue.t2_star <= tissue.t2 <= tissue.t1
+@pytest.mark.parametrize("tissue", [Tissue.WHITE_MATTER, Tissue.LESION])
+def test_images_have_the_closed_forms_of_mrbrains_timing(tissue):
+    r = TISSUE_SETS["literature_3T"].properties[tissue]
+    steady = closed_forms.ernst(r.t1, tr=7.9e-3, flip=math.radians(8.0))
+    expected = [
+        steady * math.exp(-4.5e-3 / r.t2_star),
+        closed_forms.inversion_recovery(r.t1, r.t2, tr=4.416, te=15e-3, ti=0.400),
+        closed_forms.inversion_recovery(r.t1, r.t2, tr=11.0, te=0.125, ti=2.8),
+    ]
+    found = ageing_images(ONE_TISSUE, AGEING_TISSUES)[:, tissue, 0, 0]
+    # Float32.
+    assert found.tolist() == pytest.approx([r.proton_density * abs(e) for e in expected], rel=1e-6)
 
 
 def test_same_subject_is_made_again_and_digests_tell_subjects_apart(head):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import closed_forms
 import numpy as np
 import pytest
 import torch
@@ -29,9 +30,8 @@ from spinforge.simulation.phantoms.infant_growth import (
 )
 from spinforge.simulation.phantoms.infant_relaxation import (
     MATURATION_3T,
-    Mprage,
-    mprage_signal,
-    turbo_spin_echo_signal,
+    T1_WEIGHTED,
+    infant_signals,
 )
 from spinforge.simulation.tissue import Tissue
 
@@ -57,13 +57,11 @@ def series() -> dict[float, InfantHead]:
     }
 
 
-def ratios(age: float) -> tuple[float, float]:
-    """White matter over grey matter in the T1-weighted and the T2-weighted image."""
-    months = torch.tensor(age, dtype=torch.float64)
-    (w1, w2, wd), (g1, g2, gd) = WHITE.at(months), GREY.at(months)
-    t1w = mprage_signal(Mprage(), w1, wd) / mprage_signal(Mprage(), g1, gd)
-    t2w = turbo_spin_echo_signal(w1, w2, wd) / turbo_spin_echo_signal(g1, g2, gd)
-    return float(t1w), float(t2w)
+def ratios(ages: list[float]) -> np.ndarray:
+    """White matter over grey matter: (T1-weighted or T2-weighted, age)."""
+    months = torch.tensor(ages, dtype=torch.float64)
+    white, grey = (infant_signals(t, months) for t in (Tissue.WHITE_MATTER, Tissue.GREY_MATTER))
+    return (white.abs() / grey.abs()).numpy()
 
 
 def brain_litres(head: InfantHead) -> float:
@@ -75,7 +73,7 @@ def brain_litres(head: InfantHead) -> float:
 def test_relaxation_and_contrast_follow_the_published_table(age):
     months = torch.tensor(float(age), dtype=torch.float64)
     found = [float(part) for tissue in (WHITE, GREY) for part in tissue.at(months)[:2]]
-    found += ratios(float(age))
+    found += ratios([float(age)])[:, 0].tolist()
     # Half of the last digit printed; T1 was rounded twice, by way of milliseconds.
     for value, expected, half in zip(
         found, TABLE[age], (0.0055, 0.5e-3, 0.0055, 0.5e-3, 0.5e-3, 0.5e-3), strict=True
@@ -87,34 +85,30 @@ def test_relaxation_and_contrast_follow_the_published_table(age):
 @pytest.mark.parametrize(("image", "months"), [(0, 5.5), (1, 7.1)], ids=["T1w", "T2w"])
 def test_contrast_turns_over_once_at_the_published_age(image, months):
     ages = np.arange(0.0, 24.0, 0.05)
-    contrast = np.array([ratios(age)[image] for age in ages]) - 1.0
+    contrast = ratios(ages.tolist())[image] - 1.0
     crossings = ages[1:][np.diff(np.sign(contrast)) != 0]
     # The ages are published to a tenth of a month.
     assert crossings == pytest.approx([months], abs=0.1)
 
 
-def test_closed_form_of_the_mprage_is_the_limit_of_repeating_it():
-    """Every inversion, excitation and pause stepped through until nothing changes."""
-    sequence, t1 = Mprage(echoes=101), 1.3
-    before = sequence.ti - 50 * sequence.echo_spacing
-    after = sequence.tr - before - 101 * sequence.echo_spacing
-    longitudinal = 1.0
-    for _ in range(60):
-        longitudinal = 1.0 - (1.0 + longitudinal) * math.exp(-before / t1)
-        for echo in range(101):
-            if echo == 50:
-                centre = abs(longitudinal) * math.sin(sequence.flip_angle)
-            longitudinal *= math.cos(sequence.flip_angle)
-            longitudinal = 1.0 - (1.0 - longitudinal) * math.exp(-sequence.echo_spacing / t1)
-        longitudinal = 1.0 - (1.0 - longitudinal) * math.exp(-after / t1)
-    expected = 0.8 * centre * math.exp(-sequence.te / 0.05)
-    one = torch.ones((), dtype=torch.float64)
-    assert float(mprage_signal(sequence, t1 * one, 0.8 * one)) == pytest.approx(expected, rel=1e-12)
+def test_signals_are_the_closed_forms_of_both_protocols():
+    t1, t2, density = (float(part) for part in GREY.at(torch.tensor(6.0, dtype=torch.float64)))
+    t1_weighted, t2_weighted = infant_signals(Tissue.GREY_MATTER, torch.tensor(6.0)).tolist()
+    train = {"spacing": 8.2e-3, "echoes": 144}
+    echo = closed_forms.mprage(t1, tr=1.9, ti=0.9, flip=math.radians(7.0), **train)
+    # Ages are float32 here.
+    assert t1_weighted == pytest.approx(density * echo * math.exp(-T1_WEIGHTED.te / 0.05), rel=1e-6)
+    recovered = 1.0 - math.exp(-7.38 / t1)
+    # One spin echo for a train: its 180 degree pulse costs (TE / 2 T1)^2 exp(-TR / T1) = 2e-5.
+    assert t2_weighted == pytest.approx(density * recovered * math.exp(-0.119 / t2), rel=5e-5)
 
 
-def test_an_mprage_whose_echoes_do_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"300 echoes .* do not fit around ti=0.9 s"):
-        Mprage(echoes=300)
+def test_interpolated_signals_of_white_matter_are_those_of_each_age(series):
+    head = series[3.0]
+    pure = head.phantom.memberships[Tissue.WHITE_MATTER] > 1.0 - 1e-6
+    expected = infant_signals(Tissue.WHITE_MATTER, head.white_matter_age[pure]).abs()
+    # Ages 0.05 months apart: curvature times 0.05^2 / 8 leaves 1e-5; float32.
+    torch.testing.assert_close(infant_images(head)[:, pure].double(), expected, rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize(("months", "gain"), [(0.0, 0.0), (3.0, 0.62), (12.0, 1.01)])

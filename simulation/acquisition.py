@@ -36,7 +36,7 @@ from spinforge.simulation.scan_parameters import (
     line_phases,
 )
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import SPIN_ECHOES, PulseSequence
+from spinforge.simulation.sequences import REFOCUSED, PulseSequence
 from spinforge.simulation.slices import (
     Slices,
     matrix_size,
@@ -237,7 +237,7 @@ def noise_free_kspace(
     fat_hz = fat_shift_hz(scanner.fat_ppm, TISSUE_SETS[scanner.tissue_set].field_t)
     shifts = [fat_hz if tissues[row] in FAT_TISSUES else 0.0 for row in rows]
     low, high = float(fields.off_resonance.min()), float(fields.off_resonance.max())
-    is_gradient_echo = not isinstance(sequence, SPIN_ECHOES)
+    is_gradient_echo = not isinstance(sequence, REFOCUSED)
     readout = readout_factors(
         properties,
         tuple(tissues[row] for row in rows),

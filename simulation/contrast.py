@@ -9,7 +9,7 @@ from torch import Tensor
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sequences import (
     MPRAGE,
-    SPIN_ECHOES,
+    REFOCUSED,
     BalancedSSFP,
     DualEcho,
     GradientEcho,
@@ -102,7 +102,7 @@ def _amplitudes(
         column([r.t1 for r in chosen]), column([r.t2 for r in chosen]), b1
     )
     values = _play(sequence, t1, t2, b1) * column([r.proton_density for r in chosen])
-    if isinstance(sequence, SPIN_ECHOES):
+    if isinstance(sequence, REFOCUSED):
         return values
     return values * torch.exp(-sequence.te * column([r.r2_prime for r in chosen]))
 

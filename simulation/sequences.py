@@ -149,8 +149,11 @@ PulseSequence = Annotated[
     Field(discriminator="kind"),
     BeforeValidator(_spin_echo_unless_named),
 ]
-SPIN_ECHOES = (SpinEcho, DualEcho, InversionRecovery)
-"""Sequences whose echo refocuses off-resonance; the others acquire a gradient echo."""
+REFOCUSED = (SpinEcho, DualEcho, InversionRecovery, BalancedSSFP)
+"""Sequences whose echo refocuses off-resonance and T2'; the others acquire a gradient echo.
+
+Balanced SSFP does so at TE = TR / 2: Scheffler and Hennig, Magn Reson Med 49:395 (2003).
+"""
 
 
 def draw_timing(sequence: PulseSequence, rng: SampleRng) -> PulseSequence:

@@ -16,6 +16,7 @@ from spinforge.datasets.brainweb_files import files_digest, find_volume, open_vo
 from spinforge.datasets.brainweb_labels import checked_labels, read_fraction, read_labels
 from spinforge.datasets.brainweb_mat import read_mat_array
 from spinforge.simulation.arrays import Memberships
+from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.tissue import Tissue
@@ -225,7 +226,7 @@ def load_model(folder: Path, model: Model, *, glial: Glial = "gm") -> Phantom:
 
     Returns:
         A phantom of 181 x 217 x 181 voxels, or 180 x 216 x 180 from a cropped file; the digest is
-        SHA-256 of the files' bytes, in the order of the labels.
+        `model_digest`.
 
     Raises:
         SpinforgeError: If a file is missing, damaged or another volume.
@@ -242,10 +243,15 @@ def load_model(folder: Path, model: Model, *, glial: Glial = "gm") -> Phantom:
         memberships=memberships,
         spacing_mm=1.0,
         source="brainweb0",
-        digest=files_digest(files.paths),
+        digest=model_digest(files, glial),
         parameters=parameters,
         tissues=tissues_of(model),
     )
+
+
+def model_digest(files: ModelFiles, glial: Glial) -> str:
+    """Digest of a model: of the bytes of its files and of how they are read."""
+    return content_hash({"files": files_digest(files.paths), "glial": glial})
 
 
 def _fuzzy_paths(folder: Path, model: Model) -> list[Path | None]:

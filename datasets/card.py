@@ -13,6 +13,16 @@ CITATIONS = {
     "5(4):S425 (1997). BrainWeb publishes no licence: do not redistribute the voxels.",
 }
 
+REFERENCES = {
+    "wm": "the white-matter signal",
+    "csf": "the CSF signal",
+    "gm": "the grey-matter signal",
+    "brightest": "the brightest tissue's signal",
+    "rms": "the image's root mean square",
+    "max": "the image's maximum",
+    "absolute": "a proton density of 1",
+}
+
 
 def data_card(
     store: KSpaceStore, product: KSpaceProduct, split: Split
@@ -44,18 +54,17 @@ def data_card(
         },
         "Scan": {
             "sequence": f"{product.scan.kind.replace('_', ' ')}, TR {product.scan.tr_ms:g} ms, "
-            f"TE {product.scan.te_ms:g} ms, "
+            f"TE {1e3 * product.scan.echo_time:g} ms, "
             f"each subject within {100 * product.scan.variation:g} %",
             "matrix": f"{lines} phase-encoding lines x {readout} readout samples, "
             f"{product.scanner.coils} coil{'s' if product.scanner.coils > 1 else ''}",
             "scanner": f"profile {product.scanner.profile}, tissues {product.scanner.tissue_set}",
             "voxel": f"{product.spacing_mm} x {product.spacing_mm} x "
             f"{product.slices.thickness_mm:g} mm",
-            "relaxation": "BrainWeb, 1.5 T",
         },
         "Corruption": {
-            "noise": f"{product.noise.percent:g} % of the white-matter signal in each of the real "
-            f"and imaginary channel (std {min(sigma):.4f} to {max(sigma):.4f})",
+            "noise": f"{product.noise.percent:g} % of {REFERENCES[product.noise.reference]} in "
+            f"each of the real and imaginary channel (std {min(sigma):.4f} to {max(sigma):.4f})",
             "lines kept": f"{kept} of {lines}, the central {acs} always",
         },
         "Class balance": {

@@ -131,8 +131,9 @@ class BrainWeb0:
         brainweb_subject0.check_model(brainweb_subject0.model_files(self._folder, model), model)
 
     def digest(self, subject: str) -> str:
-        """SHA-256 of the files."""
-        return files_digest(brainweb_subject0.model_files(self._folder, _model(subject)).paths)
+        """Digest of the files and of what glial matter counts as."""
+        files = brainweb_subject0.model_files(self._folder, _model(subject))
+        return brainweb_subject0.model_digest(files, self._glial)
 
     def load(self, subject: str) -> Phantom:
         """Decode the files."""

@@ -11,12 +11,12 @@ from spinforge.simulation.arrays import (
     CoilMaps,
     ComplexImage,
     Labels,
-    OffResonance,
     SliceMemberships,
     SoftTargets,
 )
 from spinforge.simulation.coils import birdcage_maps, receive_profile
 from spinforge.simulation.contrast import amplitude_table, nominal_amplitudes
+from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fields import phase_map, transmit_field
 from spinforge.simulation.forward import (
     Amplitude,
@@ -35,7 +35,7 @@ from spinforge.simulation.scan_parameters import (
     draw_scan_parameters,
     line_phases,
 )
-from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.scanner import Scanner, check_readout
 from spinforge.simulation.sequences import REFOCUSED, PulseSequence
 from spinforge.simulation.slices import (
     Slices,
@@ -108,16 +108,18 @@ def simulate_scan(
         device: Where the arrays are computed; the result is on the CPU.
 
     Raises:
-        SpinforgeError: If the slices do not fit the phantom's voxels.
+        SpinforgeError: If the slices do not fit the phantom's voxels, the phantom does not fill
+            the field of view or has a tissue nobody knows, or the readout does not fit.
     """
     scanner = scanner or Scanner()
+    check_scan(phantom, sequence, scanner)
     drawn = draw_scan_parameters(phantom.subject, phantom.tissues, sequence, scanner, seed=seed)
     properties = with_factors(TISSUE_SETS[scanner.tissue_set].properties, drawn.tissue_factors)
     memberships = slice_memberships(phantom, slices, scanner.slice_profile)
     if scanner.warp_mm:
         memberships = warped(memberships, scanner.warp_mm, phantom.spacing_mm)
     fields = scan_fields(phantom, slices, scanner, drawn)
-    maps = coil_maps(scanner, drawn, tuple(fields.phase.shape))
+    maps = coil_maps(phantom, slices, scanner, drawn)
 
     # What a coil of unit sensitivity would have received comes along as the first coil; a single
     # uniform one is that coil.
@@ -147,20 +149,43 @@ def simulate_scan(
         target=slice_targets(memberships, codes),
         target_soft=soft_targets(memberships),
         tr=drawn.sequence.tr,
-        te=drawn.sequence.te,
+        te=drawn.sequence.echo_time,
         white_matter_signal=_signal_of(Tissue.WHITE_MATTER, phantom.tissues, amplitudes),
         noise_std=std,
         drawn=drawn.record() | {"noise_std": std},
     )
 
 
+def check_scan(phantom: Phantom, sequence: PulseSequence, scanner: Scanner) -> None:
+    """Check what the engine needs of a phantom and of the readout.
+
+    Raises:
+        SpinforgeError: As `simulate_scan`.
+    """
+    check_readout(sequence, scanner)
+    known = TISSUE_SETS[scanner.tissue_set].properties
+    if unknown := [tissue.name for tissue in phantom.tissues if tissue not in known]:
+        raise SpinforgeError(
+            f"{phantom.subject}: tissue set {scanner.tissue_set} has no relaxation times for "
+            f"{', '.join(unknown)}. Choose another data.scanner.tissue_set."
+        )
+    shape, needed = phantom.memberships.shape[1:], matrix_size(phantom.spacing_mm)
+    if any(have < need for have, need in zip(shape, needed, strict=True)):
+        raise SpinforgeError(
+            f"{phantom.subject} has {tuple(shape)} voxels of {phantom.spacing_mm:g} mm, fewer than "
+            f"the field of view's {needed}."
+        )
+
+
 def scan_fields(
     phantom: Phantom, slices: Slices, scanner: Scanner, drawn: ScanParameters
 ) -> Fields:
-    """Phase, transmit field and off-resonance of every voxel of every slice."""
+    """Phase, transmit field and off-resonance of every voxel of every slice.
+
+    Each is made for the whole field of view, so that a slice does not depend on how many are kept.
+    """
     spacing = phantom.spacing_mm
     height, width, _ = matrix_size(spacing)
-    # Over the whole field of view, so that a slice does not depend on how many are kept.
     whole = (height, width, slices_in_field_of_view(slices))
     size_mm = (spacing, spacing, slices.thickness_mm)
 
@@ -170,47 +195,42 @@ def scan_fields(
     phase = torch.zeros(whole, dtype=torch.float64)
     if drawn.phase:
         phase = phase_map(drawn.phase, whole)
+    off_resonance = _off_resonance(phantom, slices, scanner, whole)
     return Fields(
         phase=kept(phase),
         b1=kept(transmit_field(drawn.b1_peak, whole, size_mm)),
-        off_resonance=_off_resonance(phantom, slices, scanner),
+        off_resonance=kept(off_resonance),
+        off_resonance_range=(float(off_resonance.min()), float(off_resonance.max())),
     )
 
 
-def _off_resonance(phantom: Phantom, slices: Slices, scanner: Scanner) -> OffResonance:
-    """Mean of the main field's deviation over each slice [Hz]."""
-    spacing = phantom.spacing_mm
+def _off_resonance(
+    phantom: Phantom, slices: Slices, scanner: Scanner, whole: tuple[int, int, int]
+) -> Tensor:
+    """Mean of the main field's deviation over each slice of the field of view, (x, y, slice)."""
     if scanner.b0 == "none":
-        height, width, _ = matrix_size(spacing)
-        return torch.zeros(slices.count, height, width)
+        return torch.zeros(whole)
     if scanner.b0 == "susceptibility":
         volume = susceptibility_field(phantom, TISSUE_SETS[scanner.tissue_set].field_t)
     else:
         nx, ny, nz = phantom.memberships.shape[1:]
-        volume = gaussian_field((nx, ny, nz), spacing)
-    weights = profile_weights("box", voxels_per_slice(slices, spacing))
-    averaged = through_slices(volume * scanner.b0_scale, slices, spacing, weights)
-    return averaged.permute(2, 0, 1).contiguous()
+        volume = gaussian_field((nx, ny, nz), phantom.spacing_mm)
+    everything = slices.model_copy(update={"count": whole[2]})
+    weights = profile_weights("box", voxels_per_slice(slices, phantom.spacing_mm))
+    return through_slices(volume * scanner.b0_scale, everything, phantom.spacing_mm, weights)
 
 
-def coil_maps(scanner: Scanner, drawn: ScanParameters, shape: tuple[int, ...]) -> CoilMaps:
-    """Sensitivities of the scanner's coils.
-
-    Args:
-        scanner: Number of coils and range of a single one.
-        drawn: Its profile.
-        shape: (slice, ky, kx).
-
-    Returns:
-        (slice or 1, coil, ky, kx) complex64.
-    """
-    n_slices, height, width = shape
+def coil_maps(
+    phantom: Phantom, slices: Slices, scanner: Scanner, drawn: ScanParameters
+) -> CoilMaps:
+    """Sensitivities of the scanner's coils, (slice or 1, coil, ky, kx) complex64."""
+    height, width, _ = matrix_size(phantom.spacing_mm)
     if scanner.coils > 1:
         return birdcage_maps(scanner.coils, (height, width))
     if drawn.receive:
-        return receive_profile(
-            drawn.receive, (n_slices, height, width), scanner.receive_range_percent
-        )
+        whole = (slices_in_field_of_view(slices), height, width)
+        profile = receive_profile(drawn.receive, whole, scanner.receive_range_percent)
+        return profile[: slices.count]
     return torch.ones(1, 1, height, width, dtype=torch.complex64)
 
 
@@ -228,7 +248,7 @@ def noise_free_kspace(
     """k-space of every coil, without noise; computed on `device`, returned on the CPU."""
     amplitude = _amplitude_function(sequence, properties, tissues, fields.b1)
     memberships, maps = memberships.to(device), maps.to(device)
-    fields = Fields(fields.phase.to(device), fields.b1.to(device), fields.off_resonance.to(device))
+    fields = fields.to(device)
     if not scanner.readout:
         image = signal_image(memberships, amplitude, fields)
         return encode(image[:, None], maps, None).cpu()
@@ -236,13 +256,14 @@ def noise_free_kspace(
     rows = [r for r, tissue in enumerate(tissues) if properties[tissue].proton_density > 0]
     fat_hz = fat_shift_hz(scanner.fat_ppm, TISSUE_SETS[scanner.tissue_set].field_t)
     shifts = [fat_hz if tissues[row] in FAT_TISSUES else 0.0 for row in rows]
-    low, high = float(fields.off_resonance.min()), float(fields.off_resonance.max())
+    low, high = fields.off_resonance_range
     is_gradient_echo = not isinstance(sequence, REFOCUSED)
     readout = readout_factors(
         properties,
         tuple(tissues[row] for row in rows),
         (low + min(shifts), high + max(shifts)),
         sample_times(memberships.shape[-1], scanner.bandwidth_hz_per_px),
+        amplitudes=nominal_amplitudes(sequence, properties, tissues)[rows],
         gradient_echo=is_gradient_echo,
         tolerance=scanner.readout_tolerance,
     )
@@ -253,7 +274,7 @@ def noise_free_kspace(
         readout,
         rows=rows,
         shifts_hz=shifts,
-        gradient_echo_te=sequence.te if is_gradient_echo else 0.0,
+        gradient_echo_te=sequence.echo_time if is_gradient_echo else 0.0,
     )
     return encode(components, maps, readout.basis.to(device)).cpu()
 
@@ -273,7 +294,9 @@ def _with_noise(
 ) -> CoilKSpace:
     kspace = clean.clone()
     for index in range(len(kspace)):
-        rng = drawn.rng(f"slice-{index:03d}", "noise", f"{noise.percent:g}")
+        # Two echoes of one scan share everything but their noise.
+        echo = drawn.sequence.echo_name
+        rng = drawn.rng(f"slice-{index:03d}", "noise", echo, f"{noise.percent:g}")
         kspace[index] += draw_noise(rng, tuple(kspace.shape[1:]), std, scanner.coil_correlation)
     return kspace
 

@@ -31,11 +31,22 @@ class Fields:
         phase: Phase of the object [rad], float64.
         b1: Relative transmit field [1].
         off_resonance: Deviation of water from the scanner's frequency [Hz].
+        off_resonance_range: Lowest and highest of it in the whole field of view [Hz].
     """
 
     phase: Tensor
     b1: Tensor
     off_resonance: OffResonance
+    off_resonance_range: tuple[float, float] = (0.0, 0.0)
+
+    def to(self, device: str) -> "Fields":
+        """The same on another device."""
+        return Fields(
+            self.phase.to(device),
+            self.b1.to(device),
+            self.off_resonance.to(device),
+            self.off_resonance_range,
+        )
 
 
 def signal_image(memberships: SliceMemberships, amplitude: Amplitude, fields: Fields) -> Tensor:

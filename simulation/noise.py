@@ -26,8 +26,8 @@ class Noise(Config):
     percent: float = Field(10.0, ge=0, le=100, description="noise level [% of the reference]")
     reference: Literal["wm", "csf", "gm", "brightest", "rms", "max", "absolute"] = Field(
         "wm",
-        description="what is 100 %: a tissue's signal, the brightest tissue's, the root mean "
-        "square or the maximum of the noise-free image, or a proton density of 1",
+        description="what is 100 %: the signal of a tissue or of the brightest of the phantom's "
+        "classes, the root mean square or maximum of the noise-free image, a proton density of 1",
     )
 
 

@@ -49,7 +49,11 @@ def susceptibility_field(phantom: Phantom, field_t: float) -> Tensor:
     )
     # Relative to air, so that the padding is air too.
     susceptibility = (1 - air) * (_TISSUE_PPM - _AIR_PPM) * 1e-6
-    field = dipole_field(susceptibility) * field_t * GYROMAGNETIC_RATIO_HZ_PER_T
+    # The body goes on below the field of view; cut off there, its end would bend the field.
+    height = susceptibility.shape[-1]
+    body = susceptibility[:, :, :1].expand(-1, -1, height)
+    extended = torch.cat((body, susceptibility), dim=-1)
+    field = dipole_field(extended)[:, :, height:] * field_t * GYROMAGNETIC_RATIO_HZ_PER_T
     shimmed = field - linear_fit(field, brain > 0.5)
     shape = phantom.memberships.shape[1:]
     padded = [factor * count for count in shimmed.shape]

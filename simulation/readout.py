@@ -92,6 +92,7 @@ def readout_factors(
     frequency_range_hz: tuple[float, float],
     times: Tensor,
     *,
+    amplitudes: Tensor,
     gradient_echo: bool,
     tolerance: float,
 ) -> Readout:
@@ -102,6 +103,8 @@ def readout_factors(
         tissues: Tissues with signal; rows of the coefficients.
         frequency_range_hz: Lowest and highest frequency of any tissue anywhere.
         times: Sample times about the echo, (kx,) [s].
+        amplitudes: Signal of each tissue at the echo, (tissue,): how much its error counts. A
+            solid has none left, but grows without bounds towards the time before the echo.
         gradient_echo: Whether T2' decays through the echo or is refocused at it.
         tolerance: Relative energy (root of sum of squares) that may be left out.
     """
@@ -110,8 +113,9 @@ def readout_factors(
     grid = torch.linspace(low, high, count, dtype=torch.float64)
     exact = evolution(properties, tissues, grid, times, gradient_echo=gradient_echo)
     table = exact.reshape(-1, len(times))
+    weighted = (exact * amplitudes.abs().double()[:, None, None]).reshape(table.shape)
     # The small Gram matrix in time has the same right singular vectors as the long table.
-    energies, vectors = torch.linalg.eigh(table.mH @ table)
+    energies, vectors = torch.linalg.eigh(weighted.mH @ weighted)
     tail = energies.clamp(min=0).cumsum(0) / energies.clamp(min=0).sum()
     kept = max(1, int((tail > tolerance**2).sum()))
     chosen = vectors[:, -kept:]

@@ -12,7 +12,7 @@ from spinforge.simulation.coils import draw_receive_profile
 from spinforge.simulation.fields import ObjectPhase, draw_b1_peak, draw_phase
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import PulseSequence, draw_timing
+from spinforge.simulation.sequences import REFOCUSED, PulseSequence, draw_timing
 from spinforge.simulation.slices import FIELD_OF_VIEW_MM
 from spinforge.simulation.tissue import Tissue
 from spinforge.simulation.tissue_sets import Factors, draw_tissue_factors
@@ -48,7 +48,7 @@ class ScanParameters:
         """Everything drawn, as plain data for the provenance."""
         return {
             "tr_s": self.sequence.tr,
-            "te_s": self.sequence.te,
+            "te_s": self.sequence.echo_time,
             "tissue_factors": {t.name: list(f) for t, f in self.tissue_factors.items()},
             "phase": asdict(self.phase) if self.phase else None,
             "b1_peak": self.b1_peak,
@@ -95,15 +95,16 @@ def line_phases(
     """Phase of every line from frequency drift and line-to-line fluctuation.
 
     Lines are acquired one a repetition from the first to the last; the slices are interleaved, so
-    every slice sees the same drift.
+    every slice sees the same drift. It turns a gradient echo by 2 pi f TE; a spin echo refocuses
+    what does not change between its excitation and its echo.
 
     Returns:
         (slice, ky) float64 [rad]; 0 at the central line but for the fluctuation.
     """
     line = torch.arange(n_lines, dtype=torch.float64) - n_lines // 2
-    # The drift is over the whole scan; each line's phase builds up until its echo.
-    drift_hz = scanner.drift_hz * line / n_lines
-    phases = (2 * torch.pi * drift_hz * parameters.sequence.te).expand(n_slices, -1).clone()
+    is_refocused = isinstance(parameters.sequence, REFOCUSED)
+    drift_hz = 0 * line if is_refocused else scanner.drift_hz * line / n_lines
+    phases = (2 * torch.pi * drift_hz * parameters.sequence.echo_time).expand(n_slices, -1).clone()
     if scanner.line_phase_rad:
         for index in range(n_slices):
             normals = parameters.rng(f"slice-{index:03d}", "lines").normals(n_lines)

@@ -6,11 +6,18 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from spinforge.simulation.config import Config
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.sequences import (
+    DualEcho,
+    InversionRecovery,
+    PulseSequence,
+    SpinEcho,
+)
 from spinforge.simulation.tissue_sets import TissueSetName
 
 ProfileName = Literal["ideal", "seranet", "brainweb"]
 
-_PROFILES: Mapping[ProfileName, dict[str, Any]] = {
+_PROFILES: Mapping[str, dict[str, Any]] = {
     # The signal equation, a smooth phase and noise.
     "ideal": {"readout": False},
     # What MRiLab, the simulator of SERANet's paper, can contain, at moderate strength.
@@ -18,7 +25,6 @@ _PROFILES: Mapping[ProfileName, dict[str, Any]] = {
         "b1_peak": 0.15,
         "b0": "susceptibility",
         "receive_range_percent": 20.0,
-        "drift_hz": 0.5,
         "line_phase_rad": 0.02,
         "tissue_variability": 1.0,
     },
@@ -41,7 +47,10 @@ class Scanner(Config):
     )
     coils: int = Field(1, ge=1, le=64, description="receive coils; more than 1 is a birdcage")
     receive_range_percent: float = Field(
-        0.0, ge=0, le=100, description="range of a single coil's receive field over the head [%]"
+        0.0,
+        ge=0,
+        le=100,
+        description="range of a single coil's receive field over the field of view [%]",
     )
     coil_correlation: float = Field(
         0.0, ge=0, lt=1, description="correlation of the noise of any two coils"
@@ -58,10 +67,12 @@ class Scanner(Config):
     readout_tolerance: float = Field(1e-3, gt=0, lt=1, description="of the readout's low rank")
     fat_ppm: float = Field(-3.5, ge=-10, le=10, description="chemical shift of fat [ppm]")
     object_phase: bool = Field(True, description="smooth phase of transmitter and receiver")
-    drift_hz: float = Field(0.0, ge=0, le=100, description="frequency drift between lines [Hz]")
+    drift_hz: float = Field(
+        0.0, ge=0, le=100, description="frequency drift from the first to the last line [Hz]"
+    )
     line_phase_rad: float = Field(0.0, ge=0, le=3, description="random phase of a line, sd [rad]")
     warp_mm: float = Field(
-        0.0, ge=0, le=10, description="gradient non-linearity at the edge of the field [mm]"
+        0.0, ge=0, le=10, description="shift of the anatomy at the edge by the gradients [mm]"
     )
     slice_profile: Literal["box", "gaussian", "sinc"] = Field(
         "box", description="how the slice weighs what it holds and its neighbourhood"
@@ -75,10 +86,48 @@ class Scanner(Config):
             given = {"profile": given}
         if not isinstance(given, dict):
             return given
-        return _PROFILES.get(given.get("profile", "ideal"), {}) | given
+        name = given.get("profile", "ideal")
+        filled = (_PROFILES.get(name, {}) if isinstance(name, str) else {}) | given
+        if filled.get("coils", 1) != 1 and "receive_range_percent" not in given:
+            filled["receive_range_percent"] = 0.0  # the profile's is for its single coil
+        return filled
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scanner":
         if self.coils > 1 and self.receive_range_percent:
-            raise ValueError("receive_range_percent is for coils: 1; a birdcage has its own maps")
+            raise ValueError(
+                f"receive_range_percent = {self.receive_range_percent:g} is for coils: 1, a "
+                f"birdcage of {self.coils} has its own maps; leave it out"
+            )
+        if self.coils == 1 and self.coil_correlation:
+            raise ValueError(
+                f"coil_correlation = {self.coil_correlation:g} is between coils; set coils above 1"
+            )
+        if self.b0 != "none" and not self.readout:
+            raise ValueError(
+                f"b0 = {self.b0} acts while a line is read, which profile {self.profile} leaves "
+                f"out; add readout: true"
+            )
         return self
+
+
+def check_readout(sequence: PulseSequence, scanner: Scanner) -> None:
+    """Check that a line can be read between the pulses.
+
+    Raises:
+        SpinforgeError: If not; names the bandwidth that would do.
+    """
+    if not scanner.readout:
+        return
+    half = 0.5 / scanner.bandwidth_hz_per_px
+    shortest = 1 - sequence.variation
+    echo = sequence.echo_time * shortest
+    is_spin_echo = isinstance(sequence, SpinEcho | DualEcho | InversionRecovery)
+    before = echo / 2 if is_spin_echo else echo
+    room = min(before, sequence.tr * shortest - sequence.echo_time * (1 + sequence.variation))
+    if half >= room:
+        raise SpinforgeError(
+            f"data.scanner.bandwidth_hz_per_px = {scanner.bandwidth_hz_per_px:g}: half a line "
+            f"takes {1e3 * half:.2f} ms, but only {1e3 * room:.2f} ms are free beside the echo. Use "
+            f"more than {0.5 / room:.0f} Hz/px, or a longer te_ms or tr_ms."
+        )

@@ -44,8 +44,18 @@ class _Sequence(Config):
 
     @property
     def te(self) -> float:
-        """Echo time [s]."""
+        """Time of the last echo [s]."""
         return self.te_ms * 1e-3
+
+    @property
+    def echo_time(self) -> float:
+        """Time of the echo that is the image [s]."""
+        return self.te
+
+    @property
+    def echo_name(self) -> str:
+        """Which echo that is, for sequences with several."""
+        return "echo"
 
 
 class SpinEcho(_Sequence):
@@ -63,12 +73,22 @@ class DualEcho(_Sequence):
     early_te_ms: float = Field(35.0, gt=0, le=1000, description="time of the early echo [ms]")
     echo: Literal["early", "late"] = Field("late", description="which echo is the image")
 
+    @property
+    def echo_time(self) -> float:
+        """Time of the echo that is the image [s]."""
+        return self.te if self.echo == "late" else self.early_te_ms * 1e-3
+
+    @property
+    def echo_name(self) -> str:
+        """Which echo that is."""
+        return self.echo
+
     @model_validator(mode="after")
     def _echoes_in_order(self) -> "DualEcho":
-        if self.early_te_ms >= self.te_ms * (1 - self.variation):
+        if self.early_te_ms >= self.te_ms:
             raise ValueError(
-                f"early_te_ms = {self.early_te_ms:g} must lie before the late echo, which can "
-                f"come at {self.te_ms * (1 - self.variation):g}"
+                f"early_te_ms = {self.early_te_ms:g} must lie before the late echo, te_ms = "
+                f"{self.te_ms:g}"
             )
         return self
 
@@ -104,7 +124,7 @@ class MPRAGE(_Sequence):
     kind: Literal["mprage"]
     tr_ms: float = Field(1900.0, gt=0, le=20_000, description="mean time between inversions [ms]")
     te_ms: float = Field(4.38, gt=0, le=1000, description="mean echo time [ms]")
-    ti_ms: float = Field(900.0, gt=0, le=20_000, description="inversion to central echo [ms]")
+    ti_ms: float = Field(900.0, gt=0, le=20_000, description="inversion to the central pulse [ms]")
     flip_deg: float = Field(7.0, gt=0, le=180, description="nominal flip angle [degree]")
     echo_spacing_ms: float = Field(8.0, gt=0, le=100, description="between the pulses [ms]")
     echoes: int = Field(176, ge=1, le=1024, description="pulses of the train")
@@ -160,5 +180,8 @@ def draw_timing(sequence: PulseSequence, rng: SampleRng) -> PulseSequence:
     """The sequence with one subject's TR and TE, and no variation any more."""
     spread = sequence.variation
     tr_ms = sequence.tr_ms * rng.uniform(1 - spread, 1 + spread)
-    te_ms = sequence.te_ms * rng.uniform(1 - spread, 1 + spread)
-    return sequence.model_copy(update={"tr_ms": tr_ms, "te_ms": te_ms, "variation": 0.0})
+    longer = rng.uniform(1 - spread, 1 + spread)
+    update = {"tr_ms": tr_ms, "te_ms": sequence.te_ms * longer, "variation": 0.0}
+    if isinstance(sequence, DualEcho):
+        update["early_te_ms"] = sequence.early_te_ms * longer
+    return sequence.model_copy(update=update)

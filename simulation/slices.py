@@ -24,7 +24,7 @@ class Slices(Config):
     """Contiguous axial slices from the bottom up."""
 
     thickness_mm: float = Field(3.0, gt=0, le=30, description="slice thickness [mm]")
-    count: int = Field(57, ge=1, le=720, description="slices kept; the superior rest is air")
+    count: int = Field(57, ge=1, le=720, description="slices kept, from the bottom up")
 
 
 def matrix_size(spacing_mm: float) -> tuple[int, int, int]:

@@ -2,7 +2,8 @@
 
 The sequences are played on configuration states (epg.py). Flip angles are the actual ones:
 nominal times the relative transmit field B1+. Inversion pulses are adiabatic, so B1+ leaves them
-alone.
+alone. At the end of a repetition of spin echoes nothing transverse is left, but what imperfect
+pulses stored along the field comes back as stimulated echoes.
 """
 
 import math
@@ -18,8 +19,8 @@ RF_SPOILING_INCREMENT = math.radians(117)
 """Quadratic phase increment of RF spoiling (Zur et al., Magn Reson Med 21:251, 1991)."""
 
 _HALF_TURN, _QUARTER_TURN = math.pi, math.pi / 2
-_CRUSHER, _SPOILER = 2, 5
-"""Orders by which the gradients around a refocusing pulse and at the end of a TR dephase."""
+_CRUSHER = 2
+"""Orders by which the gradients around a refocusing pulse dephase."""
 
 _ORDERS = 64
 """Configuration orders kept; a state this far out has been through many repetitions."""
@@ -72,7 +73,7 @@ def spin_echo_train(
             states = epg.relax(epg.dephase(states, _CRUSHER), half, t1, t2)
             signals.append(epg.signal(states))
             now = echo_time
-        states = epg.relax(epg.dephase(states, _SPOILER), tr - now, t1, t2)
+        states = epg.relax(epg.spoil(states), tr - now, t1, t2)
     return signals
 
 
@@ -127,7 +128,7 @@ def inversion_recovery(
         states = epg.pulse(states, _HALF_TURN * b1, _QUARTER_TURN)
         states = epg.relax(epg.dephase(states, _CRUSHER), te / 2, t1, t2)
         echo = epg.signal(states)
-        states = epg.relax(epg.dephase(states, _SPOILER), tr - ti - te, t1, t2)
+        states = epg.relax(epg.spoil(states), tr - ti - te, t1, t2)
     return echo
 
 

@@ -1,8 +1,9 @@
-"""The k-space set of SERANet: labelled, noisy raw data, one spin-echo scan a subject."""
+"""Sets of k-space such as SERANet's: labelled, noisy raw data, one scan a subject."""
 
 import importlib.metadata
 import logging
 import platform
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -25,10 +26,11 @@ from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled_combined
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
 from spinforge.simulation.sampling import Gaussian1D, LineSampling, draw_line_mask
-from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.scanner import Scanner, check_readout
 from spinforge.simulation.sequences import PulseSequence, SpinEcho
 from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
 from spinforge.simulation.tissue import TARGET_NAMES, Tissue
+from spinforge.simulation.tissue_sets import TISSUE_SETS
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +116,7 @@ def check_product(product: KSpaceProduct) -> None:
     # What does not fit, does so for every random number.
     draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
     voxels_per_slice(product.slices, float(product.spacing_mm))
+    check_readout(product.scan, product.scanner)
     source, later = phantom_source(product), to_download(product)
     for subject in split_of(product).everyone:
         if subject not in later:
@@ -239,7 +242,7 @@ def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
 
 
 def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[str, Any]:
-    packages = ("spinforge", "numpy", "scipy", "torch", "zarr", "nibabel")
+    packages = ("spinforge", "numpy", "scipy", "torch", "zarr", "nibabel", "sigpy")
     return {
         "subject": phantom.subject,
         "config_hash": product.config_hash,
@@ -253,6 +256,10 @@ def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[st
             "tissue_above_slices": _tissue_above(phantom, product.slices),
         },
         "tissue_set": product.scanner.tissue_set,
+        "relaxation": {
+            tissue.name: asdict(TISSUE_SETS[product.scanner.tissue_set].properties[tissue])
+            for tissue in phantom.tissues
+        },
         "targets": list(TARGET_NAMES),
         "target_soft_scale": 1 / 255,
         "scan": scan.drawn,

@@ -19,7 +19,7 @@ from spinforge.simulation.sequences import SpinEcho
 from spinforge.simulation.slices import Slices
 
 SLICES = Slices(thickness_mm=12, count=14)
-SCANNER = Scanner(profile="seranet", coils=3, receive_range_percent=0.0)
+SCANNER = Scanner(profile="seranet", coils=3)
 
 
 @pytest.fixture(scope="module")

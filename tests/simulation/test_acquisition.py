@@ -10,7 +10,7 @@ from spinforge.simulation.noise import Noise, draw_noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.scanner import Scanner
-from spinforge.simulation.sequences import SpinEcho
+from spinforge.simulation.sequences import DualEcho, GradientEcho, SpinEcho
 from spinforge.simulation.slices import (
     Slices,
     profile_weights,
@@ -235,13 +235,59 @@ def test_brainweb_profile_is_real():
     assert image.imag.abs().max() < 1e-6
 
 
-def test_drift_turns_the_outer_lines_most_and_not_the_central_one():
-    still, drifting = scan_with(Scanner()), scan_with(Scanner(drift_hz=2.0))
+def gradient_scan(scanner, subject="block"):
+    sequence = GradientEcho(kind="gradient_echo", tr_ms=100, te_ms=20)
+    return simulate_scan(
+        block_phantom(subject), SLICES, sequence, Noise(percent=0), scanner, seed=0
+    )
+
+
+def test_drift_turns_the_outer_lines_of_a_gradient_echo_by_its_phase_at_te():
+    still, drifting = gradient_scan(Scanner()), gradient_scan(Scanner(drift_hz=2.0))
     turn = (drifting.kspace[:, 0] * still.kspace[:, 0].conj()).sum(-1).angle()
-    te = still.te
     line = torch.arange(45) - 22
-    expected = 2 * math.pi * 2.0 * line / 45 * te
+    expected = 2 * math.pi * 2.0 * line / 45 * still.te
     torch.testing.assert_close(turn, expected.expand(14, -1), rtol=0, atol=1e-4)
+
+
+def test_a_spin_echo_refocuses_drift():
+    assert torch.equal(scan_with(Scanner()).kspace, scan_with(Scanner(drift_hz=2.0)).kspace)
+
+
+def test_an_imperfect_slice_does_not_depend_on_how_many_are_kept():
+    few = simulate_scan(
+        block_phantom(), Slices(thickness_mm=12, count=5), SpinEcho(), Noise(), SERANET, seed=0
+    )
+    all_of_them = scan_with(SERANET, 10.0)
+    torch.testing.assert_close(few.coil_maps, all_of_them.coil_maps[:5], rtol=0, atol=0)
+    torch.testing.assert_close(few.kspace, all_of_them.kspace[:5], rtol=0, atol=0)
+
+
+def test_two_echoes_of_a_scan_share_all_but_their_noise():
+    early, late = (
+        simulate_scan(
+            block_phantom(), SLICES, DualEcho(kind="dual_echo", echo=echo), Noise(percent=10),
+            seed=0,
+        )
+        for echo in ("early", "late")
+    )  # fmt: skip
+    assert early.tr == late.tr
+    assert early.te / late.te == pytest.approx(35 / 120)
+    assert early.drawn["phase"] == late.drawn["phase"]
+    noise = [s.kspace[:, 0] - image_to_kspace(s.image) for s in (early, late)]
+    correlation = (noise[0] * noise[1].conj()).sum().abs() / (noise[0].norm() * noise[1].norm())
+    assert correlation < 5 / math.sqrt(noise[0].numel())
+
+
+def test_a_phantom_the_engine_cannot_scan_is_refused():
+    phantom = block_phantom()
+    small = Phantom("small", phantom.memberships[:, :40], 4.0, "test", "0" * 64)
+    with pytest.raises(SpinforgeError, match=r"small has \(40, 54, 45\) voxels of 4 mm, fewer"):
+        simulate_scan(small, SLICES, SpinEcho(), Noise(), seed=0)
+    tissues = (Tissue.BACKGROUND, Tissue.MYOCARDIUM)
+    heart = Phantom("heart", phantom.memberships[:2], 4.0, "test", "0" * 64, tissues=tissues)
+    with pytest.raises(SpinforgeError, match="has no relaxation times for MYOCARDIUM"):
+        simulate_scan(heart, SLICES, SpinEcho(), Noise(), seed=0)
 
 
 @pytest.mark.parametrize("profile", ["box", "gaussian", "sinc"])

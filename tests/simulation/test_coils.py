@@ -6,6 +6,7 @@ import torch
 from spinforge.simulation.coils import birdcage_maps, draw_receive_profile, receive_profile
 from spinforge.simulation.fourier import kspace_to_image
 from spinforge.simulation.noise import draw_noise
+from spinforge.simulation.reconstruction import combine_coils
 from spinforge.simulation.rng import SampleRng
 
 
@@ -17,16 +18,11 @@ def test_birdcage_has_unit_root_sum_of_squares(n_coils):
     torch.testing.assert_close(power, torch.ones_like(power), rtol=0, atol=1e-6)
 
 
-def combined(coil_images, maps):
-    """SNR-optimal for equal white noise: sum conj(C) s / sum |C|^2."""
-    return (maps.conj() * coil_images).sum(1) / maps.abs().square().sum(1)
-
-
 def test_noise_of_the_optimal_combination_is_that_of_a_coil():
     """Where sum |C|^2 = 1: 20 slices of 180 x 216 make a standard error of 0.08 %."""
     maps = birdcage_maps(8, (180, 216))
     noise = torch.stack([draw_noise(SampleRng(n, "n"), (8, 180, 216), 0.3) for n in range(20)])
-    image = combined(kspace_to_image(noise), maps)
+    image = combine_coils(kspace_to_image(noise), maps)
     assert float(image.real.std()) == pytest.approx(0.3, rel=0.01)
     assert float(image.imag.std()) == pytest.approx(0.3, rel=0.01)
 
@@ -35,7 +31,7 @@ def test_noise_of_the_optimal_combination_is_that_of_a_coil():
 def test_n_identical_coils_gain_the_root_of_n_in_snr(n_coils):
     maps = torch.ones(1, n_coils, 90, 108, dtype=torch.complex64)
     noise = torch.stack([draw_noise(SampleRng(n, "g"), (n_coils, 90, 108), 1.0) for n in range(8)])
-    image = combined(1 + kspace_to_image(noise), maps)
+    image = combine_coils(1 + kspace_to_image(noise), maps)
     snr = float(image.real.mean() / image.real.std())
     assert snr == pytest.approx(math.sqrt(n_coils), rel=0.02)
 

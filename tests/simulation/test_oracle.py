@@ -102,6 +102,7 @@ def ours(amplitudes, *, gradient_echo):
         TISSUES,
         (float(field.min()), float(field.max())),
         sample_times(N_READ, 1 / (DWELL * N_READ)),
+        amplitudes=amplitudes,
         gradient_echo=gradient_echo,
         tolerance=1e-7,
     )

@@ -1,7 +1,9 @@
 import pytest
 from pydantic import ValidationError
 
-from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.scanner import Scanner, check_readout
+from spinforge.simulation.sequences import BalancedSSFP, GradientEcho, SpinEcho
 
 
 def test_default_is_the_ideal_scanner():
@@ -28,9 +30,45 @@ def test_unknown_profile_lists_the_known_ones():
 
 
 def test_receive_range_is_for_one_coil():
-    with pytest.raises(ValidationError, match="receive_range_percent is for coils: 1"):
+    with pytest.raises(ValidationError, match="receive_range_percent = 10 is for coils: 1"):
         Scanner(coils=8, receive_range_percent=10)
 
 
 def test_a_profile_may_stand_by_its_name_alone():
     assert Scanner.model_validate("seranet") == Scanner(profile="seranet")
+
+
+def test_a_profiles_receive_range_gives_way_to_a_birdcage():
+    assert Scanner(profile="seranet", coils=8).receive_range_percent == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"coil_correlation": 0.3}, "coil_correlation = 0.3 is between coils"),
+        ({"b0": "gaussian"}, "b0 = gaussian acts while a line is read"),
+    ],
+)
+def test_what_would_do_nothing_is_refused(values, message):
+    with pytest.raises(ValidationError, match=message):
+        Scanner(**values)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "bandwidth", "fits"),
+    [
+        (SpinEcho(), 250, True),
+        (SpinEcho(), 12, False),  # 41.7 ms, 40 between refocusing and echo
+        (GradientEcho(kind="gradient_echo"), 250, True),
+        (GradientEcho(kind="gradient_echo"), 50, False),  # 10 ms, as long as TE
+        (BalancedSSFP(kind="balanced_ssfp"), 250, False),  # 2 ms, TE is 1.7
+        (BalancedSSFP(kind="balanced_ssfp"), 500, True),
+    ],
+)
+def test_a_line_must_fit_between_the_pulses(sequence, bandwidth, fits):
+    scanner = Scanner(readout=True, bandwidth_hz_per_px=bandwidth)
+    if fits:
+        check_readout(sequence, scanner)
+        return
+    with pytest.raises(SpinforgeError, match=r"bandwidth_hz_per_px = \d+: half a line takes"):
+        check_readout(sequence, scanner)

@@ -50,7 +50,7 @@ def dual_echoes(name, b1):
     return float(early[0].real), float(late[0].real), *expected
 
 
-@pytest.mark.parametrize("name", ["GM", "WM", "fat"])
+@pytest.mark.parametrize("name", NAMES)
 def test_dual_echo_at_the_nominal_angle_is_its_closed_form(name):
     early, late, expected_early, expected_late = dual_echoes(name, 1.0)
     # The start is forgotten to exp(-14); what remains is double precision.

@@ -128,6 +128,6 @@ def check_readout(sequence: PulseSequence, scanner: Scanner) -> None:
     if half >= room:
         raise SpinforgeError(
             f"data.scanner.bandwidth_hz_per_px = {scanner.bandwidth_hz_per_px:g}: half a line "
-            f"takes {1e3 * half:.2f} ms, but only {1e3 * room:.2f} ms are free beside the echo. Use "
-            f"more than {0.5 / room:.0f} Hz/px, or a longer te_ms or tr_ms."
+            f"takes {1e3 * half:.2f} ms, but only {1e3 * room:.2f} ms are free beside the echo. "
+            f"Use more than {0.5 / room:.0f} Hz/px, or a longer te_ms or tr_ms."
         )

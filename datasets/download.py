@@ -149,13 +149,19 @@ def _fetch_with_retries(
                 if not _is_not_served(error):
                     break
         if attempt < TRIES:
-            logger.warning("download failed (%s), trying again in %g s", failure, wait_s)
+            logger.warning("download failed (%s), trying again in %g s", _reason(failure), wait_s)
             time.sleep(wait_s)
             wait_s *= 2
     raise SpinforgeError(
-        f"cannot download {volume.stem} from {address} ({failure}). Check the network and whether "
-        f"the address opens in a browser; or copy BrainWeb's file into {folder} by hand."
+        f"cannot download {volume.stem}: {_reason(failure)}. Check the network and whether this "
+        f"opens in a browser, or copy BrainWeb's file into {folder} by hand: {address}"
     ) from failure
+
+
+def _reason(failure: Exception) -> str:
+    """What went wrong, without the layers of libraries around it."""
+    _, _, innermost = str(failure).rpartition("): ")
+    return (innermost or str(failure)).rstrip("\"')")
 
 
 class _UnusableError(Exception):

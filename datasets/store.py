@@ -93,7 +93,7 @@ class KSpaceStore:
                 f"  this study: {wanted}\n"
                 f"  different:  {changed}\n"
                 f"Use another name or out folder (--set name=..., --set out=...), or replace it "
-                f"with --overwrite."
+                f"with: spinforge generate STUDY.yaml --overwrite"
             )
 
     def create(self, config: dict[str, Any]) -> None:

@@ -26,6 +26,14 @@ class _Commands(TyperGroup):
         except SpinforgeError as error:
             typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
             raise typer.Exit(2) from None
+        except PermissionError as error:
+            typer.secho(
+                f"error: no permission for {error.filename}. Change its rights or choose another "
+                f"folder.",
+                fg=typer.colors.RED,
+                err=True,
+            )
+            raise typer.Exit(2) from None
         except KeyboardInterrupt:
             typer.echo(
                 "\nstopped. What was finished is kept, nothing else; run the same command again "

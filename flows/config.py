@@ -98,7 +98,9 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        lines = [_explain(detail) for detail in error.errors()]
+        # A list that lost a wrong entry is not too short besides.
+        wrong = [detail for detail in error.errors() if detail["type"] != "too_short"]
+        lines = [_explain(detail) for detail in wrong or error.errors()]
         where = str(path) if not overrides else f"{path} with {', '.join(overrides)}"
         raise SpinforgeError("\n".join([f"{where} is not a valid study:", *lines])) from None
 
@@ -199,7 +201,11 @@ def _explain(detail: ErrorDetails) -> str:
         return f"  {where}: unknown key. {hint}Valid keys here: {', '.join(names)}."
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
-        return f"  {where}.kind = {context['tag']!r}: must be {context['expected_tags']}"
+        kinds = [kind.strip(" '") for kind in context["expected_tags"].split(",")]
+        near = difflib.get_close_matches(context["tag"], kinds, n=1, cutoff=0.5)
+        hint = f"Did you mean `{near[0]}`? " if near else ""
+        known = ", ".join(kinds)
+        return f"  {where}.kind = {context['tag']!r}: unknown kind. {hint}Valid: {known}."
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     field = owner.model_fields.get(str(location[-1])) if owner is not None and location else None
     bounds = f" (allowed: {_bounds(field)})" if field is not None and _bounds(field) else ""

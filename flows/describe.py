@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from spinforge.datasets.products.kspace import split_of
+from spinforge.datasets.products.kspace import check_fit, split_of
 from spinforge.datasets.store import KSpaceStore
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import disk_needed, missing_subjects
@@ -22,6 +22,7 @@ _PACKAGES = ("torch", "lightning", "zarr", "prefect", "mlflow", "pydantic", "num
 def study(study: Study) -> dict[str, Any]:
     """What a study would do and what of it is there already."""
     folder = RunFolder.of(study)
+    check_fit(study.data)
     split = split_of(study.data)
     folder.store.require(study.data.recipe())
     missing = missing_subjects(study)

@@ -14,6 +14,8 @@ _DEFAULTS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     # Git lookups and update checks have no place in a run that must work offline.
     "GIT_PYTHON_REFRESH": "quiet",
+    # Python's own tracker of semaphores speaks up whenever a run is stopped, and frees them.
+    "PYTHONWARNINGS": "ignore::UserWarning:multiprocessing.resource_tracker",
 }
 
 

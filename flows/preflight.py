@@ -35,6 +35,8 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     """
     folder = RunFolder.of(study)
     check_writable(folder.path)
+    if study.tracking.uri is None:
+        _check_record(study.out)
     device_of(study.training)
     check_product(study.data)
     missing = split_of(study.data).everyone
@@ -42,6 +44,16 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
         folder.store.require(study.data.recipe())
         missing = missing_subjects(study)
     _check_space(folder.path, disk_needed(study, missing))
+
+
+def _check_record(out: Path) -> None:
+    """MLflow's record lies beside the runs' folders and is written to all the time."""
+    for path in (out, out / "mlflow.db", out / "mlartifacts"):
+        if path.exists() and not os.access(path, os.W_OK, effective_ids=_EFFECTIVE):
+            raise SpinforgeError(
+                f"no permission to write {path}, where MLflow's record lies. Change its rights or "
+                f"choose another folder with --set out=..."
+            )
 
 
 def missing_subjects(study: Study) -> list[str]:

@@ -1,6 +1,8 @@
 """What MLflow is told: one parent run a study, one child run a network."""
 
 import json
+import logging
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -169,9 +171,19 @@ class Tracker:
     @contextmanager
     def _readable_errors(self) -> Iterator[None]:
         """Turn MLflow's exceptions into ours."""
+        # MLflow also logs them, SQL and all.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         try:
             yield
         except MlflowException as error:
+            if self.study.tracking.uri is None:
+                reason = re.search(r"OperationalError\) (.*)", str(error))
+                raise SpinforgeError(
+                    f"MLflow's record {self.uri} cannot be written: "
+                    f"{reason[1] if reason else error}. Free some space or change its rights, or "
+                    f"choose another folder with --set out=..., and run again; what was finished "
+                    f"is kept."
+                ) from error
             raise SpinforgeError(
                 f"tracking.uri: MLflow at {self.uri} cannot be used: {error}. Start the server "
                 f"and run again, or leave tracking.uri out to use an SQLite file; what was "

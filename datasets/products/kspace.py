@@ -113,14 +113,23 @@ def check_product(product: KSpaceProduct) -> None:
     Raises:
         SpinforgeError: For a missing or damaged file, or slices or lines that do not fit.
     """
-    # What does not fit, does so for every random number.
-    draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
-    voxels_per_slice(product.slices, float(product.spacing_mm))
-    check_readout(product.scan, product.scanner)
+    check_fit(product)
     source, later = phantom_source(product), to_download(product)
     for subject in split_of(product).everyone:
         if subject not in later:
             source.check(subject)
+
+
+def check_fit(product: KSpaceProduct) -> None:
+    """Check that lines, slices and readout fit; needs no file.
+
+    Raises:
+        SpinforgeError: If they do not.
+    """
+    # What does not fit, does so for every random number.
+    draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
+    voxels_per_slice(product.slices, float(product.spacing_mm))
+    check_readout(product.scan, product.scanner)
 
 
 def to_download(product: KSpaceProduct) -> list[str]:
@@ -148,8 +157,8 @@ def is_done(product: KSpaceProduct, store: KSpaceStore, subject: str) -> bool:
             f"  its hashes: {found[0]} (config), {found[1]} (phantom)\n"
             f"  this study: {wanted[0]} (config), {wanted[1]} (phantom)\n"
             f"A model file that was compressed again has another hash, though no voxel changed: "
-            f"put the old file back. Else use another name or out folder, or replace the set with "
-            f"--overwrite."
+            f"put the old file back. Else use another name or out folder, or replace the set "
+            f"with: spinforge generate STUDY.yaml --overwrite"
         )
     return True
 

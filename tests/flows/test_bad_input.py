@@ -3,9 +3,12 @@
 import json
 import os
 from collections import namedtuple
+from pathlib import Path
 
 import pytest
 from minc import write_minc
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
@@ -13,6 +16,7 @@ from spinforge.datasets.store import KSpaceStore
 from spinforge.flows import describe, preflight
 from spinforge.flows.cli import app
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.tracking import Tracker
 from spinforge.simulation.errors import SpinforgeError
 
 runner = CliRunner()
@@ -184,6 +188,47 @@ def test_unreachable_tracking_server(finished, tiny_file, monkeypatch):
     result = runner.invoke(app, [*arguments, "--set", "tracking.uri=http://127.0.0.1:9"])
     assert result.exit_code == 2
     assert "tracking.uri: MLflow at http://127.0.0.1:9 cannot be used" in result.output
+
+
+@pytest.mark.parametrize(
+    "error", ["database or disk is full", "attempt to write a readonly database"]
+)
+def test_an_mlflow_record_that_cannot_be_written(tiny, monkeypatch, error):
+    """One clear error, not SQLAlchemy's."""
+
+    def fails(*_, **__):
+        raise MlflowException(f"(sqlite3.OperationalError) {error}\n[SQL: UPDATE runs SET ...]")
+
+    tracker = Tracker(tiny)
+    monkeypatch.setattr(MlflowClient, "create_run", fails)
+    with pytest.raises(SpinforgeError, match="record sqlite:") as caught, tracker.study_run():
+        pass
+    assert f"cannot be written: {error}. Free some space or change its rights" in str(caught.value)
+    assert "SQL:" not in str(caught.value)
+
+
+def test_a_record_without_write_permission_is_found_first(tiny, monkeypatch):
+    tiny.out.mkdir(parents=True, exist_ok=True)
+    record = tiny.out / "mlflow.db"
+    record.touch()
+    allowed = os.access
+    monkeypatch.setattr(
+        "os.access", lambda path, *a, **k: path != record and allowed(path, *a, **k)
+    )
+    with pytest.raises(SpinforgeError, match=r"no permission to write .*mlflow\.db, where MLflow"):
+        preflight.check_study(tiny)
+
+
+def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    study = tmp_path / "study.yaml"
+    study.write_text(f"data: {{phantom: brainweb20, path: {tmp_path}}}")
+    result = runner.invoke(app, ["generate", str(study), "--set", f"out={tmp_path / 'runs'}"])
+    assert result.exit_code == 2
+    assert f"no permission for {tmp_path}. Change its rights" in " ".join(result.output.split())
 
 
 def test_train_without_a_dataset_says_what_to_run(prefect_server, tiny_file, tmp_path):

@@ -90,7 +90,7 @@ def test_values_out_of_range_name_their_bounds(file, override, where, bounds):
     [
         ("training.epochs=many", "training.epochs = 'many': must be a valid integer"),
         ("networks.0.kind=vnet", "networks.0"),
-        ("data.sampling={kind: poisson2d}", "'gaussian1d', 'random1d', 'equispaced'"),
+        ("data.sampling={kind: poisson2d}", "Valid: gaussian1d, random1d, equispaced"),
         ("name=Bad Name", "name = 'Bad Name'"),
         ("data.phantom=brainweb20", "needs `path`"),
         ("networks=[]", "networks = []"),
@@ -194,9 +194,12 @@ def assert_says(file, dumped):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("data.scan.kind=foo", "data.scan.kind = 'foo': must be 'spin_echo', 'dual_echo'"),
+        ("data.scan.kind=foo", "data.scan.kind = 'foo': unknown kind. Valid: spin_echo, dual_echo"),
         ("data.scan.te=20", "data.scan.te: unknown key. Did you mean `te_ms`?"),
-        ("data.sampling.kind=foo", "data.sampling.kind = 'foo': must be 'gaussian1d'"),
+        (
+            "data.sampling.kind=gausian1d",
+            "unknown kind. Did you mean `gaussian1d`?",
+        ),
         ("data.scanner.b1_pek=0.1", "data.scanner.b1_pek: unknown key. Did you mean `b1_peak`?"),
         ("data.scanner.coils=99", "data.scanner.coils = 99: must be less than or equal to 64"),
         ("data.scanner=ideel", "'ideal', 'seranet' or 'brainweb'"),
@@ -207,3 +210,11 @@ def test_mistakes_in_the_scan_are_explained(tmp_path, override, message):
     path.write_text("name: s\n")
     with pytest.raises(SpinforgeError, match=re.escape(message)):
         load_study(path, [override])
+
+
+def test_a_mistake_in_a_network_is_one_mistake(tmp_path):
+    path = tmp_path / "study.yaml"
+    path.write_text("networks: [{kind: unet, widht: 4}]")
+    with pytest.raises(SpinforgeError, match="Did you mean `width`") as caught:
+        load_study(path)
+    assert len(str(caught.value).splitlines()) == 2

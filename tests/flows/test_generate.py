@@ -104,3 +104,27 @@ def test_another_configuration_is_refused_and_overwrite_replaces_it(tiny):
     generate(noisier, overwrite=True)
     after = RunFolder.of(tiny).store.subject_attributes("head-000")["content_sha256"]
     assert before != after
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_training_goes_on_to_the_same_weights(spinforge, tiny_file, tmp_path):
+    def run(folder: Path):
+        options = ["--set", f"out={folder}", "--set", "training.epochs=30"]
+        return spinforge("study", str(tiny_file), *options, "--json")
+
+    def networks(folder: Path) -> dict[str, bytes]:
+        return {p.parent.name: p.read_bytes() for p in folder.rglob("networks/*/network.pt")}
+
+    stopped = run(tmp_path / "stopped")
+    wait_for(lambda: any((tmp_path / "stopped").rglob("last.ckpt")))
+    os.killpg(stopped.pid, signal.SIGINT)
+    _, err = stopped.communicate(timeout=60)
+    assert stopped.returncode == 130
+    assert "run the same command again to go on" in err
+    assert "Traceback" not in err
+    assert len(networks(tmp_path / "stopped")) < 2
+
+    for folder in ("stopped", "straight"):
+        out, err = run(tmp_path / folder).communicate(timeout=280)
+        assert json.loads(out)["dice"], err
+    assert networks(tmp_path / "stopped") == networks(tmp_path / "straight")

@@ -14,6 +14,7 @@ from prefect.cli.deploy._models import (
     RawScheduleConfig,
     WorkPoolConfig,
 )
+from prefect.workers.process import ProcessJobConfiguration
 
 from spinforge.flows.config import Study, load_study
 
@@ -25,7 +26,10 @@ def unknown_keys(content: dict[str, Any]) -> list[str]:
     for number, deployment in enumerate(content["deployments"]):
         where = f"deployments.{number}"
         found += _unknown(deployment, DeploymentConfig, where)
-        found += _unknown(deployment.get("work_pool", {}), WorkPoolConfig, f"{where}.work_pool")
+        pool = deployment.get("work_pool", {})
+        found += _unknown(pool, WorkPoolConfig, f"{where}.work_pool")
+        variables = pool.get("job_variables", {})
+        found += _unknown(variables, ProcessJobConfiguration, f"{where}.work_pool.job_variables")
         limit = deployment.get("concurrency_limit", {})
         if isinstance(limit, dict):
             found += _unknown(limit, ConcurrencyLimitSpec, f"{where}.concurrency_limit")
@@ -53,7 +57,13 @@ def test_prefect_knows_every_key(content):
 
 @pytest.mark.parametrize(
     "path",
-    ["x", "deployments.0.x", "deployments.0.work_pool.x", "deployments.1.schedules.0.x"],
+    [
+        "x",
+        "deployments.0.x",
+        "deployments.0.work_pool.x",
+        "deployments.0.work_pool.job_variables.x",
+        "deployments.1.schedules.0.x",
+    ],
 )
 def test_a_misspelt_key_is_found(content, path):
     changed = json.loads(json.dumps(content))  # without YAML's shared anchors

@@ -282,7 +282,7 @@ def test_an_answer_without_end_is_cut_off(form, folder, monkeypatch):
 
 def test_no_server_is_named(folder):
     with pytest.raises(
-        SpinforgeError, match="cannot download subject04_crisp_v: .*Connection refused.*http"
+        SpinforgeError, match=r"cannot download subject04_crisp_v: .*Connection refused.*http"
     ):
         fetch("http://127.0.0.1:9/cgi/brainweb1", folder)
 

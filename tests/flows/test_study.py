@@ -11,7 +11,7 @@ import torch
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from spinforge.flows.config import load_study
+from spinforge.flows.config import Tracking, load_study
 from spinforge.flows.evaluate import evaluate, read_predictions
 from spinforge.flows.generate import generate
 from spinforge.flows.report import report
@@ -341,10 +341,13 @@ def curve(uri, run, name):
 
 def test_mlflow_that_fails_later_is_named(copy):
     tracker = Tracker(copy)
-    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at sqlite:.*cannot be used"):
+    with pytest.raises(SpinforgeError, match=r"MLflow's record sqlite:.*the server is gone"):
         fail_within(tracker.study_run())
-    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at sqlite:.*cannot be used"):
+    with pytest.raises(SpinforgeError, match=r"MLflow's record sqlite:.*the server is gone"):
         fail_within(tracker.network_run(network_file(copy).parent, "unet"))
+    server = copy.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{copy.out}/other.db")})
+    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at sqlite:.*cannot be used"):
+        fail_within(Tracker(server).study_run())
 
 
 def fail_within(run):

@@ -14,6 +14,8 @@ from prefect.cli.deploy._models import (
     RawScheduleConfig,
     WorkPoolConfig,
 )
+from prefect.utilities.callables import parameter_schema
+from prefect.utilities.schema_tools.validation import ValidationError, validate
 from prefect.workers.process import ProcessJobConfiguration
 
 from spinforge.flows.config import Study, load_study
@@ -97,3 +99,16 @@ def test_regeneration_has_a_schedule(content):
 def test_every_deployment_names_the_same_pool(content):
     pools = {d["work_pool"]["name"] for d in deployments(content).values()}
     assert pools == {"spinforge"}
+
+
+def test_prefects_server_accepts_the_parameters(content):
+    """It checks them against the flow's schema but for what is required: `kind` must be there."""
+    for deployment in deployments(content).values():
+        module, _, attribute = deployment["entrypoint"].rpartition(".")
+        flow = getattr(importlib.import_module(module), attribute)
+        schema = parameter_schema(flow.fn).model_dump_for_openapi()
+        validate(deployment["parameters"], schema, raise_on_error=True, ignore_required=True)
+        ambiguous = json.loads(json.dumps(deployment["parameters"]))
+        del ambiguous["study"]["data"]["scan"]["kind"]
+        with pytest.raises(ValidationError, match=r"study\.data\.scan"):
+            validate(ambiguous, schema, raise_on_error=True, ignore_required=True)

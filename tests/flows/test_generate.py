@@ -113,10 +113,10 @@ def test_ctrl_c_in_training_goes_on_to_the_same_weights(spinforge, tiny_file, tm
         return spinforge("study", str(tiny_file), *options, "--json")
 
     def networks(folder: Path) -> dict[str, bytes]:
-        return {p.parent.name: p.read_bytes() for p in folder.rglob("networks/*/network.pt")}
+        return {p.parent.name: p.read_bytes() for p in folder.glob("tiny/networks/*/network.pt")}
 
     stopped = run(tmp_path / "stopped")
-    wait_for(lambda: any((tmp_path / "stopped").rglob("last.ckpt")))
+    wait_for(lambda: any((tmp_path / "stopped" / "tiny").glob("networks/*/last.ckpt")))
     os.killpg(stopped.pid, signal.SIGINT)
     _, err = stopped.communicate(timeout=60)
     assert stopped.returncode == 130

@@ -3,10 +3,13 @@
 import json
 import logging
 import re
+import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import mlflow
@@ -92,7 +95,7 @@ class Tracker:
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
         """Logger that sends Lightning's metrics to a run."""
-        return MLFlowLogger(
+        return _WholeCalls(
             experiment_name=self.study.tracking.experiment, tracking_uri=self.uri, run_id=run
         )
 
@@ -150,7 +153,10 @@ class Tracker:
         try:
             yield run
         except KeyboardInterrupt:
-            self._client.set_terminated(run, status="KILLED")
+            # Stopping is what was asked for: a record that fails now must not hide it. Stopped
+            # inside one of MLflow's transactions, the process may hold the lock of its own file.
+            with suppress(MlflowException):
+                self._client.set_terminated(run, status="KILLED")
             raise
         except BaseException:
             self._client.set_terminated(run, status="FAILED")
@@ -220,6 +226,40 @@ class Tracker:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return False
+
+
+class _WholeCalls(MLFlowLogger):
+    """Lets a Ctrl-C wait until MLflow's transaction is over, so that its file is not left locked.
+
+    A second Ctrl-C does not wait, for a server that does not answer.
+    """
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log one step, or nothing of it."""
+        with _ctrl_c_waits():
+            super().log_metrics(metrics, step)
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Answer the first Ctrl-C after the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Ctrl-C never reaches other threads
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    waiting: list[tuple[int, FrameType | None]] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        waiting.append((number, frame))
+        signal.signal(signal.SIGINT, handler)
+
+    signal.signal(signal.SIGINT, remember)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if waiting and callable(handler):
+        handler(*waiting[0])
 
 
 def _read_note(folder: Path) -> dict[str, Any]:

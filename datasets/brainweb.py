@@ -113,9 +113,9 @@ def fuzzy_memberships(labels: NDArray[np.uint8]) -> Memberships:
         (12, 180, 216, 180) float32 at 1 mm, multiples of 1/8. The last two voxels of each axis
         are dropped, as MRiLab's own BrainWeb object is cropped.
     """
-    nx, ny, nz = (2 * (count // 2 - 1) for count in labels.shape)
-    cropped = labels[:nx, :ny, :nz]
-    memberships = np.empty((len(HEAD_TISSUES), nx // 2, ny // 2, nz // 2), dtype=np.float32)
+    cropped = _cropped(labels)
+    nx, ny, nz = (count // 2 for count in cropped.shape)
+    memberships = np.empty((len(HEAD_TISSUES), nx, ny, nz), dtype=np.float32)
     for tissue in HEAD_TISSUES:
         inside = (cropped == tissue).view(np.uint8)
         along_x = inside[0::2] + inside[1::2]
@@ -125,13 +125,43 @@ def fuzzy_memberships(labels: NDArray[np.uint8]) -> Memberships:
     return torch.from_numpy(memberships)
 
 
-def load_brainweb20(folder: Path, subject: str) -> Phantom:
-    """One of the twenty normal heads as a 1 mm phantom."""
+def crisp_memberships(labels: NDArray[np.uint8]) -> Memberships:
+    """Memberships of the crisp model on its own grid: 0 or 1.
+
+    Args:
+        labels: (362, 434, 362) labels at 0.5 mm.
+
+    Returns:
+        (12, 360, 432, 360) float16 at 0.5 mm.
+    """
+    cropped = _cropped(labels)
+    memberships = torch.empty((len(HEAD_TISSUES), *cropped.shape), dtype=torch.float16)
+    for tissue in HEAD_TISSUES:
+        memberships[tissue] = torch.from_numpy(cropped == tissue)
+    return memberships
+
+
+def _cropped(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    nx, ny, nz = (2 * (count // 2 - 1) for count in labels.shape)
+    return labels[:nx, :ny, :nz]
+
+
+def load_brainweb20(folder: Path, subject: str, *, spacing_mm: float = 1.0) -> Phantom:
+    """One of the twenty normal heads.
+
+    Args:
+        folder: Folder of the files.
+        subject: Such as subject04.
+        spacing_mm: 1 for fuzzy memberships, 0.5 for the crisp model itself.
+    """
+    if spacing_mm not in (0.5, 1.0):
+        raise SpinforgeError(f"BrainWeb's voxels are 0.5 or 1 mm, not {spacing_mm:g}.")
     path = model_path(folder, subject)
+    labels = read_labels(path)
     return Phantom(
         subject=subject,
-        memberships=fuzzy_memberships(read_labels(path)),
-        spacing_mm=1.0,
+        memberships=crisp_memberships(labels) if spacing_mm < 1 else fuzzy_memberships(labels),
+        spacing_mm=spacing_mm,
         source="brainweb20",
         digest=files_digest([path]),
     )

@@ -71,11 +71,13 @@ class BrainWeb20:
         folder: Folder with subjectNN_crisp_v.mnc.gz, or its .rawb or .raws.
         complete: Count all twenty subjects as available, because what is missing will be
             downloaded.
+        spacing_mm: Voxel size [mm]: 1 for fuzzy memberships, 0.5 for the crisp model itself.
     """
 
-    def __init__(self, folder: Path, *, complete: bool = False) -> None:
+    def __init__(self, folder: Path, *, complete: bool = False, spacing_mm: float = 1.0) -> None:
         self._folder = folder
         self._complete = complete
+        self._spacing_mm = spacing_mm
 
     def subjects(self) -> list[str]:
         """Subjects whose file is there, or all twenty."""
@@ -98,7 +100,7 @@ class BrainWeb20:
 
     def load(self, subject: str) -> Phantom:
         """Decode the file."""
-        return brainweb.load_brainweb20(self._folder, subject)
+        return brainweb.load_brainweb20(self._folder, subject, spacing_mm=self._spacing_mm)
 
 
 class BrainWeb0:

@@ -14,10 +14,11 @@ from spinforge.evaluation.inspection import (
     tissue_figure,
 )
 from spinforge.flows.config import Study
-from spinforge.simulation.acquisition import scan_fields, simulate_scan
+from spinforge.simulation.acquisition import simulate_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
-from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.phantom import Phantom, coarsened
+from spinforge.simulation.scan_fields import scan_fields
 from spinforge.simulation.scan_parameters import draw_scan_parameters
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import DualEcho, GradientEcho, PulseSequence
@@ -52,9 +53,10 @@ def inspect_study(study: Study, subject: str | None, folder: Path) -> list[Path]
     if name not in everyone:
         raise SpinforgeError(f"{name!r} is not in the study; it has {', '.join(everyone)}.")
     product = study.data
-    phantom = phantom_source(product).load(name)
+    fine = phantom_source(product).load(name)
+    phantom = coarsened(fine, product.scanner.supersample)
     scan = simulate_scan(
-        phantom, product.slices, product.scan, product.noise, product.scanner, seed=product.seed
+        fine, product.slices, product.scan, product.noise, product.scanner, seed=product.seed
     )
     drawn = draw_scan_parameters(
         name, phantom.tissues, product.scan, product.scanner, seed=product.seed

@@ -11,13 +11,12 @@ from spinforge.simulation.arrays import (
     CoilMaps,
     ComplexImage,
     Labels,
+    RecordedKSpace,
     SliceMemberships,
     SoftTargets,
 )
-from spinforge.simulation.coils import birdcage_maps, receive_profile
 from spinforge.simulation.contrast import amplitude_table, nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.fields import phase_map, transmit_field
 from spinforge.simulation.forward import (
     Amplitude,
     Fields,
@@ -27,9 +26,10 @@ from spinforge.simulation.forward import (
 )
 from spinforge.simulation.fourier import kspace_to_image
 from spinforge.simulation.noise import Noise, draw_noise, noise_std, reference_signal
-from spinforge.simulation.off_resonance import fat_shift_hz, gaussian_field, susceptibility_field
-from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.off_resonance import fat_shift_hz
+from spinforge.simulation.phantom import Phantom, coarsened
 from spinforge.simulation.readout import readout_factors, sample_times
+from spinforge.simulation.scan_fields import coil_maps, on_finer_grid, scan_fields
 from spinforge.simulation.scan_parameters import (
     ScanParameters,
     draw_scan_parameters,
@@ -40,13 +40,9 @@ from spinforge.simulation.sequences import REFOCUSED, PulseSequence
 from spinforge.simulation.slices import (
     Slices,
     matrix_size,
-    profile_weights,
     slice_memberships,
     slice_targets,
-    slices_in_field_of_view,
     soft_targets,
-    through_slices,
-    voxels_per_slice,
     warped,
 )
 from spinforge.simulation.tissue import FAT_TISSUES, Tissue
@@ -99,7 +95,8 @@ def simulate_scan(
     volume; averaging T1 and T2 within a voxel would not be.
 
     Args:
-        phantom: Anatomy, cropped here to 180 x 216 x 180 mm.
+        phantom: Anatomy, cropped here to 180 x 216 x 180 mm; its voxels are the scan's, or a
+            half of them with `scanner.supersample` 2.
         slices: Thickness and number.
         sequence: Mean TR and TE and their spread.
         noise: Level.
@@ -113,28 +110,31 @@ def simulate_scan(
     """
     scanner = scanner or Scanner()
     check_scan(phantom, sequence, scanner)
+    fine, phantom = phantom, coarsened(phantom, scanner.supersample)
     drawn = draw_scan_parameters(phantom.subject, phantom.tissues, sequence, scanner, seed=seed)
     properties = with_factors(TISSUE_SETS[scanner.tissue_set].properties, drawn.tissue_factors)
-    memberships = slice_memberships(phantom, slices, scanner.slice_profile)
-    if scanner.warp_mm:
-        memberships = warped(memberships, scanner.warp_mm, phantom.spacing_mm)
-    fields = scan_fields(phantom, slices, scanner, drawn)
+    memberships = _memberships_in_slices(phantom, slices, scanner)
     maps = coil_maps(phantom, slices, scanner, drawn)
 
     # What a coil of unit sensitivity would have received comes along as the first coil; a single
     # uniform one is that coil.
     is_uniform = maps.shape[1] == 1 and not drawn.receive
     unit = torch.ones_like(maps[:, :1])
+    fields, received = on_finer_grid(
+        scan_fields(phantom, slices, scanner, drawn),
+        unit if is_uniform else torch.cat((unit, maps), dim=1),
+        scanner.supersample,
+    )
     clean = noise_free_kspace(
-        memberships,
+        _memberships_in_slices(fine, slices, scanner) if fine is not phantom else memberships,
         phantom.tissues,
         properties,
         fields,
-        unit if is_uniform else torch.cat((unit, maps), dim=1),
+        received,
         scanner,
         drawn.sequence,
         device=device,
-    )
+    ).cpu()
     angles = line_phases(drawn, scanner, len(clean), clean.shape[-2])
     clean *= torch.polar(torch.ones_like(angles), angles).to(clean.dtype)[:, None, :, None]
     image = kspace_to_image(clean[:, 0])
@@ -154,6 +154,14 @@ def simulate_scan(
         noise_std=std,
         drawn=drawn.record() | {"noise_std": std},
     )
+
+
+def _memberships_in_slices(phantom: Phantom, slices: Slices, scanner: Scanner) -> SliceMemberships:
+    """What each slice holds, where the scanner's gradients put it."""
+    memberships = slice_memberships(phantom, slices, scanner.slice_profile)
+    if scanner.warp_mm:
+        memberships = warped(memberships, scanner.warp_mm, phantom.spacing_mm)
+    return memberships
 
 
 def check_scan(phantom: Phantom, sequence: PulseSequence, scanner: Scanner) -> None:
@@ -177,63 +185,6 @@ def check_scan(phantom: Phantom, sequence: PulseSequence, scanner: Scanner) -> N
         )
 
 
-def scan_fields(
-    phantom: Phantom, slices: Slices, scanner: Scanner, drawn: ScanParameters
-) -> Fields:
-    """Phase, transmit field and off-resonance of every voxel of every slice.
-
-    Each is made for the whole field of view, so that a slice does not depend on how many are kept.
-    """
-    spacing = phantom.spacing_mm
-    height, width, _ = matrix_size(spacing)
-    whole = (height, width, slices_in_field_of_view(slices))
-    size_mm = (spacing, spacing, slices.thickness_mm)
-
-    def kept(volume: Tensor) -> Tensor:
-        return volume[:, :, : slices.count].permute(2, 0, 1)
-
-    phase = torch.zeros(whole, dtype=torch.float64)
-    if drawn.phase:
-        phase = phase_map(drawn.phase, whole)
-    off_resonance = _off_resonance(phantom, slices, scanner, whole)
-    return Fields(
-        phase=kept(phase),
-        b1=kept(transmit_field(drawn.b1_peak, whole, size_mm)),
-        off_resonance=kept(off_resonance),
-        off_resonance_range=(float(off_resonance.min()), float(off_resonance.max())),
-    )
-
-
-def _off_resonance(
-    phantom: Phantom, slices: Slices, scanner: Scanner, whole: tuple[int, int, int]
-) -> Tensor:
-    """Mean of the main field's deviation over each slice of the field of view, (x, y, slice)."""
-    if scanner.b0 == "none":
-        return torch.zeros(whole)
-    if scanner.b0 == "susceptibility":
-        volume = susceptibility_field(phantom, TISSUE_SETS[scanner.tissue_set].field_t)
-    else:
-        nx, ny, nz = phantom.memberships.shape[1:]
-        volume = gaussian_field((nx, ny, nz), phantom.spacing_mm)
-    everything = slices.model_copy(update={"count": whole[2]})
-    weights = profile_weights("box", voxels_per_slice(slices, phantom.spacing_mm))
-    return through_slices(volume * scanner.b0_scale, everything, phantom.spacing_mm, weights)
-
-
-def coil_maps(
-    phantom: Phantom, slices: Slices, scanner: Scanner, drawn: ScanParameters
-) -> CoilMaps:
-    """Sensitivities of the scanner's coils, (slice or 1, coil, ky, kx) complex64."""
-    height, width, _ = matrix_size(phantom.spacing_mm)
-    if scanner.coils > 1:
-        return birdcage_maps(scanner.coils, (height, width))
-    if drawn.receive:
-        whole = (slices_in_field_of_view(slices), height, width)
-        profile = receive_profile(drawn.receive, whole, scanner.receive_range_percent)
-        return profile[: slices.count]
-    return torch.ones(1, 1, height, width, dtype=torch.complex64)
-
-
 def noise_free_kspace(
     memberships: SliceMemberships,
     tissues: tuple[Tissue, ...],
@@ -244,14 +195,30 @@ def noise_free_kspace(
     sequence: PulseSequence,
     *,
     device: str = "cpu",
-) -> CoilKSpace:
-    """k-space of every coil, without noise; computed on `device`, returned on the CPU."""
+) -> RecordedKSpace:
+    """k-space of every coil, without noise.
+
+    Args:
+        memberships: What the slices hold, (slice, tissue, ky, kx); this and the next on the grid
+            of the object, finer than the scan's by `scanner.supersample`.
+        tissues: What the entries of its tissue axis are.
+        properties: Their relaxation.
+        fields: Phase, transmit field and off-resonance, (slice, ky, kx).
+        maps: Sensitivities, (slice or 1, coil, ky, kx).
+        scanner: Readout and supersampling.
+        sequence: For the signal.
+        device: Where it is computed.
+
+    Returns:
+        (slice, coil, ky, kx) complex64, on `device`.
+    """
+    finer = scanner.supersample
     amplitude = _amplitude_function(sequence, properties, tissues, fields.b1)
     memberships, maps = memberships.to(device), maps.to(device)
     fields = fields.to(device)
     if not scanner.readout:
         image = signal_image(memberships, amplitude, fields)
-        return encode(image[:, None], maps, None).cpu()
+        return encode(image[:, None], maps, None, supersample=finer)
 
     rows = [r for r, tissue in enumerate(tissues) if properties[tissue].proton_density > 0]
     fat_hz = fat_shift_hz(scanner.fat_ppm, TISSUE_SETS[scanner.tissue_set].field_t)
@@ -262,7 +229,8 @@ def noise_free_kspace(
         properties,
         tuple(tissues[row] for row in rows),
         (low + min(shifts), high + max(shifts)),
-        sample_times(memberships.shape[-1], scanner.bandwidth_hz_per_px),
+        sample_times(memberships.shape[-1] // finer, scanner.bandwidth_hz_per_px)
+        * scanner.readout_polarity,
         amplitudes=nominal_amplitudes(sequence, properties, tissues)[rows],
         gradient_echo=is_gradient_echo,
         tolerance=scanner.readout_tolerance,
@@ -276,7 +244,7 @@ def noise_free_kspace(
         shifts_hz=shifts,
         gradient_echo_te=sequence.echo_time if is_gradient_echo else 0.0,
     )
-    return encode(components, maps, readout.basis.to(device)).cpu()
+    return encode(components, maps, readout.basis.to(device), supersample=finer)
 
 
 def _amplitude_function(

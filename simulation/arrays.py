@@ -28,8 +28,14 @@ CoilImages = Complex[Tensor, "*batch coil ky kx"]
 """Images, k-space or receive sensitivities of every coil."""
 
 CoilKSpace = Complex[Tensor, "slice coil ky kx"]
+RecordedKSpace = Complex[Tensor, "slice coil _ky _kx"]
+"""The same, of an object that may have more points than k-space has samples."""
+
 CoilMaps = Complex[Tensor, "#slice coil ky kx"]
 """Receive sensitivities; one slice where they are the same for all."""
+
+FinerCoilMaps = Complex[Tensor, "#slice coil _ky _kx"]
+"""The same at every point of a supersampled object."""
 
 OffResonance = Float[Tensor, "slice ky kx"]
 """Deviation from the scanner's frequency [Hz]."""

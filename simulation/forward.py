@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from spinforge.simulation.arrays import CoilKSpace, CoilMaps, OffResonance, SliceMemberships
+from spinforge.simulation.arrays import CoilMaps, OffResonance, RecordedKSpace, SliceMemberships
 from spinforge.simulation.readout import Readout
 
 # Slices encoded at a time: the components of all coils of one just fit a processor's cache.
@@ -100,25 +100,54 @@ def signal_components(
     return components.view(n_slices, height, width, -1).permute(0, 3, 1, 2).contiguous()
 
 
-def encode(components: Tensor, coil_maps: CoilMaps, basis: Tensor | None) -> CoilKSpace:
+def encode(
+    components: Tensor, coil_maps: CoilMaps, basis: Tensor | None, *, supersample: int = 1
+) -> RecordedKSpace:
     """Fourier encoding of the components seen by each coil.
 
     Args:
         components: (slice, component, ky, kx) complex64.
         coil_maps: (slice or 1, coil, ky, kx).
         basis: Readout evolution (kx, component); None for one component that does not evolve.
+        supersample: Points of the object a voxel, along ky and kx: only the centre of its k-space
+            is recorded, which brings Gibbs ringing.
 
     Returns:
-        (slice, coil, ky, kx) complex64, centred and orthonormal.
+        (slice, coil, ky, kx) complex64, centred and orthonormal; smaller than the components by
+        `supersample`, with images of the same intensity at the same place.
     """
     plane = (-2, -1)
     shifted = torch.fft.ifftshift(components, dim=plane)
     maps = torch.fft.ifftshift(coil_maps, dim=plane).expand(len(components), -1, -1, -1)
     weights = None if basis is None else torch.fft.ifftshift(basis, dim=0).mT[:, None, :]
-    kspace = torch.empty(maps.shape, dtype=torch.complex64, device=components.device)
+    height, width = (count // supersample for count in maps.shape[-2:])
+    kspace = torch.empty(
+        (*maps.shape[:2], height, width), dtype=torch.complex64, device=components.device
+    )
     for batch in torch.arange(len(shifted)).split(_AT_ONCE[components.device.type]):
         seen = maps[batch][:, :, None] * shifted[batch][:, None]
-        lines = torch.fft.fft(seen, dim=-1, norm="ortho")
+        lines = _truncated(torch.fft.fft(seen, dim=-1, norm="ortho"), supersample)
         evolved = lines[:, :, 0] if weights is None else (lines * weights).sum(2)
-        kspace[batch] = torch.fft.fft(evolved, dim=-2, norm="ortho")
+        columns = torch.fft.fft(evolved, dim=-2, norm="ortho")
+        kspace[batch] = _truncated(columns.mT, supersample).mT
     return torch.fft.fftshift(kspace, dim=plane)
+
+
+def _truncated(spectrum: Tensor, supersample: int) -> Tensor:
+    """The low frequencies of the last axis, in the FFT's order, as a coarser grid has them.
+
+    Each point stands for the box around it, so this is the Fourier transform of an object that is
+    constant within small boxes, whose sharp edges truncation makes ring as Gibbs found. Points
+    would repeat their spectrum and ring stronger.
+    """
+    if supersample == 1:
+        return spectrum
+    fine = spectrum.shape[-1]
+    count = fine // supersample
+    frequencies = torch.fft.ifftshift(torch.arange(count) - count // 2)
+    # A coarse voxel's centre lies between the centres of its points; the image centre is that
+    # of a voxel, index count // 2.
+    offset = supersample * (count // 2) + (supersample - 1) / 2 - fine // 2
+    box = torch.sinc(frequencies / fine) * supersample**-0.5
+    turn = torch.polar(torch.ones(count), 2 * torch.pi * frequencies * offset / fine) * box
+    return spectrum[..., frequencies % fine] * turn.to(spectrum)

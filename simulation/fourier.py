@@ -1,7 +1,6 @@
 """The Fourier pair of Cartesian MRI: centred and orthonormal over the last two axes."""
 
 import torch
-from torch import Tensor
 
 from spinforge.simulation.arrays import ComplexImage, KSpace
 
@@ -28,19 +27,3 @@ def kspace_to_image(kspace: KSpace) -> ComplexImage:
     """Invert `image_to_kspace`; with missing lines set to 0 this is zero-filling."""
     image = torch.fft.ifft2(torch.fft.ifftshift(kspace, dim=_AXES), norm="ortho")
     return torch.fft.fftshift(image, dim=_AXES)
-
-
-def crop_kspace(kspace: KSpace, shape: tuple[int, int]) -> Tensor:
-    """The central part of k-space: what a coarser acquisition of the same object records.
-
-    Truncation of a finer object's k-space brings Gibbs ringing; an object with one point a voxel
-    has none.
-
-    Args:
-        kspace: (..., ky, kx), centred.
-        shape: Wanted ky and kx, at most as large.
-    """
-    for axis, count in zip(_AXES, shape, strict=True):
-        first = kspace.shape[axis] // 2 - count // 2
-        kspace = kspace.narrow(axis, first, count)
-    return kspace

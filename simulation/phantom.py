@@ -1,6 +1,6 @@
 """A phantom: what the head is made of, before any scanner sees it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,7 +16,8 @@ class Phantom:
 
     Attributes:
         subject: Name of the subject, unique within a data set.
-        memberships: Fraction of each tissue in each voxel, float32, sums to 1.
+        memberships: Fraction of each tissue in each voxel, float32, sums to 1; where all are 0
+            or 1, half precision holds them as well.
         spacing_mm: Edge length of the cubic voxels [mm].
         source: Where it comes from, such as "procedural" or "brainweb20".
         digest: SHA-256 of the source's raw bytes or of the generator and its parameters.
@@ -43,6 +44,21 @@ class Phantom:
         if tissue not in self.tissues:
             return torch.zeros_like(self.memberships[0])
         return self.memberships[self.tissues.index(tissue)]
+
+
+def coarsened(phantom: Phantom, factor: int) -> Phantom:
+    """The same anatomy in voxels `factor` times as large: means of cubes of voxels.
+
+    What is left over at the far ends is dropped. Its digest stays that of the finer one.
+    """
+    if factor == 1:
+        return phantom
+    nx, ny, nz = (count // factor for count in phantom.memberships.shape[1:])
+    cubes = (nx, factor, ny, factor, nz, factor)
+    whole = phantom.memberships[:, : nx * factor, : ny * factor, : nz * factor]
+    # A tissue at a time: the finer volume is large.
+    means = [tissue.float().reshape(cubes).mean((1, 3, 5)) for tissue in whole]
+    return replace(phantom, memberships=torch.stack(means), spacing_mm=phantom.spacing_mm * factor)
 
 
 def target_labels(tissue_labels: Tensor) -> Tensor:

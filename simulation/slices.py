@@ -109,8 +109,9 @@ def slice_memberships(
     """
     spacing = phantom.spacing_mm
     weights = profile_weights(profile, voxels_per_slice(slices, spacing))
-    averaged = through_slices(phantom.memberships, slices, spacing, weights)
-    return averaged.permute(3, 0, 1, 2).contiguous()
+    # A tissue at a time: a copy of the whole volume takes more memory than all the rest.
+    averaged = [through_slices(t.float(), slices, spacing, weights) for t in phantom.memberships]
+    return torch.stack(averaged).permute(3, 0, 1, 2).contiguous()
 
 
 def warped(memberships: SliceMemberships, largest_mm: float, spacing_mm: float) -> SliceMemberships:

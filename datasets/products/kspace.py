@@ -88,16 +88,17 @@ class KSpaceProduct(Config):
 
 
 def phantom_source(product: KSpaceProduct) -> PhantomSource:
-    """The collection this product scans."""
+    """The collection this product scans, on the grid of its object."""
+    spacing_mm = product.spacing_mm / product.scanner.supersample
     if product.phantom == "procedural":
         return ProceduralHeads(
             product.subjects.total,
             product.subjects.named,
             seed=product.seed,
-            spacing_mm=float(product.spacing_mm),
+            spacing_mm=spacing_mm,
         )
     assert product.path is not None
-    return BrainWeb20(product.path, complete=product.download)
+    return BrainWeb20(product.path, complete=product.download, spacing_mm=spacing_mm)
 
 
 def split_of(product: KSpaceProduct) -> Split:

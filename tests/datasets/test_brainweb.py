@@ -9,6 +9,7 @@ from real_data import BRAINWEB20, needs_brainweb20
 
 from spinforge.datasets import brainweb
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.phantom import Phantom, coarsened
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 SHAPE = (6, 10, 8)  # z, y, x
@@ -45,6 +46,20 @@ def test_memberships_are_box_averages_of_the_kept_voxels(folder):
     for tissue in HEAD_TISSUES:
         assert memberships[tissue, 1, 2, 0] == (block == tissue).sum() / 8
     np.testing.assert_array_equal(memberships.sum(0), 1)
+
+
+def test_the_crisp_model_averages_to_the_fuzzy_one(folder):
+    labels = brainweb.read_labels(model(folder))
+    fine = Phantom("subject04", brainweb.crisp_memberships(labels), 0.5, "brainweb20", "")
+    assert fine.memberships.shape == (12, 6, 8, 4)
+    torch.testing.assert_close(
+        coarsened(fine, 2).memberships, brainweb.fuzzy_memberships(labels), rtol=0, atol=0
+    )
+
+
+def test_other_voxels_than_brainwebs_are_refused(folder):
+    with pytest.raises(SpinforgeError, match=r"0\.5 or 1 mm, not 2"):
+        brainweb.load_brainweb20(folder, "subject04", spacing_mm=2.0)
 
 
 def test_uncompressed_files_are_read_too(folder):

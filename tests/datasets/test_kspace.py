@@ -302,6 +302,19 @@ def test_every_sequence_and_profile_can_be_stored(tmp_path):
     assert store.read("head-000", "te")[0] == pytest.approx(0.010, rel=0.06)
 
 
+def test_a_supersampled_object_is_stored_on_the_scans_grid(tmp_path):
+    """Of the anatomy at half the voxel size; labels, masks and matrix stay the scan's."""
+    product = TINY.model_copy(update={"scanner": Scanner(supersample=2)})
+    store = KSpaceStore(tmp_path / "fine.zarr")
+    store.create(product.recipe())
+    simulate_subject(product, "head-000", store)
+    assert store.read("head-000", "full").shape == (14, 1, 45, 54)
+    assert store.read("head-000", "target").shape == (14, 45, 54)
+    attributes = store.subject_attributes("head-000")
+    assert attributes["phantom"]["spacing_mm"] == 2
+    assert attributes["spacing_mm"][1:] == [4, 4]
+
+
 def test_a_study_names_its_sequence_by_kind_and_needs_none_for_a_spin_echo():
     echo = KSpaceProduct.model_validate({"scan": {"te_ms": 90}})
     assert echo.scan == SpinEcho(te_ms=90)

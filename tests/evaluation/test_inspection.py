@@ -8,11 +8,12 @@ from spinforge.evaluation.inspection import (
     field_figure,
     tissue_figure,
 )
-from spinforge.simulation.acquisition import scan_fields, simulate_scan
+from spinforge.simulation.acquisition import simulate_scan
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.phantoms.head import generate_head
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import Gaussian1D, draw_line_mask
+from spinforge.simulation.scan_fields import scan_fields
 from spinforge.simulation.scan_parameters import draw_scan_parameters
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import SpinEcho

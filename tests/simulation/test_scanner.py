@@ -46,6 +46,7 @@ def test_a_profiles_receive_range_gives_way_to_a_birdcage():
     ("values", "message"),
     [
         ({"coil_correlation": 0.3}, "coil_correlation = 0.3 is between coils"),
+        ({"readout_polarity": -1}, "readout_polarity = -1 turns the readout round"),
         ({"b0": "gaussian"}, "b0 = gaussian acts while a line is read"),
     ],
 )

@@ -26,10 +26,14 @@ from spinforge.simulation.forward import (
 )
 from spinforge.simulation.fourier import kspace_to_image
 from spinforge.simulation.noise import Noise, draw_noise, noise_std, reference_signal
-from spinforge.simulation.off_resonance import fat_shift_hz
 from spinforge.simulation.phantom import Phantom, coarsened
 from spinforge.simulation.readout import readout_factors, sample_times
-from spinforge.simulation.scan_fields import coil_maps, on_finer_grid, scan_fields
+from spinforge.simulation.scan_fields import (
+    chemical_shifts_hz,
+    coil_maps,
+    on_finer_grid,
+    scan_fields,
+)
 from spinforge.simulation.scan_parameters import (
     ScanParameters,
     draw_scan_parameters,
@@ -37,6 +41,7 @@ from spinforge.simulation.scan_parameters import (
 )
 from spinforge.simulation.scanner import Scanner, check_readout
 from spinforge.simulation.sequences import REFOCUSED, PulseSequence
+from spinforge.simulation.slice_shift import excited_memberships
 from spinforge.simulation.slices import (
     Slices,
     matrix_size,
@@ -45,7 +50,7 @@ from spinforge.simulation.slices import (
     soft_targets,
     warped,
 )
-from spinforge.simulation.tissue import FAT_TISSUES, Tissue
+from spinforge.simulation.tissue import Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS, Properties, with_factors
 
 
@@ -125,8 +130,9 @@ def simulate_scan(
         unit if is_uniform else torch.cat((unit, maps), dim=1),
         scanner.supersample,
     )
+    is_nominal = fine is phantom and not scanner.rf_bandwidth_hz
     clean = noise_free_kspace(
-        _memberships_in_slices(fine, slices, scanner) if fine is not phantom else memberships,
+        memberships if is_nominal else _memberships_in_slices(fine, slices, scanner, fields),
         phantom.tissues,
         properties,
         fields,
@@ -156,9 +162,30 @@ def simulate_scan(
     )
 
 
-def _memberships_in_slices(phantom: Phantom, slices: Slices, scanner: Scanner) -> SliceMemberships:
-    """What each slice holds, where the scanner's gradients put it."""
-    memberships = slice_memberships(phantom, slices, scanner.slice_profile)
+def _memberships_in_slices(
+    phantom: Phantom, slices: Slices, scanner: Scanner, fields: Fields | None = None
+) -> SliceMemberships:
+    """What each slice holds, where the scanner's gradients put it.
+
+    Args:
+        phantom: Anatomy.
+        slices: Thickness and number.
+        scanner: Its slice profile, excitation and gradients.
+        fields: With the off-resonance on the phantom's grid: what a slice excites; without: what
+            lies in it, which is what its labels show.
+    """
+    profile = scanner.slice_profile
+    if fields is not None and scanner.rf_bandwidth_hz:
+        shift = chemical_shifts_hz(scanner)
+        memberships = excited_memberships(
+            phantom,
+            slices,
+            profile,
+            frequency_hz=lambda tissue: fields.off_resonance + shift.get(tissue, 0.0),
+            bandwidth_hz=scanner.rf_bandwidth_hz,
+        )
+    else:
+        memberships = slice_memberships(phantom, slices, profile)
     if scanner.warp_mm:
         memberships = warped(memberships, scanner.warp_mm, phantom.spacing_mm)
     return memberships
@@ -221,8 +248,8 @@ def noise_free_kspace(
         return encode(image[:, None], maps, None, supersample=finer)
 
     rows = [r for r, tissue in enumerate(tissues) if properties[tissue].proton_density > 0]
-    fat_hz = fat_shift_hz(scanner.fat_ppm, TISSUE_SETS[scanner.tissue_set].field_t)
-    shifts = [fat_hz if tissues[row] in FAT_TISSUES else 0.0 for row in rows]
+    chemical = chemical_shifts_hz(scanner)
+    shifts = [chemical.get(tissues[row], 0.0) for row in rows]
     low, high = fields.off_resonance_range
     is_gradient_echo = not isinstance(sequence, REFOCUSED)
     readout = readout_factors(

@@ -8,7 +8,7 @@ from spinforge.simulation.arrays import CoilMaps, FinerCoilMaps
 from spinforge.simulation.coils import birdcage_maps, receive_profile
 from spinforge.simulation.fields import phase_map, transmit_field
 from spinforge.simulation.forward import Fields
-from spinforge.simulation.off_resonance import gaussian_field, susceptibility_field
+from spinforge.simulation.off_resonance import fat_shift_hz, gaussian_field, susceptibility_field
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.scan_parameters import ScanParameters
 from spinforge.simulation.scanner import Scanner
@@ -20,6 +20,7 @@ from spinforge.simulation.slices import (
     through_slices,
     voxels_per_slice,
 )
+from spinforge.simulation.tissue import FAT_TISSUES, Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS
 
 
@@ -64,6 +65,12 @@ def _off_resonance(
     everything = slices.model_copy(update={"count": whole[2]})
     weights = profile_weights("box", voxels_per_slice(slices, phantom.spacing_mm))
     return through_slices(volume * scanner.b0_scale, everything, phantom.spacing_mm, weights)
+
+
+def chemical_shifts_hz(scanner: Scanner) -> dict[Tissue, float]:
+    """Frequency of every tissue that is not water's [Hz]."""
+    fat = fat_shift_hz(scanner.fat_ppm, TISSUE_SETS[scanner.tissue_set].field_t)
+    return dict.fromkeys(FAT_TISSUES, fat)
 
 
 def coil_maps(

@@ -47,6 +47,7 @@ def test_a_profiles_receive_range_gives_way_to_a_birdcage():
     [
         ({"coil_correlation": 0.3}, "coil_correlation = 0.3 is between coils"),
         ({"readout_polarity": -1}, "readout_polarity = -1 turns the readout round"),
+        ({"rf_bandwidth_hz": 1500}, "rf_bandwidth_hz = 1500 moves what is off-resonant"),
         ({"b0": "gaussian"}, "b0 = gaussian acts while a line is read"),
     ],
 )

@@ -20,11 +20,10 @@ from spinforge.simulation.noise import Noise
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled
 from spinforge.simulation.sampling import (
     Equispaced,
-    EquispacedFraction,
     Gaussian1D,
     PartialFourier,
-    Random1D,
 )
+from spinforge.simulation.sampling_fastmri import EquispacedFraction, Random1D
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import GradientEcho, SpinEcho
 from spinforge.simulation.slices import Slices

@@ -22,8 +22,8 @@ from spinforge.simulation.phantoms.abdomen_subject import (
     in_average_abdomen,
 )
 from spinforge.simulation.phantoms.head import one_thread
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
-from spinforge.simulation.phantoms.head_shapes import FAR_OUTSIDE_MM, Block
+from spinforge.simulation.phantoms.random_fields import Axes, Volume
+from spinforge.simulation.phantoms.shapes import FAR_OUTSIDE_MM, Block
 from spinforge.simulation.rng import SampleRng
 
 GENERATOR = "abdomen-1"

@@ -9,8 +9,8 @@ from torch import Tensor
 from spinforge.simulation.phantoms import abdomen_organs as organs
 from spinforge.simulation.phantoms.abdomen_organs import Cavity
 from spinforge.simulation.phantoms.abdomen_subject import AbdomenSubject
-from spinforge.simulation.phantoms.head_fields import Volume
-from spinforge.simulation.phantoms.head_shapes import Block, coverage, ellipsoid, smooth_max, union
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import Block, coverage, ellipsoid, smooth_max, union
 from spinforge.simulation.rng import SampleRng
 
 AIR_HU, LUNG_HU, FAT_HU, SKIN_HU = -1000.0, -850.0, -100.0, 20.0

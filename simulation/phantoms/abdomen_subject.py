@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from spinforge.simulation.phantoms.head_fields import (
+from spinforge.simulation.phantoms.random_fields import (
     Axes,
     Band,
     RandomFields,
     draw_random_fields,
 )
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.shapes import Block
 from spinforge.simulation.rng import SampleRng
 
 ABDOMEN_BOX_MM = (400.0, 400.0, 240.0)

@@ -16,16 +16,16 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import GENERATOR as HEAD_GENERATOR
 from spinforge.simulation.phantoms.head import HeadGrid, compose_head, one_thread
-from spinforge.simulation.phantoms.head_fields import Volume, draw_random_fields
 from spinforge.simulation.phantoms.head_hulls import brain_hulls
 from spinforge.simulation.phantoms.head_nuclei import ventricles
-from spinforge.simulation.phantoms.head_shapes import Block, Box, ramp
 from spinforge.simulation.phantoms.head_subject import (
     HeadSubject,
     Proportions,
     draw_head_subject,
     in_average_head,
 )
+from spinforge.simulation.phantoms.random_fields import Volume, draw_random_fields
+from spinforge.simulation.phantoms.shapes import Block, Box, ramp
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 

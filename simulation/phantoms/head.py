@@ -19,16 +19,16 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head_cortex import folded_brain
 from spinforge.simulation.phantoms.head_extracranial import extracranial_layers
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
 from spinforge.simulation.phantoms.head_hulls import Hulls, brain_hulls, intracranial_cavity
 from spinforge.simulation.phantoms.head_nuclei import deep_grey_fraction, ventricles, vessels
-from spinforge.simulation.phantoms.head_shapes import Block, Box, coverage
 from spinforge.simulation.phantoms.head_subject import (
     HeadSubject,
     draw_head_subject,
     in_average_head,
 )
 from spinforge.simulation.phantoms.layers import Layer
+from spinforge.simulation.phantoms.random_fields import Axes, Volume
+from spinforge.simulation.phantoms.shapes import Block, Box, coverage
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 GENERATOR = "head-2"

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from spinforge.simulation.phantoms.head_fields import (
+from spinforge.simulation.phantoms.random_fields import (
     Axes,
     Band,
     RandomFields,
     Volumes,
     draw_random_fields,
 )
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.shapes import Block
 from spinforge.simulation.rng import SampleRng
 
 WARP_RMS_MM = 2.6

@@ -16,7 +16,6 @@ from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import one_thread
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
 from spinforge.simulation.phantoms.heart_chambers import heart
 from spinforge.simulation.phantoms.heart_chest import chest_layers
 from spinforge.simulation.phantoms.heart_subject import (
@@ -24,6 +23,7 @@ from spinforge.simulation.phantoms.heart_subject import (
     in_average_chest,
 )
 from spinforge.simulation.phantoms.layers import compose_layers
+from spinforge.simulation.phantoms.random_fields import Axes, Volume
 from spinforge.simulation.sequences import BalancedSSFP
 from spinforge.simulation.tissue import Relaxation, Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS, Properties

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume, Volumes
-from spinforge.simulation.phantoms.head_shapes import (
+from spinforge.simulation.phantoms.heart_subject import HeartProportions
+from spinforge.simulation.phantoms.random_fields import Volume, Volumes
+from spinforge.simulation.phantoms.shapes import (
     Block,
     Number,
     Vector,
@@ -22,7 +23,6 @@ from spinforge.simulation.phantoms.head_shapes import (
     tube,
     union,
 )
-from spinforge.simulation.phantoms.heart_subject import HeartProportions
 
 LEFT_VENTRICLE_MM = (-22.0, 14.0, -10.0)
 TO_APEX = (-0.62, 0.56, -0.55)

@@ -25,8 +25,6 @@ from spinforge.simulation.phantoms.head import (
     grid_in_average_head,
     one_thread,
 )
-from spinforge.simulation.phantoms.head_fields import RandomFields, Volume, draw_random_fields
-from spinforge.simulation.phantoms.head_shapes import Block
 from spinforge.simulation.phantoms.head_subject import (
     STEEPEST_WARP,
     WARP_WAVELENGTHS_MM,
@@ -41,6 +39,8 @@ from spinforge.simulation.phantoms.infant_relaxation import (
     infant_signals,
     relaxation_at,
 )
+from spinforge.simulation.phantoms.random_fields import RandomFields, Volume, draw_random_fields
+from spinforge.simulation.phantoms.shapes import Block
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.tissue import Tissue
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from spinforge.simulation.arrays import Memberships
-from spinforge.simulation.phantoms.head_fields import Volume
+from spinforge.simulation.phantoms.random_fields import Volume
 from spinforge.simulation.tissue import Tissue
 
 Mixture = dict[Tissue, float]

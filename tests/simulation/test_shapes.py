@@ -1,11 +1,11 @@
-"""Shapes of the head agree with geometry."""
+"""Shapes agree with geometry."""
 
 import math
 
 import pytest
 import torch
 
-from spinforge.simulation.phantoms.head_shapes import (
+from spinforge.simulation.phantoms.shapes import (
     Block,
     coverage,
     ellipsoid,

@@ -1,4 +1,4 @@
-"""Shapes of the head: distances in millimetres, positive inside and 0 on the surface."""
+"""Shapes made of equations: distances in millimetres, positive inside and 0 on the surface."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
+from spinforge.simulation.phantoms.random_fields import Axes, Volume
 
 Number = int | float
 Vector = tuple[Number, Number, Number]

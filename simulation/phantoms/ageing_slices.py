@@ -7,10 +7,10 @@ from torch import Tensor
 from spinforge.simulation.arrays import LabelVolume, Memberships
 from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.phantoms.ageing import BOTTOM_MM, AgeingHead
-from spinforge.simulation.phantoms.head import one_thread
 from spinforge.simulation.phantoms.head_hulls import brain_hulls
 from spinforge.simulation.phantoms.head_nuclei import basal_ganglia, ventricles
 from spinforge.simulation.phantoms.head_subject import in_average_head
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.sequences import GradientEcho, InversionRecovery
 from spinforge.simulation.tissue import Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS

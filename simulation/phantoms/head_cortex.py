@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.phantoms.head_hulls import Hulls
 from spinforge.simulation.phantoms.head_subject import FOLDING_BOX_MM, HeadSubject
 from spinforge.simulation.phantoms.random_fields import Volume, Volumes
 from spinforge.simulation.phantoms.shapes import (
     FAR_OUTSIDE_MM,
-    Block,
     ellipsoid,
     ramp,
     smooth_max,

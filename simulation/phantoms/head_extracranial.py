@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import torch
 
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.phantoms.head_subject import HeadSubject
 from spinforge.simulation.phantoms.layers import Layer, Mixture
 from spinforge.simulation.phantoms.random_fields import Volume
 from spinforge.simulation.phantoms.shapes import (
-    Block,
     coverage,
     ellipsoid,
     ramp,

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.phantoms.heart_chambers import Heart
 from spinforge.simulation.phantoms.heart_subject import HeartSubject
 from spinforge.simulation.phantoms.layers import Layer
 from spinforge.simulation.phantoms.random_fields import Volume, Volumes
 from spinforge.simulation.phantoms.shapes import (
-    Block,
     coverage,
     ellipsoid,
     ramp,

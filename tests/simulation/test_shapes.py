@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.phantoms.shapes import (
-    Block,
     coverage,
     ellipsoid,
     ramp,

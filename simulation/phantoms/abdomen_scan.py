@@ -21,7 +21,7 @@ PANCREAS_HU, KIDNEY_HU, MEDULLA_HU = 95.0, 165.0, 140.0
 VEIN_HU, BLOOD_HU, PORTAL_HU = 140.0, 150.0, 165.0
 SPONGY_BONE_HU, BONE_HU = 200.0, 400.0
 TABLE_HU = -650.0
-"""Densities in the portal venous phase [HU]."""
+"""Densities in the portal venous phase: customary round values, our choice [HU]."""
 
 WALL_MM, SKIN_MM, CORTEX_MM = 15.0, 2.0, 2.5
 """Thickness of the abdominal wall's muscles, of the skin, and of a bone's compact shell [mm]."""
@@ -204,6 +204,7 @@ def shaped_noise(like: Volume, pixel_mm: float, noise_hu: float, rng: SampleRng)
 
     Its power is $|f|\,K(f)^2$ with $K(f) = \cos^2(\pi f / 2f_N)$ up to the Nyquist frequency:
     the ramp amplifies what is fine, the kernel takes it away again, and nothing is left at zero.
+    The kernel is our choice.
 
     Args:
         like: Volume of the wanted shape.

@@ -38,7 +38,7 @@ MERGED = (0, 2, 2, 3, 3, 1, 1, 0, 0)
 LOWEST_DIENCEPHALON_MM = -6.0
 """Below this height the core of the brain is its stem [mm]."""
 
-# MRBrainS's timing; the flip angle of T1 and the echo time of T1-IR are our choice.
+# MRBrainS's timing (https://mrbrains18.isi.uu.nl/data); the flip angle of T1 is our choice.
 PROTOCOL = (
     GradientEcho(kind="gradient_echo", tr_ms=7.9, te_ms=4.5, flip_deg=8.0, variation=0.0),
     InversionRecovery(

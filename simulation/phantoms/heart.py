@@ -67,6 +67,7 @@ CHEST_1P5T: Properties = {
 """BrainWeb's tissues and those of a chest."""
 
 BSSFP = BalancedSSFP(kind="balanced_ssfp", tr_ms=3.4, te_ms=1.7, flip_deg=60.0, variation=0.0)
+"""Usual timing and flip angle of a cardiac scan: our choice."""
 
 HEART_TARGETS = ("background", "myocardium", "blood pool")
 

@@ -3,7 +3,6 @@
 Heavy libraries are imported inside the commands, so that help and bad input answer at once.
 """
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from spinforge.flows import environment
+from spinforge.flows.answer import print_answer
 from spinforge.flows.local_server import prefect_server
 from spinforge.simulation.errors import SpinforgeError
 
@@ -97,7 +97,7 @@ def study(
 
     with prefect_server():
         result = study_flow(resolved, overwrite=overwrite)
-    _answer(result, as_json)
+    print_answer(result, as_json)
 
 
 @app.command()
@@ -115,7 +115,7 @@ def generate(
     with prefect_server():
         digest = generate_flow(resolved, overwrite=overwrite)
     dataset = str(RunFolder.of(resolved).store.path)
-    _answer({"dataset": dataset, "dataset_digest": digest}, as_json)
+    print_answer({"dataset": dataset, "dataset_digest": digest}, as_json)
 
 
 @app.command()
@@ -131,7 +131,7 @@ def train(
 
     with prefect_server():
         folders = train_flow(resolved, only=network)
-    _answer({"networks": folders}, as_json)
+    print_answer({"networks": folders}, as_json)
 
 
 @app.command()
@@ -148,7 +148,7 @@ def evaluate(
 
     with prefect_server():
         dice = evaluate_flow(resolved, only=network)
-    _answer({"dice": dice, "scores": str(RunFolder.of(resolved).evaluation)}, as_json)
+    print_answer({"dice": dice, "scores": str(RunFolder.of(resolved).evaluation)}, as_json)
 
 
 @app.command()
@@ -164,7 +164,7 @@ def report(file: StudyFile, overrides: Overrides = None, as_json: AsJson = False
 
     with prefect_server():
         page = report_flow(resolved)
-    _answer({"report": page}, as_json)
+    print_answer({"report": page}, as_json)
 
 
 @app.command()
@@ -224,7 +224,7 @@ def download(
         for path in download_volumes(volumes, to or Path("data") / collection):
             paths.append(str(path))
             progress.advance(bar)
-    _answer({"files": paths}, as_json)
+    print_answer({"files": paths}, as_json)
 
 
 @app.command()
@@ -240,13 +240,13 @@ def info(
     from spinforge.flows import describe
 
     if path is None:
-        _answer(describe.machine(), as_json)
+        print_answer(describe.machine(), as_json)
     elif path.is_dir():
-        _answer(describe.dataset(path), as_json)
+        print_answer(describe.dataset(path), as_json)
     else:
         from spinforge.flows.config import load_study
 
-        _answer(describe.study(load_study(path, overrides or [])), as_json)
+        print_answer(describe.study(load_study(path, overrides or [])), as_json)
 
 
 @app.command()
@@ -266,7 +266,7 @@ def inspect(
 
     resolved = load_study(file, overrides or [])
     check_product(resolved.data)
-    _answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
+    print_answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
 
 
 def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = False) -> Any:
@@ -277,27 +277,6 @@ def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = Fa
     resolved = load_study(file, overrides or [])
     check_study(resolved, overwrite=overwrite)
     return resolved
-
-
-def _answer(content: dict[str, Any], as_json: bool) -> None:
-    """Print the result of a command: JSON for a script, aligned lines for a person."""
-    if as_json:
-        typer.echo(json.dumps(content, indent=2))
-        return
-    for line in _lines(content):
-        typer.echo(line)
-
-
-def _lines(content: dict[str, Any], indent: str = "") -> list[str]:
-    lines = []
-    for key, value in content.items():
-        if isinstance(value, dict):
-            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
-        else:
-            shown = f"{value:.4f}" if isinstance(value, float) else value
-            shown = ", ".join(map(str, shown)) if isinstance(shown, list) else shown
-            lines.append(f"{indent}{key + ':':<16} {shown}")
-    return lines
 
 
 def main() -> None:

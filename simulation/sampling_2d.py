@@ -12,7 +12,18 @@ from pydantic import Field
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
-from spinforge.simulation.sampling import MaskResult, central
+from spinforge.simulation.sampling_mask import MaskResult, central
+
+
+class Poisson2D(Config):
+    """Random samples that keep their distance, which grows away from the centre of k-space."""
+
+    kind: Literal["poisson2d"] = "poisson2d"
+    acceleration: float = Field(4, ge=1, le=64, description="number of positions over those kept")
+    calibration: tuple[int, int] = Field(
+        (16, 16), description="fully sampled centre along ky and kz (ACS)"
+    )
+    crop_corners: bool = Field(True, description="leave out positions beyond the inscribed ellipse")
 
 
 @dataclass(frozen=True)
@@ -30,17 +41,6 @@ def _draw_points(shape: tuple[int, int], rng: SampleRng) -> _Points:
     # would form where the radius passes one of them.
     ky, kz = rng.uniforms(2, *shape) - 0.5
     return _Points(order, ky + np.arange(shape[0])[:, None], kz + np.arange(shape[1]))
-
-
-class Poisson2D(Config):
-    """Random samples that keep their distance, which grows away from the centre of k-space."""
-
-    kind: Literal["poisson2d"] = "poisson2d"
-    acceleration: float = Field(4, ge=1, le=64, description="number of positions over those kept")
-    calibration: tuple[int, int] = Field(
-        (16, 16), description="fully sampled centre along ky and kz (ACS)"
-    )
-    crop_corners: bool = Field(True, description="leave out positions beyond the inscribed ellipse")
 
 
 def poisson2d(sampling: Poisson2D, shape: tuple[int, int], rng: SampleRng) -> MaskResult:

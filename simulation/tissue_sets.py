@@ -111,7 +111,8 @@ def _measured_at_3t(tissue: Tissue, t1: float, t2: float) -> Relaxation:
 
 
 # GM and WM: Wansapura et al., J Magn Reson Imaging 9:531 (1999). Muscle: Stanisz et al., Magn
-# Reson Med 54:507 (2005). CSF, fat and blood are customary round values without one source.
+# Reson Med 54:507 (2005), in vitro. CSF, fat and blood are customary round values without one
+# source.
 _LITERATURE_3T: Properties = {
     **_BRAINWEB_AT_3T,
     Tissue.CSF: _measured_at_3t(Tissue.CSF, 4.300, 2.000),
@@ -129,7 +130,8 @@ TISSUE_SETS: Mapping[TissueSetName, TissueSet] = {
     "literature_3T": TissueSet("literature_3T", 3.0, _LITERATURE_3T),
 }
 
-# Standard deviations of the logarithm of T1, T2, T2* and proton density between subjects.
+# Standard deviations of the logarithm of T1, T2, T2* and proton density between subjects: our
+# choice.
 _SPREAD = (0.04, 0.04, 0.06, 0.02)
 _CLIP_SD = 2.0
 

@@ -21,9 +21,10 @@ from spinforge.simulation.phantoms.abdomen_subject import (
     draw_abdomen_subject,
     in_average_abdomen,
 )
-from spinforge.simulation.phantoms.head import one_thread
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
-from spinforge.simulation.phantoms.head_shapes import FAR_OUTSIDE_MM, Block
+from spinforge.simulation.phantoms.block import Block, centred_axes
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import FAR_OUTSIDE_MM
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.rng import SampleRng
 
 GENERATOR = "abdomen-1"
@@ -81,7 +82,8 @@ def generate_abdomen(subject: str, *, seed: int, pixel_mm: float = 1.5) -> Abdom
     drawn = draw_abdomen_subject(seed, subject)
     noise = SampleRng(seed, "abdomen", subject, "noise")
     with one_thread():
-        block = in_average_abdomen(drawn, _axes(pixel_mm, SLICE_MM / PLANES_PER_SLICE))
+        voxel_mm = (pixel_mm, pixel_mm, SLICE_MM / PLANES_PER_SLICE)
+        block = in_average_abdomen(drawn, centred_axes(FIELD_OF_VIEW_MM, voxel_mm))
         space = cavity(block)
         inside_spleen = _spleen(block, drawn, space, _spleen_size(drawn))
         inside_spleen = _in_one_piece(inside_spleen, pixel_mm)
@@ -112,18 +114,6 @@ def abdomen_digest(subject: str, *, seed: int, pixel_mm: float = 1.5) -> str:
     )
 
 
-def _axes(pixel_mm: float, plane_mm: float) -> Axes:
-    """Voxel centres, symmetric about 0 [mm]."""
-    x, y, z = (
-        step * (torch.arange(count, dtype=torch.float64) - (count - 1) / 2.0)
-        for step, count in (
-            (step, round(extent / step))
-            for step, extent in zip((pixel_mm, pixel_mm, plane_mm), FIELD_OF_VIEW_MM, strict=True)
-        )
-    )
-    return x.float(), y.float(), z.float()
-
-
 def _spleen(block: Block, subject: AbdomenSubject, space: Cavity, size: float) -> Volume:
     bumps = subject.relief.on_grid(block.axes)[1]
     return spleen(block, size, subject.proportions.spleen_shape, bumps, space)
@@ -140,7 +130,7 @@ def _in_one_piece(inside: Volume, width_mm: float) -> Volume:
 
 def _spleen_size(subject: AbdomenSubject) -> float:
     """Size at which the spleen has the drawn volume, by bisection on coarse voxels."""
-    x, y, z = _axes(SIZING_STEP_MM, SIZING_STEP_MM)
+    x, y, z = centred_axes(FIELD_OF_VIEW_MM, (SIZING_STEP_MM,) * 3)
     # The spleen is on the left: nothing to look for elsewhere.
     block = in_average_abdomen(subject, (x[x < -10.0], y, z))
     space = cavity(block)

@@ -3,17 +3,18 @@
 x to the right, y forwards, z upwards, 0 in the middle of the field of view.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume
-from spinforge.simulation.phantoms.head_shapes import (
+from spinforge.simulation.phantoms.block import Block
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import (
     TINY,
-    Block,
+    cross,
     ellipsoid,
     inside_ellipsoid,
+    normalised,
     smooth_max,
     smooth_min,
     tube,
@@ -34,7 +35,6 @@ SPLEEN_LONG_AXIS = (0.25, -0.62, 0.74)
 SPLEEN_OUTWARDS = (-0.86, -0.51, 0.0)
 """Centre of the average spleen, the direction of the rib it lies under, and that of the rib's
 outer side."""
-
 
 RIB_PITCH_MM = 31.0
 RIB_FALL_MM = 55.0
@@ -90,12 +90,12 @@ def spleen(
         space: Where it may be.
     """
     long_axis, outwards = SPLEEN_LONG_AXIS, SPLEEN_OUTWARDS
-    breadth = _cross(long_axis, outwards)
+    breadth = normalised(cross(long_axis, outwards))
     thickness = size * shape[0]
     inwards = 22.0 * (thickness - 1.0)
     centre = [c - inwards * o for c, o in zip(SPLEEN_MM, outwards, strict=True)]
     centre[2] -= 18.0 * max(size - 1.0, 0.0)
-    x, y, z = (p - c for p, c in zip((block.x, block.y, block.z), centre, strict=True))
+    x, y, z = (p - c for p, c in zip(block.points, centre, strict=True))
     along, across, aside = (
         x * axis[0] + y * axis[1] + z * axis[2] for axis in (long_axis, outwards, breadth)
     )
@@ -117,17 +117,6 @@ def spleen(
     body = smooth_min(body.add_(relief, alpha=1.8), -hollow, 8.0)
     body = smooth_min(body, -notch, 5.0)
     return torch.minimum(body, torch.minimum(space.inner - 3.5, space.below_diaphragm - 4.0))
-
-
-def _cross(
-    first: tuple[float, float, float], second: tuple[float, float, float]
-) -> tuple[float, float, float]:
-    """Cross product, normalised."""
-    x = first[1] * second[2] - first[2] * second[1]
-    y = first[2] * second[0] - first[0] * second[2]
-    z = first[0] * second[1] - first[1] * second[0]
-    length = math.hypot(x, y, z)
-    return x / length, y / length, z / length
 
 
 def liver(block: Block, relief: Volume, space: Cavity) -> Volume:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -9,8 +10,9 @@ from torch import Tensor
 from spinforge.simulation.phantoms import abdomen_organs as organs
 from spinforge.simulation.phantoms.abdomen_organs import Cavity
 from spinforge.simulation.phantoms.abdomen_subject import AbdomenSubject
-from spinforge.simulation.phantoms.head_fields import Volume
-from spinforge.simulation.phantoms.head_shapes import Block, coverage, ellipsoid, smooth_max, union
+from spinforge.simulation.phantoms.block import Block
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import coverage, ellipsoid, smooth_max, union
 from spinforge.simulation.rng import SampleRng
 
 AIR_HU, LUNG_HU, FAT_HU, SKIN_HU = -1000.0, -850.0, -100.0, 20.0
@@ -19,7 +21,7 @@ PANCREAS_HU, KIDNEY_HU, MEDULLA_HU = 95.0, 165.0, 140.0
 VEIN_HU, BLOOD_HU, PORTAL_HU = 140.0, 150.0, 165.0
 SPONGY_BONE_HU, BONE_HU = 200.0, 400.0
 TABLE_HU = -650.0
-"""Densities in the portal venous phase [HU]."""
+"""Densities in the portal venous phase: customary round values, our choice [HU]."""
 
 WALL_MM, SKIN_MM, CORTEX_MM = 15.0, 2.0, 2.5
 """Thickness of the abdominal wall's muscles, of the skin, and of a bone's compact shell [mm]."""
@@ -51,27 +53,18 @@ def paint_abdomen(
     spleen_share = coverage(spleen, width_mm)
     spleen_hu = subject.proportions.spleen_hu + 3.0 * texture
 
-    for alpha, value in (
-        (spleen_share, spleen_hu),
-        *_upper_organs(block, space, subject, texture, bumps, width_mm),
-    ):
-        _paint(density, remaining, alpha, value)
-    for coats in (
+    for alpha, value in chain(
+        [(spleen_share, spleen_hu)],
+        _upper_organs(block, space, subject, texture, bumps, width_mm),
         _bowel(block, space, subject, width_mm),
         _chest(block, space, subject, width_mm),
         _bones(block, space, width_mm),
         _wall(block, space, subject, texture, width_mm),
     ):
-        for alpha, value in coats:
-            _paint(density, remaining, alpha, value)
+        taken = remaining * alpha
+        density.add_(taken * value)
+        remaining.sub_(taken)
     return density.add_(remaining, alpha=AIR_HU), spleen_share
-
-
-def _paint(density: Volume, remaining: Volume, alpha: Volume, value: float | Volume) -> None:
-    """Put a coat behind all earlier ones: it gets its share of what remains."""
-    taken = remaining * alpha
-    density.add_(taken * value)
-    remaining.sub_(taken)
 
 
 def _upper_organs(
@@ -211,6 +204,7 @@ def shaped_noise(like: Volume, pixel_mm: float, noise_hu: float, rng: SampleRng)
 
     Its power is $|f|\,K(f)^2$ with $K(f) = \cos^2(\pi f / 2f_N)$ up to the Nyquist frequency:
     the ramp amplifies what is fine, the kernel takes it away again, and nothing is left at zero.
+    The kernel is our choice.
 
     Args:
         like: Volume of the wanted shape.

@@ -4,16 +4,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import torch
-
-from spinforge.simulation.phantoms.head_fields import (
+from spinforge.simulation.phantoms.block import Block, warped_block
+from spinforge.simulation.phantoms.random_fields import (
     Axes,
     Band,
     RandomFields,
     draw_random_fields,
 )
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.subject_draws import SubjectDraws
 from spinforge.simulation.rng import SampleRng
 
 ABDOMEN_BOX_MM = (400.0, 400.0, 240.0)
@@ -95,31 +93,24 @@ def draw_abdomen_subject(seed: int, subject: str) -> AbdomenSubject:
 
 def _draw_proportions(rng: SampleRng) -> AbdomenProportions:
     """Normal and lognormal draws are cut at two of their spreads."""
-    draws = iter(np.clip(rng.normals(8), -2.0, 2.0).tolist())
-
-    def lognormal(typical: float, spread: float) -> float:
-        return typical * math.exp(spread * next(draws))
-
+    draws = SubjectDraws(rng, 8)
     return AbdomenProportions(
         spleen_ml=math.exp(rng.uniform(math.log(60.0), math.log(500.0))),
-        spleen_shape=(lognormal(1.0, 0.12), lognormal(1.0, 0.12)),
-        girth=(lognormal(1.0, 0.05), lognormal(1.0, 0.06)),
+        spleen_shape=(draws.lognormal(1.0, 0.12), draws.lognormal(1.0, 0.12)),
+        girth=(draws.lognormal(1.0, 0.05), draws.lognormal(1.0, 0.06)),
         fat_mm=rng.uniform(7.0, 28.0),
-        height_mm=8.0 * next(draws),
-        stomach=lognormal(1.0, 0.12),
+        height_mm=draws.normal(0.0, 8.0),
+        stomach=draws.lognormal(1.0, 0.12),
         stomach_level_mm=rng.uniform(-15.0, 30.0),
-        spleen_hu=110.0 + 7.5 * next(draws),
-        liver_hu=105.0 + 7.5 * next(draws),
+        spleen_hu=draws.normal(110.0, 7.5),
+        liver_hu=draws.normal(105.0, 7.5),
         noise_hu=rng.uniform(10.0, 20.0),
     )
 
 
 def in_average_abdomen(subject: AbdomenSubject, axes: Axes) -> Block:
     """Where the voxels of the subject lie in the average abdomen: $x' = x / s + u(x)$."""
-    points = subject.warp.on_grid(axes).mul_(WARP_RMS_MM)
-    x, y, z = torch.unbind(points)
     scale_x, scale_y = subject.proportions.girth
-    x.add_((axes[0] / scale_x).view(-1, 1, 1))
-    y.add_((axes[1] / scale_y).view(1, -1, 1))
-    z.add_((axes[2] - subject.proportions.height_mm).view(1, 1, -1))
-    return Block(axes, x, y, z)
+    x, y, z = axes
+    positions = (x / scale_x, y / scale_y, z - subject.proportions.height_mm)
+    return warped_block(axes, positions, subject.warp.on_grid(axes).mul_(WARP_RMS_MM))

@@ -14,18 +14,21 @@ from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.phantoms.block import Block, Box
 from spinforge.simulation.phantoms.head import GENERATOR as HEAD_GENERATOR
-from spinforge.simulation.phantoms.head import HeadGrid, compose_head, one_thread
-from spinforge.simulation.phantoms.head_fields import Volume, draw_random_fields
+from spinforge.simulation.phantoms.head import HeadGrid, compose_head
 from spinforge.simulation.phantoms.head_hulls import brain_hulls
 from spinforge.simulation.phantoms.head_nuclei import ventricles
-from spinforge.simulation.phantoms.head_shapes import Block, Box, ramp
 from spinforge.simulation.phantoms.head_subject import (
     HeadSubject,
     Proportions,
     draw_head_subject,
     in_average_head,
 )
+from spinforge.simulation.phantoms.random_fields import Volume, draw_random_fields
+from spinforge.simulation.phantoms.shapes import ramp
+from spinforge.simulation.phantoms.subject_draws import SubjectDraws
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
@@ -90,9 +93,7 @@ def generate_ageing_head(
     rng = SampleRng(seed, "ageing", subject, "proportions")
     adult = draw_head_subject(seed, subject)
     anatomy = replace(adult, proportions=_aged(adult.proportions, rng))
-    lesions_ml = TYPICAL_LESIONS_ML * math.exp(
-        LESIONS_SPREAD * max(-2.0, min(2.0, float(rng.normals(1)[0])))
-    )
+    lesions_ml = SubjectDraws(rng, 1).lognormal(TYPICAL_LESIONS_ML, LESIONS_SPREAD)
     grid = _grid(spacing_mm)
     memberships = compose_head(anatomy, grid)
     lesion_rng = SampleRng(seed, "ageing", subject, "lesions")

@@ -7,10 +7,10 @@ from torch import Tensor
 from spinforge.simulation.arrays import LabelVolume, Memberships
 from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.phantoms.ageing import BOTTOM_MM, AgeingHead
-from spinforge.simulation.phantoms.head import one_thread
 from spinforge.simulation.phantoms.head_hulls import brain_hulls
 from spinforge.simulation.phantoms.head_nuclei import basal_ganglia, ventricles
 from spinforge.simulation.phantoms.head_subject import in_average_head
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.sequences import GradientEcho, InversionRecovery
 from spinforge.simulation.tissue import Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS
@@ -38,7 +38,7 @@ MERGED = (0, 2, 2, 3, 3, 1, 1, 0, 0)
 LOWEST_DIENCEPHALON_MM = -6.0
 """Below this height the core of the brain is its stem [mm]."""
 
-# MRBrainS's timing; the flip angle of T1 and the echo time of T1-IR are our choice.
+# MRBrainS's timing (https://mrbrains18.isi.uu.nl/data); the flip angle of T1 is our choice.
 PROTOCOL = (
     GradientEcho(kind="gradient_echo", tr_ms=7.9, te_ms=4.5, flip_deg=8.0, variation=0.0),
     InversionRecovery(

@@ -5,8 +5,6 @@ millimetres, so the same subject can be had at any voxel size. The steps follow 
 `generate_head`; the target statistics are those of BrainWeb's normal brain.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,18 +15,20 @@ from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.phantoms.block import Block, Box
 from spinforge.simulation.phantoms.head_cortex import folded_brain
 from spinforge.simulation.phantoms.head_extracranial import extracranial_layers
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
 from spinforge.simulation.phantoms.head_hulls import Hulls, brain_hulls, intracranial_cavity
 from spinforge.simulation.phantoms.head_nuclei import deep_grey_fraction, ventricles, vessels
-from spinforge.simulation.phantoms.head_shapes import Block, Box, coverage
 from spinforge.simulation.phantoms.head_subject import (
     HeadSubject,
     draw_head_subject,
     in_average_head,
 )
-from spinforge.simulation.phantoms.layers import Layer
+from spinforge.simulation.phantoms.layers import paint_layers
+from spinforge.simulation.phantoms.random_fields import Axes, Volume
+from spinforge.simulation.phantoms.shapes import coverage
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 GENERATOR = "head-2"
@@ -167,17 +167,6 @@ def compose_head(subject: HeadSubject, grid: HeadGrid) -> Memberships:
     return memberships
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep torch on one thread: slabs are small, and waiting for a second thread costs more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 def _compose_slab(subject: HeadSubject, grid: HeadGrid, first: int, last: int) -> Memberships:
     """Memberships of the planes x = first .. last - 1.
 
@@ -203,19 +192,9 @@ def _compose(subject: HeadSubject, block: Block) -> Memberships:
         for tissue, fraction in brain.items():
             memberships[(tissue, *box)] = fraction.mul_(inside[box])
 
-    remaining = 1.0 - inside
-    for layer in extracranial_layers(block, cavity, skull_relief, subject):
-        _paint(memberships, remaining, layer)
-    memberships[Tissue.BACKGROUND].add_(remaining)
+    layers = extracranial_layers(block, cavity, skull_relief, subject)
+    paint_layers(memberships, 1.0 - inside, layers, HEAD_TISSUES)
     return memberships
-
-
-def _paint(memberships: Memberships, remaining: Volume, layer: Layer) -> None:
-    """Put a layer behind all earlier ones: it gets its share of what remains."""
-    taken = remaining * layer.alpha
-    for tissue, share in layer.mixture.items():
-        memberships[tissue].add_(taken, alpha=share)
-    remaining.sub_(taken)
 
 
 def _intracranial_fractions(block: Block, hulls: Hulls, subject: HeadSubject) -> Fractions:

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume, Volumes
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.phantoms.head_hulls import Hulls
-from spinforge.simulation.phantoms.head_shapes import (
+from spinforge.simulation.phantoms.head_subject import FOLDING_BOX_MM, HeadSubject
+from spinforge.simulation.phantoms.random_fields import Volume, Volumes
+from spinforge.simulation.phantoms.shapes import (
     FAR_OUTSIDE_MM,
-    Block,
     ellipsoid,
     ramp,
     smooth_max,
@@ -22,7 +23,6 @@ from spinforge.simulation.phantoms.head_shapes import (
     tube,
     union,
 )
-from spinforge.simulation.phantoms.head_subject import FOLDING_BOX_MM, HeadSubject
 
 HEMISPHERE_CENTRE_MM = (28.0, -18.0, 8.0)
 HEMISPHERE_SEMI_AXES_MM = (42.0, 86.0, 62.0)

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume
-from spinforge.simulation.phantoms.head_shapes import (
-    Block,
+from spinforge.simulation.phantoms.block import Block
+from spinforge.simulation.phantoms.head_subject import HeadSubject
+from spinforge.simulation.phantoms.layers import Layer, Mixture
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import (
     coverage,
     ellipsoid,
     ramp,
@@ -14,8 +16,6 @@ from spinforge.simulation.phantoms.head_shapes import (
     tube,
     union,
 )
-from spinforge.simulation.phantoms.head_subject import HeadSubject
-from spinforge.simulation.phantoms.layers import Layer, Mixture
 from spinforge.simulation.tissue import Tissue
 
 DURA_MM = 1.1

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume
-from spinforge.simulation.phantoms.head_shapes import Block, Box, ellipsoid, smooth_max, tube
+from spinforge.simulation.phantoms.block import Block, Box
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import ellipsoid, smooth_max, tube
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume
-from spinforge.simulation.phantoms.head_shapes import Block, coverage, ellipsoid, tube, union
+from spinforge.simulation.phantoms.block import Block
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.shapes import coverage, ellipsoid, tube, union
 
 
 def ventricles(block: Block, relief: Volume, widening: float) -> Volume:

@@ -4,17 +4,17 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
-from spinforge.simulation.phantoms.head_fields import (
+from spinforge.simulation.phantoms.block import Block, warped_block
+from spinforge.simulation.phantoms.random_fields import (
     Axes,
     Band,
     RandomFields,
     Volumes,
     draw_random_fields,
 )
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.subject_draws import SubjectDraws
 from spinforge.simulation.rng import SampleRng
 
 WARP_RMS_MM = 2.6
@@ -140,11 +140,7 @@ def _draw_proportions(rng: SampleRng) -> Proportions:
 
     Skull and scalp have the same typical thickness in all; random fields vary it over the head.
     """
-    draws = iter(np.clip(rng.normals(8), -2.0, 2.0).tolist())
-
-    def lognormal(typical: float, spread: float) -> float:
-        return typical * math.exp(spread * next(draws))
-
+    lognormal = SubjectDraws(rng, 8).lognormal
     return Proportions(
         scale=(lognormal(1.0, 0.02), lognormal(1.0, 0.02), lognormal(1.0, 0.02)),
         cortex_mm=lognormal(3.34, 0.025),
@@ -172,13 +168,8 @@ def warp_displacement(warp: RandomFields, amplitude_mm: float, axes: Axes) -> Vo
 def in_average_head(subject: HeadSubject, axes: Axes) -> Block:
     """Where the voxels of the subject lie in the average head: $x' = x / s + u(x)$."""
     displacement = warp_displacement(subject.warp, subject.warp_amplitude_mm, axes)
-    for component, axis, points, scale in zip(
-        displacement, range(3), axes, subject.proportions.scale, strict=True
-    ):
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        component.add_((points / scale).view(shape))
-    return Block(axes, displacement[0], displacement[1], displacement[2])
+    x, y, z = (points / s for points, s in zip(axes, subject.proportions.scale, strict=True))
+    return warped_block(axes, (x, y, z), displacement)
 
 
 def warp_steepest_gradient(warp: RandomFields, amplitude_mm: float) -> float:

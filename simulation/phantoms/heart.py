@@ -15,15 +15,16 @@ from spinforge.simulation.config import content_hash
 from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
-from spinforge.simulation.phantoms.head import one_thread
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
+from spinforge.simulation.phantoms.block import centred_axes
 from spinforge.simulation.phantoms.heart_chambers import heart
 from spinforge.simulation.phantoms.heart_chest import chest_layers
 from spinforge.simulation.phantoms.heart_subject import (
     draw_heart_subject,
     in_average_chest,
 )
-from spinforge.simulation.phantoms.layers import compose_layers
+from spinforge.simulation.phantoms.layers import paint_layers
+from spinforge.simulation.phantoms.random_fields import Volume
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.sequences import BalancedSSFP
 from spinforge.simulation.tissue import Relaxation, Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS, Properties
@@ -66,6 +67,7 @@ CHEST_1P5T: Properties = {
 """BrainWeb's tissues and those of a chest."""
 
 BSSFP = BalancedSSFP(kind="balanced_ssfp", tr_ms=3.4, te_ms=1.7, flip_deg=60.0, variation=0.0)
+"""Usual timing and flip angle of a cardiac scan: our choice."""
 
 HEART_TARGETS = ("background", "myocardium", "blood pool")
 
@@ -89,10 +91,12 @@ def generate_heart(subject: str, *, seed: int, spacing_mm: float = 1.0) -> Phant
             f"spacing_mm must be above 0 and at most {COARSEST_SPACING_MM} mm, got {spacing_mm}"
         )
     drawn = draw_heart_subject(seed, subject)
-    block = in_average_chest(drawn, _axes(spacing_mm))
+    block = in_average_chest(drawn, centred_axes(FIELD_OF_VIEW_MM, (spacing_mm,) * 3))
     with one_thread():
         parts = heart(block, drawn.proportions, drawn.trabeculae.on_grid(block.axes))
-        memberships = compose_layers(chest_layers(block, parts, drawn), CHEST_TISSUES)
+        memberships = torch.zeros((len(CHEST_TISSUES), *block.x.shape))
+        layers = chest_layers(block, parts, drawn)
+        paint_layers(memberships, torch.ones_like(block.x), layers, CHEST_TISSUES)
     if drawn.proportions.mirrored:
         memberships = memberships.flip(1)
     return Phantom(
@@ -116,15 +120,6 @@ def heart_digest(subject: str, *, seed: int, spacing_mm: float = 1.0) -> str:
             "spacing_mm": float(spacing_mm),
         }
     )
-
-
-def _axes(spacing_mm: float) -> Axes:
-    """Voxel centres, symmetric about 0 [mm]."""
-    x, y, z = (
-        spacing_mm * (torch.arange(count, dtype=torch.float64) - (count - 1) / 2.0)
-        for count in (round(extent / spacing_mm) for extent in FIELD_OF_VIEW_MM)
-    )
-    return x.float(), y.float(), z.float()
 
 
 def heart_labels(phantom: Phantom) -> LabelVolume:

@@ -4,25 +4,24 @@ Coordinates are those of the average chest: x to the right, y forwards, z upward
 view's centre at 0. The ventricles have a frame of their own, since the heart lies askew.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume, Volumes
-from spinforge.simulation.phantoms.head_shapes import (
-    Block,
-    Number,
-    Vector,
+from spinforge.simulation.phantoms.block import Block, Number, Vector
+from spinforge.simulation.phantoms.heart_subject import HeartProportions
+from spinforge.simulation.phantoms.random_fields import Volume, Volumes
+from spinforge.simulation.phantoms.shapes import (
+    cross,
     ellipsoid,
     inside_ellipsoid,
+    normalised,
     smooth_max,
     smooth_min,
     tube,
     union,
 )
-from spinforge.simulation.phantoms.heart_subject import HeartProportions
 
 LEFT_VENTRICLE_MM = (-22.0, 14.0, -10.0)
 TO_APEX = (-0.62, 0.56, -0.55)
@@ -83,9 +82,8 @@ def heart(block: Block, proportions: HeartProportions, trabeculae: Volumes) -> H
         proportions: Its sizes.
         trabeculae: Fine and coarse relief of the ventricles' inner side, unit variance.
     """
-    centred = Block(
-        block.axes, *(points / (AVERAGE_SIZE * proportions.scale) for points in _points(block))
-    )
+    size = AVERAGE_SIZE * proportions.scale
+    centred = Block(block.axes, *(points / size for points in block.points))
     frame = _ventricular_frame(centred)
     left, left_outer = _left_ventricle(frame, proportions, trabeculae)
     right, right_outer = _right_ventricle(centred, frame, left_outer, proportions, trabeculae)
@@ -108,31 +106,17 @@ def _apart(left: Volume, right: Volume) -> Volume:
     return torch.minimum(union(left, right), -wall)
 
 
-def _points(block: Block) -> tuple[Volume, Volume, Volume]:
-    return block.x, block.y, block.z
-
-
 def _ventricular_frame(block: Block) -> _Ventricles:
     """Rotate about the left ventricle's centre."""
-    along = _normalised(TO_APEX)
+    along = normalised(TO_APEX)
     overlap = sum(p * q for p, q in zip(along, TO_RIGHT_VENTRICLE, strict=True))
-    across = _normalised([p - overlap * q for p, q in zip(TO_RIGHT_VENTRICLE, along, strict=True)])
-    sideways = [
-        along[1] * across[2] - along[2] * across[1],
-        along[2] * across[0] - along[0] * across[2],
-        along[0] * across[1] - along[1] * across[0],
-    ]
-    x, y, z = (p - c for p, c in zip(_points(block), LEFT_VENTRICLE_MM, strict=True))
+    across = normalised([p - overlap * q for p, q in zip(TO_RIGHT_VENTRICLE, along, strict=True)])
+    x, y, z = (p - c for p, c in zip(block.points, LEFT_VENTRICLE_MM, strict=True))
 
-    def component(axis: list[float]) -> Volume:
+    def component(axis: Vector) -> Volume:
         return x * axis[0] + y * axis[1] + z * axis[2]
 
-    return _Ventricles(component(across), component(sideways), component(along))
-
-
-def _normalised(vector: tuple[float, ...] | list[float]) -> list[float]:
-    length = math.hypot(*vector)
-    return [component / length for component in vector]
+    return _Ventricles(component(across), component(cross(along, across)), component(along))
 
 
 def _left_ventricle(

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 import torch
 
-from spinforge.simulation.phantoms.head_fields import Volume, Volumes
-from spinforge.simulation.phantoms.head_shapes import (
-    Block,
+from spinforge.simulation.phantoms.block import Block
+from spinforge.simulation.phantoms.heart_chambers import Heart
+from spinforge.simulation.phantoms.heart_subject import HeartSubject
+from spinforge.simulation.phantoms.layers import Layer
+from spinforge.simulation.phantoms.random_fields import Volume, Volumes
+from spinforge.simulation.phantoms.shapes import (
     coverage,
     ellipsoid,
     ramp,
@@ -16,9 +19,6 @@ from spinforge.simulation.phantoms.head_shapes import (
     tube,
     union,
 )
-from spinforge.simulation.phantoms.heart_chambers import Heart
-from spinforge.simulation.phantoms.heart_subject import HeartSubject
-from spinforge.simulation.phantoms.layers import Layer
 from spinforge.simulation.tissue import Tissue
 
 BODY_SEMI_AXES_MM = (92.0, 75.0)

@@ -1,19 +1,16 @@
 """Whose heart it is: every random number of a chest is drawn here, and only here."""
 
-import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-import torch
-
-from spinforge.simulation.phantoms.head_fields import (
+from spinforge.simulation.phantoms.block import Block, warped_block
+from spinforge.simulation.phantoms.random_fields import (
     Axes,
     Band,
     RandomFields,
     draw_random_fields,
 )
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.subject_draws import SubjectDraws
 from spinforge.simulation.rng import SampleRng
 
 CHEST_BOX_MM = (192.0, 192.0, 160.0)
@@ -94,11 +91,7 @@ def draw_heart_subject(seed: int, subject: str) -> HeartSubject:
 
 def _draw_proportions(rng: SampleRng) -> HeartProportions:
     """Lognormal sizes, cut at two of their spreads, which are those of the logarithm."""
-    draws = iter(np.clip(rng.normals(5), -2.0, 2.0).tolist())
-
-    def lognormal(typical: float, spread: float) -> float:
-        return typical * math.exp(spread * next(draws))
-
+    lognormal = SubjectDraws(rng, 5).lognormal
     has_defect = rng.uniform(0.0, 1.0) < DEFECT_PROBABILITY
     defect_mm = rng.uniform(3.0, 7.0)
     return HeartProportions(
@@ -115,10 +108,4 @@ def _draw_proportions(rng: SampleRng) -> HeartProportions:
 
 def in_average_chest(subject: HeartSubject, axes: Axes) -> Block:
     """Where the voxels of the subject lie in the average chest: $x' = x + u(x)$."""
-    points = subject.warp.on_grid(axes).mul_(WARP_RMS_MM)
-    for component, axis, positions in zip(points, range(3), axes, strict=True):
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        component.add_(positions.view(shape))
-    x, y, z = torch.unbind(points)
-    return Block(axes, x, y, z)
+    return warped_block(axes, axes, subject.warp.on_grid(axes).mul_(WARP_RMS_MM))

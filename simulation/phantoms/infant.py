@@ -15,6 +15,7 @@ from torch import Tensor
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.phantoms.head import (
     GENERATOR as HEAD_GENERATOR,
 )
@@ -23,10 +24,7 @@ from spinforge.simulation.phantoms.head import (
     check_head_spacing,
     compose_head,
     grid_in_average_head,
-    one_thread,
 )
-from spinforge.simulation.phantoms.head_fields import RandomFields, Volume, draw_random_fields
-from spinforge.simulation.phantoms.head_shapes import Block
 from spinforge.simulation.phantoms.head_subject import (
     STEEPEST_WARP,
     WARP_WAVELENGTHS_MM,
@@ -41,6 +39,8 @@ from spinforge.simulation.phantoms.infant_relaxation import (
     infant_signals,
     relaxation_at,
 )
+from spinforge.simulation.phantoms.random_fields import RandomFields, Volume, draw_random_fields
+from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.tissue import Tissue
 
@@ -187,9 +187,7 @@ def apparent_age(block: Block, age_months: float) -> Volume:
         age_months: Age of the infant [months].
     """
     squared = torch.zeros_like(block.x)
-    for points, centre, edge in zip(
-        (block.x, block.y, block.z), THALAMUS_MM, PERIPHERY_MM, strict=True
-    ):
+    for points, centre, edge in zip(block.points, THALAMUS_MM, PERIPHERY_MM, strict=True):
         squared.add_(((points - centre) / edge).square_())
     delay = squared.sqrt_().mul_(6.0).sub_(2.5)
     delay.add_(block.y - THALAMUS_MM[1], alpha=2.0 / 90.0)
@@ -261,9 +259,9 @@ def corresponding_positions(origin: InfantHead, target: InfantHead) -> Points:
             f"and {target.phantom.subject!r}"
         )
     block = in_average_head(origin.anatomy, origin.grid.axes())
-    goal = torch.stack((block.x, block.y, block.z))
+    goal = torch.stack(block.points)
     there = in_average_head(target.anatomy, target.grid.axes())
-    reached = torch.stack((there.x, there.y, there.z))
+    reached = torch.stack(there.points)
     shape = torch.tensor(target.grid.shape).view(3, 1, 1, 1)
     step = target.grid.step_mm
     scale = torch.tensor(target.anatomy.proportions.scale).view(3, 1, 1, 1)

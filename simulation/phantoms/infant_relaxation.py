@@ -52,9 +52,10 @@ def _approach(at_birth: float, at_last: float, months: float, age_months: Tensor
 
 
 # All values are our choice, calibrated to: R1 from .37 to .76 /s in white matter at three months
-# (Kuehne et al., MP2RAGE at 3 T); R1 of newborn grey matter 30 % and R2 80 % above white matter's
-# (Williams et al.); T2 exponential in age (Leppert et al., JMRI 29:258, 2009); and the age at
-# which T1- and T2-weighted contrast turns over, 5 to 8 months. Nothing fixed the densities.
+# (Kuehne et al., Pediatr Radiol 51:2058, 2021); R1 of newborn frontal grey matter 30 % and R2 80 %
+# above white matter's (Williams et al., Radiology 235:595, 2005); T2 exponential in age (Leppert
+# et al., JMRI 29:258, 2009); and the age at which T1- and T2-weighted contrast turns over, 5 to 8
+# months. Nothing fixed the densities.
 MATURATION_3T: dict[Tissue, Maturation] = {
     Tissue.WHITE_MATTER: Maturation(
         t1=(2.60, 1.05),
@@ -94,7 +95,8 @@ T1_WEIGHTED = MPRAGE(
     echoes=144,
     variation=0.0,
 )
-"""Its train is our choice."""
+"""TR, TE and flip angle as in Zhang et al., NeuroImage 108:214 (2015), sec. 2.1, like those of the
+next; its inversion time and its train are our choice."""
 
 # A turbo spin echo of TR 7.38 s, as one spin echo at its effective TE of 119 ms: the time of the
 # echo in the centre of k-space. The specified contrast (simulation.md 6.1) takes the magnetisation

@@ -3,10 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
-
 from spinforge.simulation.arrays import Memberships
-from spinforge.simulation.phantoms.head_fields import Volume
+from spinforge.simulation.phantoms.random_fields import Volume
 from spinforge.simulation.tissue import Tissue
 
 Mixture = dict[Tissue, float]
@@ -26,24 +24,23 @@ class Layer:
     mixture: Mixture
 
 
-def compose_layers(layers: Iterable[Layer], tissues: tuple[Tissue, ...]) -> Memberships:
+def paint_layers(
+    memberships: Memberships,
+    remaining: Volume,
+    layers: Iterable[Layer],
+    tissues: tuple[Tissue, ...],
+) -> None:
     """Put each layer behind all earlier ones; what all of them leave is `BACKGROUND`.
 
     Args:
-        layers: At least one, the front one first.
-        tissues: What the entries of the result's first axis are.
-
-    Returns:
-        (tissue, x, y, z), which sums to 1 over the tissues.
+        memberships: What is there already, (tissue, x, y, z); the layers are added to it.
+        remaining: Share of each voxel that is still empty; overwritten [1].
+        layers: The front one first.
+        tissues: What the entries of the memberships' first axis are.
     """
-    memberships = remaining = torch.empty(0)
     for layer in layers:
-        if memberships.numel() == 0:
-            memberships = torch.zeros((len(tissues), *layer.alpha.shape))
-            remaining = torch.ones_like(layer.alpha)
         taken = remaining * layer.alpha
         for tissue, share in layer.mixture.items():
             memberships[tissues.index(tissue)].add_(taken, alpha=share)
         remaining.sub_(taken)
     memberships[tissues.index(Tissue.BACKGROUND)].add_(remaining)
-    return memberships

@@ -45,12 +45,13 @@ SMALLEST_AREA, LARGEST_AREA = 0.022, 0.58
 """Share of the image that lesions cover; pieces cut off may change it by a permille or two."""
 
 # Absorbance per unit of pigment in red, green and blue light (620, 550, 460 nm), relative to
-# melanin in red. Melanin falls as the wavelength to the power -3.33 (Jacques, Phys. Med. Biol.
-# 58:R37, 2013); haemoglobin's are in the ratios of its tabulated spectrum, rounded.
+# melanin in red. Melanin falls as the wavelength to the power -3.33 (Jacques, Skin Optics, Oregon
+# Medical Laser Center News, January 1998). Haemoglobin's are our choice: like its spectrum, strong
+# in green, less so in blue and weak in red.
 MELANIN = (1.0, 1.49, 2.70)
 HAEMOGLOBIN = (0.12, 1.0, 0.75)
 DERMIS = (0.94, 0.83, 0.78)
-"""What skin without pigment would reflect of each colour [1]."""
+"""What skin without pigment would reflect of each colour: our choice [1]."""
 
 GREY_WEIGHTS = (0.299, 0.587, 0.114)
 """Luma of ITU-R BT.601."""

@@ -3,96 +3,22 @@
 import gzip
 import hashlib
 import json
-import threading
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
-from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 import pytest
+from brainweb_form import LABELS, PAGE, BrainWebForm, answer
 from filelock import FileLock
 from minc import write_minc
 
-from spinforge.datasets import brainweb, brainweb_images, brainweb_subject0, download
-from spinforge.datasets.brainweb_collections import (
-    brainweb20_volumes,
-    image_settings,
-    image_volume,
-    subject0_volumes,
-)
-from spinforge.datasets.brainweb_images import ImageSettings
+from spinforge.datasets import download
+from spinforge.datasets.brainweb_collections import brainweb20_volumes
 from spinforge.datasets.download import download_missing, download_model, download_volumes
 from spinforge.datasets.download_record import RECORD_NAME
 from spinforge.simulation.errors import SpinforgeError
 
-SHAPE = (3, 4, 5)
-PAGE = b"<html><body>no such file</body></html>"
-LABELS = (np.arange(60) % 10).reshape(SHAPE).astype(np.uint8)
-
-
-class BrainWebForm(BaseHTTPRequestHandler):
-    """Hands out answers in order, the last one for ever.
-
-    An answer is a body, a status, or a function that gets the handler.
-    """
-
-    answers: ClassVar[list[Any]] = []
-    queries: ClassVar[list[dict[str, str]]] = []
-    headers_seen: ClassVar[list[Any]] = []
-
-    def do_GET(self):
-        query = parse_qs(urlparse(self.path).query, keep_blank_values=True)
-        self.queries.append({key: value[0] for key, value in query.items()})
-        self.headers_seen.append(self.headers)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if callable(answer):
-            answer = answer(self)
-        if isinstance(answer, int):
-            self.send_error(answer)
-        elif answer is not None:
-            self.send_body(answer)
-
-    def send_body(self, body: bytes, *, length: int | None = None) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body) if length is None else length))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def form():
-    for seen in (BrainWebForm.answers, BrainWebForm.queries, BrainWebForm.headers_seen):
-        seen.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), BrainWebForm) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/cgi/brainweb1"
-        server.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def small_volumes(monkeypatch):
-    for module in (brainweb, brainweb_images, brainweb_subject0):
-        monkeypatch.setattr(module, "SHAPE_ZYX", SHAPE)
-
-
-@pytest.fixture
-def model(tmp_path) -> bytes:
-    write_minc(tmp_path / "x.mnc.gz", LABELS)
-    return (tmp_path / "x.mnc.gz").read_bytes()
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "new"
-
-
-def answer(*answers):
-    BrainWebForm.answers[:] = answers
+pytestmark = pytest.mark.usefixtures("small_volumes")
 
 
 def fetch(form, folder, subject="subject04"):
@@ -364,60 +290,3 @@ def test_only_missing_subjects_are_fetched(model, tmp_path, monkeypatch):
     )
     download_missing(tmp_path, ["subject04", "subject05"])
     assert fetched == ["subject05"]
-
-
-@pytest.fixture
-def fuzzy(tmp_path) -> bytes:
-    write_minc(tmp_path / "f.mnc.gz", LABELS, real_max=1.0, lacking=4)
-    return (tmp_path / "f.mnc.gz").read_bytes()
-
-
-def test_fuzzy_volumes_of_the_twenty(form, model, fuzzy, folder):
-    answer(model, fuzzy)
-    volumes = brainweb20_volumes(["subject50"], fuzzy=True)
-    names = [p.name for p in download_volumes(volumes, folder, form=form, wait_s=0.0)]
-    assert len(names) == 13
-    assert names[0] == "subject50_crisp_v.mnc.gz"
-    assert "subject50_dura_v.mnc.gz" in names
-    assert {q["do_download_alias"] for q in BrainWebForm.queries} >= {"subject50_m-s"}
-
-
-def test_subject_0_and_its_fuzzy_volumes(form, model, fuzzy, folder):
-    answer(model, fuzzy)
-    volumes = subject0_volumes("normal", fuzzy=True)
-    list(download_volumes(volumes, folder, form=form, wait_s=0.0))
-    aliases = [q["do_download_alias"].rpartition("_")[2] for q in BrainWebForm.queries]
-    assert aliases == "crisp bck csf gry wht fat m+s skn skl gli mit".split()
-    assert brainweb_subject0.load_model(folder, "normal").parameters["model"] == "fuzzy"
-
-
-def test_the_other_alias_of_muscle_and_skin_is_tried(form, fuzzy, folder):
-    (volume,) = (v for v in subject0_volumes("msles2", fuzzy=True) if v.stem.endswith("m+s"))
-    answer(PAGE, fuzzy)
-    (path,) = download_volumes([volume], folder, form=form, wait_s=0.0)
-    assert path.name == "phantom_1.0mm_msles2_m+s.mnc.gz"
-    assert [q["do_download_alias"][-3:] for q in BrainWebForm.queries] == ["m+s", "m-s"]
-    assert list(download_volumes([volume], folder, form=form)) == [path]
-
-
-def test_lesion_models_have_a_lesion_volume():
-    for model in ("msles1", "msles2", "msles3"):
-        stems = [volume.stem for volume in subject0_volumes(model, fuzzy=True)]
-        assert stems[0] == f"phantom_1.0mm_{model}_crisp"
-        assert stems[-1] == f"phantom_1.0mm_{model}_wml"
-        assert len(stems) == 12
-
-
-def test_images_are_asked_for_as_the_form_names_them(form, model, folder):
-    answer(model)
-    settings = ImageSettings(modality="pd", noise_percent=9, inu_percent=40)
-    (path,) = download_volumes([image_volume(settings)], folder, form=form, wait_s=0.0)
-    assert path.name == "pd_icbm_normal_1mm_pn9_rf40.mnc.gz"
-    # The server has undone the form's "+".
-    assert BrainWebForm.queries[0]["do_download_alias"] == "PD ICBM normal 1mm pn9 rf40"
-
-
-def test_images_that_do_not_exist_are_refused():
-    assert image_settings("T2", "normal", 3, 0, 0).stem == "t2_icbm_normal_3mm_pn0_rf0"
-    with pytest.raises(SpinforgeError, match=r"no image with thickness_mm = 2. Input should be 1"):
-        image_settings("t1", "normal", 2, 0, 0)

@@ -11,7 +11,7 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantoms.abdomen import AbdomenScan, abdomen_digest, generate_abdomen
 from spinforge.simulation.phantoms.abdomen_organs import CAVITY_MM, super_ellipse
 from spinforge.simulation.phantoms.abdomen_scan import BLUR_MM, scan, shaped_noise
-from spinforge.simulation.phantoms.head_shapes import Block
+from spinforge.simulation.phantoms.block import Block
 from spinforge.simulation.rng import SampleRng
 
 SUBJECTS = ["sub-01", "sub-02", "sub-03"]

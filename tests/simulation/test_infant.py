@@ -11,7 +11,6 @@ import torch
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantoms.head import generate_head, grid_in_average_head
 from spinforge.simulation.phantoms.head_nuclei import ventricles
-from spinforge.simulation.phantoms.head_shapes import coverage
 from spinforge.simulation.phantoms.head_subject import in_average_head, warp_steepest_gradient
 from spinforge.simulation.phantoms.infant import (
     InfantHead,
@@ -33,6 +32,7 @@ from spinforge.simulation.phantoms.infant_relaxation import (
     T1_WEIGHTED,
     infant_signals,
 )
+from spinforge.simulation.phantoms.shapes import coverage
 from spinforge.simulation.tissue import Tissue
 
 AGES = (0.0, 3.0, 6.0, 9.0, 11.0)

@@ -9,15 +9,14 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import (
     Equispaced,
-    EquispacedFraction,
     Gaussian1D,
     LineSampling,
     PartialFourier,
-    Random1D,
     draw_line_mask,
     draw_lines,
     lines_kept,
 )
+from spinforge.simulation.sampling_fastmri import EquispacedFraction, Random1D
 
 PAPER = Gaussian1D()
 

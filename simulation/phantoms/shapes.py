@@ -1,18 +1,13 @@
-"""Shapes of the head: distances in millimetres, positive inside and 0 on the surface."""
+"""Shapes made of equations: distances in millimetres, positive inside and 0 on the surface."""
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from spinforge.simulation.phantoms.head_fields import Axes, Volume
-
-Number = int | float
-Vector = tuple[Number, Number, Number]
-Box = tuple[slice, slice, slice]
+from spinforge.simulation.phantoms.block import Block, Number, Vector
+from spinforge.simulation.phantoms.random_fields import Volume
 
 FAR_OUTSIDE_MM = -100.0
 """Value of a shape where it is too far away to be worth computing."""
@@ -20,51 +15,23 @@ FAR_OUTSIDE_MM = -100.0
 REACH_MM = 40.0
 """How far around a shape it is computed: the widest blend (18 mm) and the subject's warp fit in."""
 
-
 TINY = 1e-9
 """Keeps a quotient finite at the centre of an ellipsoid [1]."""
 
 
-@dataclass(frozen=True)
-class Block:
-    """Some neighbouring voxels: where they lie in the scanner and in the average head.
+def normalised(vector: Sequence[Number]) -> tuple[float, float, float]:
+    """The vector of length 1 in the direction of three components."""
+    length = math.hypot(*vector)
+    return vector[0] / length, vector[1] / length, vector[2] / length
 
-    Attributes:
-        axes: Voxel centres along the three axes of the scanner [mm].
-        x: Left to right in the average head, 0 in the midsagittal plane [mm].
-        y: Posterior to anterior [mm].
-        z: Inferior to superior [mm].
-    """
 
-    axes: Axes
-    x: Volume
-    y: Volume
-    z: Volume
-
-    @cached_property
-    def mirrored(self) -> "Block":
-        """The same voxels with the left side folded on to the right: shapes come in pairs."""
-        return Block((self.axes[0].abs(), *self.axes[1:]), self.x.abs(), self.y, self.z)
-
-    @property
-    def spacing_mm(self) -> float:
-        """Edge length of the voxels [mm]."""
-        return float(self.axes[2][1] - self.axes[2][0])
-
-    def box_around(self, centre: Vector, half_edges: Vector) -> Box | None:
-        """Slices of the voxels in a box of the scanner's frame [mm], if it holds any."""
-        slices = []
-        for axis, middle, half_edge in zip(self.axes, centre, half_edges, strict=True):
-            inside = torch.nonzero((axis - middle).abs() <= half_edge)
-            if inside.numel() == 0:
-                return None
-            slices.append(slice(int(inside[0]), int(inside[-1]) + 1))
-        return slices[0], slices[1], slices[2]
-
-    def cropped(self, box: Box) -> "Block":
-        """The voxels within `box`."""
-        x, y, z = (axis[part] for axis, part in zip(self.axes, box, strict=True))
-        return Block((x, y, z), *(points[box].contiguous() for points in (self.x, self.y, self.z)))
+def cross(first: Vector, second: Vector) -> tuple[float, float, float]:
+    """Cross product."""
+    return (
+        first[1] * second[2] - first[2] * second[1],
+        first[2] * second[0] - first[0] * second[2],
+        first[0] * second[1] - first[1] * second[0],
+    )
 
 
 def ellipsoid(block: Block, centre: Vector, semi_axes: Vector, *, tilt: float = 0.0) -> Volume:
@@ -146,7 +113,7 @@ def _segment(
     length_squared = sum(step * step for step in along)
 
     def evaluate(near: Block) -> Volume:
-        offsets = [points - p for points, p in zip((near.x, near.y, near.z), start, strict=True)]
+        offsets = [points - p for points, p in zip(near.points, start, strict=True)]
         t = torch.zeros_like(near.x)
         for offset, step in zip(offsets, along, strict=True):
             t.add_(offset, alpha=step / length_squared)

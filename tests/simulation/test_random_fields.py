@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from spinforge.simulation.phantoms.head_fields import RandomFields, draw_random_fields
+from spinforge.simulation.phantoms.random_fields import RandomFields, draw_random_fields
 from spinforge.simulation.rng import SampleRng
 
 BOX_MM = (96.0, 120.0, 80.0)

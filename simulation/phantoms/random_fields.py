@@ -1,4 +1,4 @@
-"""Smooth random fields of the head: drawn on a grid fixed in millimetres, sampled anywhere."""
+"""Smooth random fields: drawn on a grid fixed in millimetres, sampled anywhere."""
 
 import itertools
 import math

@@ -1,12 +1,12 @@
-"""Shapes of the head agree with geometry."""
+"""Shapes agree with geometry."""
 
 import math
 
 import pytest
 import torch
 
-from spinforge.simulation.phantoms.head_shapes import (
-    Block,
+from spinforge.simulation.phantoms.block import Block
+from spinforge.simulation.phantoms.shapes import (
     coverage,
     ellipsoid,
     ramp,

@@ -1,0 +1,27 @@
+"""What a command answers on standard output."""
+
+import json
+from typing import Any
+
+import typer
+
+
+def print_answer(content: dict[str, Any], as_json: bool) -> None:
+    """Print the result of a command: JSON for a script, aligned lines for a person."""
+    if as_json:
+        typer.echo(json.dumps(content, indent=2))
+        return
+    for line in _lines(content):
+        typer.echo(line)
+
+
+def _lines(content: dict[str, Any], indent: str = "") -> list[str]:
+    lines = []
+    for key, value in content.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+        else:
+            shown = f"{value:.4f}" if isinstance(value, float) else value
+            shown = ", ".join(map(str, shown)) if isinstance(shown, list) else shown
+            lines.append(f"{indent}{key + ':':<16} {shown}")
+    return lines

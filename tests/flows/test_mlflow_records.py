@@ -1,0 +1,132 @@
+"""What MLflow holds of a study, also when MLflow is changed or fails."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from finished_study import changed_recipe, network_file, predictions
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from spinforge.flows.config import Tracking
+from spinforge.flows.evaluate import evaluate
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.tracking import Tracker
+from spinforge.flows.train import train
+from spinforge.simulation.errors import SpinforgeError
+
+
+def test_mlflow_holds_params_metrics_data_model_and_report(finished):
+    _, answer = finished
+    client = MlflowClient(answer["mlflow"])
+    experiment = client.get_experiment_by_name("spinforge")
+    runs = {r.info.run_name: r for r in client.search_runs([experiment.experiment_id])}
+    assert set(runs) == {"tiny", "unet", "crdn"}
+    assert {r.info.status for r in runs.values()} == {"FINISHED"}
+    parent, unet = runs["tiny"], runs["unet"]
+    assert unet.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert parent.data.params["data.noise.percent"] == "10.0"
+    assert unet.data.params["network.width"] == "4"
+    assert unet.data.params["training.epochs"] == "2"
+    assert parent.data.metrics["test/slice_mean/average_dice/unet"] == pytest.approx(
+        answer["dice"]["unet"]
+    )
+    assert "test/slice_mean/dice/GM" in unet.data.metrics
+    curve = client.get_metric_history(unet.info.run_id, "validation_dice_pooled")
+    assert len(curve) == 2
+    digests = {d.dataset.digest for d in parent.inputs.dataset_inputs}
+    assert digests == {answer["dataset_digest"][:36]}
+    contexts = {d.tags[0].value for d in unet.inputs.dataset_inputs}
+    assert contexts == {"training", "validation", "test"}
+    artifacts = {a.path for a in client.list_artifacts(parent.info.run_id)}
+    assert artifacts >= {"report.html", "cases.csv", "study.yaml"}
+    assert len(unet.outputs.model_outputs) == 1
+
+
+def test_the_logged_model_predicts_like_the_network(finished):
+    import mlflow
+
+    from spinforge.flows.slices import held_out_slices
+
+    study, answer = finished
+    mlflow.set_tracking_uri(answer["mlflow"])
+    client = MlflowClient(answer["mlflow"])
+    experiment = client.get_experiment_by_name("spinforge")
+    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'unet'")
+    model = mlflow.pytorch.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
+    images = torch.stack([item["image"] for item in held_out_slices(study)])
+    labels = model(images).argmax(1).numpy().astype(np.uint8)
+    stored = predictions(study, "unet")
+    # The exported program rounds differently; only ties may fall on the other side.
+    assert (labels == stored).mean() > 0.999
+
+
+def test_a_changed_study_is_another_run_in_mlflow(copy):
+    tracker = Tracker(copy)
+    with tracker.study_run() as first, tracker.study_run() as again:
+        pass
+    with Tracker(changed_recipe(copy)).study_run() as other:
+        pass
+    assert first == again != other
+    (RunFolder.of(copy).path / "mlflow.json").write_text("")  # cut by a power failure
+    with tracker.study_run() as fresh:
+        assert fresh not in (first, other)
+
+
+def test_provenance_in_the_run_folder_names_the_mlflow_run(finished):
+    study, answer = finished
+    note = json.loads((RunFolder.of(study).path / "mlflow.json").read_text())
+    assert note["uri"] == answer["mlflow"]
+
+
+def test_a_new_mlflow_gets_all_of_a_finished_network(copy, finished):
+    """Nothing is trained again; not even for a run that somebody deleted."""
+    _, answer = finished
+    uri = Tracker(copy).uri
+    assert uri != answer["mlflow"]
+    before = network_file(copy).stat().st_mtime_ns
+    for _ in range(2):
+        train(copy, only="unet")
+        evaluate(copy, only="unet")
+        old, new = unet_run(answer["mlflow"]), unet_run(uri)
+        assert new.data.metrics == pytest.approx(old.data.metrics, rel=1e-6)  # CSV: seven digits
+        assert inputs(new) == inputs(old)
+        for name in ("train_loss", "validation_loss", "learning_rate"):
+            expected = curve(answer["mlflow"], old, name)
+            assert len(expected) == 2
+            assert np.allclose(curve(uri, new, name), expected, rtol=1e-6)
+        MlflowClient(uri).delete_run(new.info.run_id)
+    assert network_file(copy).stat().st_mtime_ns == before
+
+
+def unet_run(uri):
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("spinforge")
+    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'unet'")
+    return run
+
+
+def inputs(run):
+    return sorted(d.tags[0].value + d.dataset.digest for d in run.inputs.dataset_inputs)
+
+
+def curve(uri, run, name):
+    points = MlflowClient(uri).get_metric_history(run.info.run_id, name)
+    return [(point.step, point.value) for point in points]
+
+
+def test_mlflow_that_fails_later_is_named(copy):
+    tracker = Tracker(copy)
+    with pytest.raises(SpinforgeError, match=r"MLflow's record sqlite:.*the server is gone"):
+        fail_within(tracker.study_run())
+    with pytest.raises(SpinforgeError, match=r"MLflow's record sqlite:.*the server is gone"):
+        fail_within(tracker.network_run(network_file(copy).parent, "unet"))
+    server = copy.model_copy(update={"tracking": Tracking(uri=f"sqlite:///{copy.out}/other.db")})
+    with pytest.raises(SpinforgeError, match=r"tracking.uri: MLflow at sqlite:.*cannot be used"):
+        fail_within(Tracker(server).study_run())
+
+
+def fail_within(run):
+    with run:
+        raise MlflowException("the server is gone")

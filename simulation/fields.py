@@ -90,9 +90,9 @@ B1_WIDTH_MM = 60.0
 """Standard deviation of the transmit field's central hill [mm]."""
 
 
-def draw_b1_peak(rng: SampleRng, largest: float) -> float:
-    """Height of the central hill of one subject, uniform up to `largest`."""
-    return rng.uniform(0.0, largest)
+def draw_b1_peak(rng: SampleRng, smallest: float, largest: float) -> float:
+    """Height of the central hill of one subject, uniform between the two."""
+    return rng.uniform(smallest, largest)
 
 
 def transmit_field(

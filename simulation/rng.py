@@ -22,10 +22,16 @@ class SampleRng:
     Args:
         root_seed: Seed of the whole data set, a non-negative integer.
         path: What the numbers are for, such as ("dataset", "sub-04", "slice-12", "noise").
+
+    Raises:
+        ValueError: If a part of the path contains a slash, so that two paths would be the same.
     """
 
     def __init__(self, root_seed: int, *path: str | int) -> None:
-        key = "/".join(str(part) for part in path)
+        parts = [str(part) for part in path]
+        if ambiguous := [part for part in parts if "/" in part]:
+            raise ValueError(f"{ambiguous[0]!r}: no part of a path may contain a slash")
+        key = "/".join(parts)
         digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
         words = tuple(int(word) for word in np.frombuffer(digest, dtype="<u4"))
         sequence = np.random.SeedSequence(entropy=root_seed, spawn_key=words)

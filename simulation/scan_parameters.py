@@ -84,7 +84,7 @@ def draw_scan_parameters(
         phase=draw_phase(rng("phase"), fov_mm=FIELD_OF_VIEW_MM[:2])
         if scanner.object_phase
         else None,
-        b1_peak=draw_b1_peak(rng("transmit"), scanner.b1_peak),
+        b1_peak=draw_b1_peak(rng("transmit"), scanner.b1_lowest, scanner.b1_peak),
         receive=draw_receive_profile(rng("receive")) if scanner.receive_range_percent else (),
     )
 

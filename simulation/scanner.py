@@ -13,7 +13,7 @@ from spinforge.simulation.sequences import (
     PulseSequence,
     SpinEcho,
 )
-from spinforge.simulation.tissue_sets import TissueSetName
+from spinforge.simulation.tissue_sets import TISSUE_SETS, TissueSetName
 
 ProfileName = Literal["ideal", "seranet", "brainweb"]
 
@@ -25,12 +25,18 @@ _PROFILES: Mapping[str, dict[str, Any]] = {
         "b1_peak": 0.15,
         "b0": "susceptibility",
         "receive_range_percent": 20.0,
+        "drift_hz": 0.5,
         "line_phase_rad": 0.02,
         "tissue_variability": 1.0,
     },
     # What BrainWeb's own simulator does: amplitudes only, magnitude without phase.
     "brainweb": {"readout": False, "object_phase": False},
 }
+
+
+_TISSUE_SETS_FROM_3T = [name for name, s in TISSUE_SETS.items() if s.field_t >= 3]
+# A head is a better resonator at the shorter wavelength of a stronger field.
+_SERANET_TRANSMIT_FROM_3T: Mapping[str, Any] = {"b1_lowest": 0.1, "b1_peak": 0.3}
 
 
 class Scanner(Config):
@@ -54,6 +60,9 @@ class Scanner(Config):
     )
     coil_correlation: float = Field(
         0.0, ge=0, lt=1, description="correlation of the noise of any two coils"
+    )
+    b1_lowest: float = Field(
+        0.0, ge=0, le=0.6, description="smallest height of the transmit field's centre"
     )
     b1_peak: float = Field(
         0.0, ge=0, le=0.6, description="largest height of the transmit field's centre, drawn"
@@ -102,13 +111,20 @@ class Scanner(Config):
         if not isinstance(given, dict):
             return given
         name = given.get("profile", "ideal")
-        filled = (_PROFILES.get(name, {}) if isinstance(name, str) else {}) | given
+        defaults = dict(_PROFILES.get(name, {}) if isinstance(name, str) else {})
+        if name == "seranet" and given.get("tissue_set") in _TISSUE_SETS_FROM_3T:
+            defaults |= _SERANET_TRANSMIT_FROM_3T
+        filled = defaults | given
         if filled.get("coils", 1) != 1 and "receive_range_percent" not in given:
             filled["receive_range_percent"] = 0.0  # the profile's is for its single coil
         return filled
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scanner":
+        if self.b1_lowest > self.b1_peak:
+            raise ValueError(
+                f"b1_lowest = {self.b1_lowest:g} is above b1_peak = {self.b1_peak:g}; lower it"
+            )
         if self.coils > 1 and self.receive_range_percent:
             raise ValueError(
                 f"receive_range_percent = {self.receive_range_percent:g} is for coils: 1, a "

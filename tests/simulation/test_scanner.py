@@ -24,6 +24,16 @@ def test_a_dump_is_read_back_as_it_was():
     assert Scanner.model_validate(scanner.model_dump()) == scanner
 
 
+def test_the_transmit_field_is_stronger_at_3_tesla():
+    at_3t = Scanner(profile="seranet", tissue_set="literature_3T")
+    assert (at_3t.b1_lowest, at_3t.b1_peak) == (0.1, 0.3)
+    assert Scanner(profile="seranet", tissue_set="literature_3T", b1_lowest=0, b1_peak=0.2) == (
+        at_3t.model_copy(update={"b1_lowest": 0, "b1_peak": 0.2})
+    )
+    at_1p5t = Scanner(profile="seranet")
+    assert (at_1p5t.b1_lowest, at_1p5t.b1_peak) == (0, 0.15)
+
+
 def test_unknown_profile_lists_the_known_ones():
     with pytest.raises(ValidationError, match="'ideal', 'seranet' or 'brainweb'"):
         Scanner(profile="siemens")  # type: ignore[arg-type]
@@ -46,6 +56,7 @@ def test_a_profiles_receive_range_gives_way_to_a_birdcage():
     ("values", "message"),
     [
         ({"coil_correlation": 0.3}, "coil_correlation = 0.3 is between coils"),
+        ({"b1_lowest": 0.2}, "b1_lowest = 0.2 is above b1_peak = 0"),
         ({"readout_polarity": -1}, "readout_polarity = -1 turns the readout round"),
         ({"rf_bandwidth_hz": 1500}, "rf_bandwidth_hz = 1500 moves what is off-resonant"),
         ({"b0": "gaussian"}, "b0 = gaussian acts while a line is read"),

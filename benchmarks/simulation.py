@@ -5,19 +5,23 @@
 The lower bound is the bare Fourier transform of one image a coil. The peer is MRzeroCore's phase
 distribution graphs (extra `oracle`), timed on 72 x 60 voxels and scaled to 216 x 180 by voxels
 times samples, which is what its inner loop runs over. Both agree to 2e-5 (test_oracle.py).
+
+A second table has the slices a second of a batch of 64 that lies on the device. Times on the
+processor are CPU times of one thread, on a GPU wall times from an idle device to an idle device.
 """
 
 import argparse
-import math
 import platform
+import re
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import torch
+from timing import MATRIX, bare_transform, best_seconds, is_gpu, seconds_of_calls
 
 from spinforge.simulation.acquisition import (
     coil_maps,
@@ -35,30 +39,18 @@ from spinforge.simulation.slices import Slices, slice_memberships
 from spinforge.simulation.tissue_sets import TISSUE_SETS, with_factors
 
 SLICES = Slices()
+BATCH = Slices(thickness_mm=2, count=64)
+PROFILES = ("ideal", "seranet")
 ORACLE = Path(__file__).parents[1] / "tests" / "oracle" / "mrzero_signals.py"
 
 
-def seconds_a_slice(function, device="cpu", *, repeats=3):
-    """Least CPU time (wall time on a GPU) of a few calls, a slice of the whole stack."""
-    on_gpu = device != "cpu"
-    clock = time.perf_counter if on_gpu else time.process_time
-    best = math.inf
-    for _ in range(repeats):
-        start = clock()
-        function()
-        if on_gpu:
-            torch.cuda.synchronize()
-        best = min(best, clock() - start)
-    return best / SLICES.count
-
-
-def engine(phantom, scanner, device):
-    """What makes clean k-space from slice memberships and fields, ready to be timed."""
+def engine(phantom, slices, scanner, device):
+    """What makes clean k-space from memberships and fields on the device, ready to be timed."""
     drawn = draw_scan_parameters(phantom.subject, phantom.tissues, SpinEcho(), scanner, seed=0)
     properties = with_factors(TISSUE_SETS[scanner.tissue_set].properties, drawn.tissue_factors)
-    memberships = slice_memberships(phantom, SLICES).to(device)
-    fields = scan_fields(phantom, SLICES, scanner, drawn)
-    maps = coil_maps(phantom, SLICES, scanner, drawn).to(device)
+    memberships = slice_memberships(phantom, slices).to(device)
+    fields = scan_fields(phantom, slices, scanner, drawn).to(device)
+    maps = coil_maps(phantom, slices, scanner, drawn).to(device)
 
     def run():
         return noise_free_kspace(
@@ -75,23 +67,12 @@ def engine(phantom, scanner, device):
     return run
 
 
-def bare_transform(n_coils, device):
-    """The lower bound: one 2-D FFT a slice and coil."""
-    images = torch.randn(n_coils, 180, 216, dtype=torch.complex64, device=device)
-
-    def run():
-        for _ in range(SLICES.count):
-            torch.fft.fft2(images)
-
-    return run
-
-
 def noise_only(n_coils):
     from spinforge.simulation.rng import SampleRng
 
     def run():
         for index in range(SLICES.count):
-            draw_noise(SampleRng(0, index), (n_coils, 180, 216), 1.0)
+            draw_noise(SampleRng(0, index), (n_coils, *MATRIX), 1.0)
 
     return run
 
@@ -137,30 +118,24 @@ print("seconds", time.process_time() - start)
     return seconds * (180 * 216) ** 2 / (n_read * n_phase) ** 2
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--no-peer", action="store_true", help="leave MRzeroCore out")
-    chosen = parser.parse_args()
-    torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, {platform.processor() or platform.machine()}, one thread")
-    phantom = generate_head("head-000", seed=0)
-    nominal_amplitudes(SpinEcho(), TISSUE_SETS["brainweb_1p5T"].properties, phantom.tissues)
-    peer = None if chosen.no_peer else peer_seconds_a_slice()
+def ratio_table(phantom, device, peer):
+    """Seconds a slice of the stages, beside the lower bound and the peer."""
+
+    def a_slice(function, where="cpu", repeats=3):
+        return best_seconds(function, where, repeats=repeats) / SLICES.count
 
     print(f"{'':28} {'s/slice':>9} {'x bare FFT':>11} {'x peer':>9}")
     for n_coils in (1, 8):
-        floor = seconds_a_slice(bare_transform(n_coils, chosen.device), chosen.device)
+        floor = a_slice(bare_transform(n_coils, SLICES.count, device), device)
         rows = {f"bare FFT, {n_coils} coil": floor}
-        for profile in ("ideal", "seranet"):
+        for profile in PROFILES:
             scanner = Scanner(profile=profile, coils=n_coils)
-            clean = seconds_a_slice(engine(phantom, scanner, chosen.device), chosen.device)
+            clean = a_slice(engine(phantom, SLICES, scanner, device), device)
             rows[f"{profile}, {n_coils} coil, clean"] = clean
-            rows[f"{profile}, {n_coils} coil, with noise"] = clean + seconds_a_slice(
-                noise_only(n_coils)
-            )
-            if chosen.device == "cpu":
-                rows[f"{profile}, {n_coils} coil, whole scan"] = seconds_a_slice(
+            # Noise is drawn on the processor, whatever the device.
+            rows[f"{profile}, {n_coils} coil, with noise"] = clean + a_slice(noise_only(n_coils))
+            if not is_gpu(device):
+                rows[f"{profile}, {n_coils} coil, whole scan"] = a_slice(
                     lambda s=scanner: simulate_scan(
                         phantom, SLICES, SpinEcho(), Noise(), s, seed=0
                     ),
@@ -168,9 +143,66 @@ def main():
                 )
         for name, seconds in rows.items():
             share = f"{seconds / peer:9.1e}" if peer else f"{'-':>9}"
-            print(f"{name:28} {seconds:9.4f} {seconds / floor:11.1f} {share}")
+            print(f"{name:28} {seconds:9.4f} {seconds / floor:11.1f} {share}", flush=True)
     if peer:
         print(f"{'MRzeroCore, scaled':28} {peer:9.1f} {'':11} {1:9.1f}")
+
+
+def batch_table(phantom, device):
+    """Slices a second of one batch, all of it on the device."""
+    print(f"\n{f'batch of {BATCH.count} on {device}':28} {'slices/s':>9} {'spread':>15} {'GB':>6}")
+    for n_coils in (1, 8):
+        for profile in PROFILES:
+            scanner = Scanner(profile=profile, coils=n_coils)
+            run = engine(phantom, BATCH, scanner, device)
+            if is_gpu(device):
+                torch.cuda.reset_peak_memory_stats(device)
+            held = device_bytes(device)
+            rates = [BATCH.count / s for s in seconds_of_calls(run, device, repeats=5)]
+            peak = device_bytes(device)
+            smallest = BATCH.count * n_coils * MATRIX[0] * MATRIX[1] * 8  # k-space, complex64
+            if is_gpu(device) and peak - held < smallest:
+                sys.exit(f"error: {profile}, {n_coils} coil: the k-space was not made on {device}")
+            spread = f"{min(rates):.1f} - {max(rates):.1f}"
+            memory = f"{peak / 1e9:6.2f}" if is_gpu(device) else f"{'-':>6}"
+            name = f"{profile}, {n_coils} coil, clean"
+            print(f"{name:28} {statistics.median(rates):9.1f} {spread:>15} {memory}", flush=True)
+
+
+def device_bytes(device):
+    """Most memory that was in use on a GPU since its statistics were reset."""
+    return torch.cuda.max_memory_allocated(device) if is_gpu(device) else 0
+
+
+def usable_device(name):
+    """The device's name, unless it is none that PyTorch can use: nothing falls back silently."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise argparse.ArgumentTypeError(f"{name} is neither cpu, cuda nor like cuda:1")
+    if is_gpu(name) and (torch.device(name).index or 0) >= torch.cuda.device_count():
+        raise argparse.ArgumentTypeError(
+            f"{name}: PyTorch {torch.__version__} finds {torch.cuda.device_count()} GPUs it can "
+            f"use. Install a PyTorch built for CUDA and its driver, or leave --device out"
+        )
+    return name
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--device", type=usable_device, default="cpu", help="cpu, cuda or like cuda:1"
+    )
+    parser.add_argument("--no-peer", action="store_true", help="leave MRzeroCore out")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    name = f"{platform.processor() or platform.machine()}, one thread"
+    if is_gpu(chosen.device):
+        name = torch.cuda.get_device_name(chosen.device)
+    print(f"torch {torch.__version__}, {name}")
+    phantom = generate_head("head-000", seed=0)
+    # Numbers the tissues' signals once, so that no row pays for the first call.
+    nominal_amplitudes(SpinEcho(), TISSUE_SETS["brainweb_1p5T"].properties, phantom.tissues)
+    ratio_table(phantom, chosen.device, None if chosen.no_peer else peer_seconds_a_slice())
+    batch_table(phantom, chosen.device)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,57 @@
+"""What the benchmarks share: clocks, and the lower bound they compare with."""
+
+import resource
+import time
+from collections.abc import Callable
+
+import torch
+
+MATRIX = (180, 216)
+"""Lines and samples of a slice of 1 mm voxels."""
+
+
+def is_gpu(device: str) -> bool:
+    return torch.device(device).type == "cuda"
+
+
+def seconds_of_calls(
+    function: Callable[[], object], device: str = "cpu", *, repeats: int = 3
+) -> list[float]:
+    """CPU time of each call after one that warms up; on a GPU wall time, until it is idle."""
+    clock = time.perf_counter if is_gpu(device) else time.process_time
+    function()
+    seconds = []
+    for _ in range(repeats):
+        _wait_until_idle(device)
+        start = clock()
+        function()
+        _wait_until_idle(device)
+        seconds.append(clock() - start)
+    return seconds
+
+
+def best_seconds(function: Callable[[], object], device: str = "cpu", *, repeats: int = 3) -> float:
+    """Least of `seconds_of_calls`."""
+    return min(seconds_of_calls(function, device, repeats=repeats))
+
+
+def _wait_until_idle(device: str) -> None:
+    if is_gpu(device):
+        torch.cuda.synchronize(device)
+
+
+def bare_transform(n_coils: int, n_slices: int, device: str = "cpu") -> Callable[[], None]:
+    """The lower bound: one 2-D FFT a slice and coil."""
+    images = torch.randn(n_coils, *MATRIX, dtype=torch.complex64, device=device)
+
+    def run() -> None:
+        for _ in range(n_slices):
+            torch.fft.fft2(images)
+
+    return run
+
+
+def cpu_seconds_of_children() -> float:
+    """CPU time of all processes that this one started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,130 @@
+"""Corruptions in a row, each with random numbers of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from spinforge.simulation.corruption.intensity import Gamma, NonUniformity, SplineBias
+from spinforge.simulation.corruption.kspace import Ghost, Spike, Truncation, Undersampling
+from spinforge.simulation.corruption.motion import Motion
+from spinforge.simulation.corruption.noise import ComplexNoise, RicianNoise
+from spinforge.simulation.corruption.rescan import Rescan
+from spinforge.simulation.corruption.resolution import Anisotropy, Blur
+from spinforge.simulation.corruption.volume import Image, Record, SamplePath, Volume
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import PulseSequence
+
+ImageCorruption = Annotated[
+    RicianNoise
+    | ComplexNoise
+    | NonUniformity
+    | SplineBias
+    | Gamma
+    | Motion
+    | Ghost
+    | Spike
+    | Truncation
+    | Undersampling
+    | Anisotropy
+    | Blur,
+    Field(discriminator="kind"),
+]
+"""Any corruption of an image or of its k-space."""
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A corrupted image and how it came to be.
+
+    Attributes:
+        image: Of the shape and type of the clean one.
+        history: For each corruption its `id`, `level`, `rng_path` and drawn `parameters`.
+    """
+
+    image: Image
+    history: list[dict[str, Any]]
+
+
+def corrupt(
+    volume: Volume,
+    corruptions: Sequence[ImageCorruption],
+    path: SamplePath,
+    *,
+    couple_levels: bool = False,
+) -> Corrupted:
+    """Corrupt a volume, one corruption after the other.
+
+    Level 0 leaves the image as it is, to the bit. Noise refers to the clean image's signal
+    wherever it stands in the row.
+
+    Args:
+        volume: The clean image, its signal, brain and head.
+        corruptions: In the order in which they happen.
+        path: Of the data set, subject and contrast.
+        couple_levels: Draw the same random numbers for every level, for smooth curves.
+
+    Raises:
+        SpinforgeError: If a corruption does not go with this image.
+    """
+    image, history = volume.image, []
+    for position, corruption in enumerate(corruptions):
+        own = _own_path(path, position, corruption, couple_levels)
+        parameters: Record = {}
+        if corruption.level:
+            drawn = corruption.draw(replace(volume, image=image), own)
+            image, parameters = drawn.apply(image), drawn.record()
+        history.append(_entry(corruption, own, parameters))
+    return Corrupted(image, history)
+
+
+def corrupt_scan(
+    sequence: PulseSequence,
+    scanner: Scanner,
+    corruptions: Sequence[Rescan],
+    path: SamplePath,
+    *,
+    couple_levels: bool = False,
+) -> tuple[PulseSequence, Scanner, list[dict[str, Any]]]:
+    """Change a scan that is then simulated again.
+
+    Args:
+        sequence: Of the clean scan.
+        scanner: Of the clean scan.
+        corruptions: One after the other.
+        path: Of the data set, subject and contrast.
+        couple_levels: Draw the same random numbers for every level.
+
+    Returns:
+        Sequence, scanner, and the history as `corrupt` gives it.
+
+    Raises:
+        SpinforgeError: If a corruption does not go with this scan.
+    """
+    history = []
+    for position, corruption in enumerate(corruptions):
+        own = _own_path(path, position, corruption, couple_levels)
+        parameters: Record = {}
+        if corruption.level:
+            sequence, scanner, parameters = corruption.draw(sequence, scanner, own)
+        history.append(_entry(corruption, own, parameters))
+    return sequence, scanner, history
+
+
+def _own_path(
+    path: SamplePath, position: int, corruption: ImageCorruption | Rescan, couple_levels: bool
+) -> SamplePath:
+    own = path.below(f"{position}-{corruption.kind}")
+    return own if couple_levels else own.below(f"level-{corruption.level}")
+
+
+def _entry(
+    corruption: ImageCorruption | Rescan, path: SamplePath, parameters: Record
+) -> dict[str, Any]:
+    return {
+        "id": corruption.kind,
+        "level": corruption.level,
+        "rng_path": str(path),
+        "parameters": parameters,
+    }

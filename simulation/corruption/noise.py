@@ -1,0 +1,78 @@
+"""Noise of images and of k-space."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from spinforge.simulation.corruption.volume import (
+    Image,
+    LevelledConfig,
+    Record,
+    SamplePath,
+    Volume,
+    through_kspace,
+)
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.noise import draw_noise
+
+RICIAN_PERCENT = (1.0, 3.0, 5.0, 7.0, 9.0)
+COMPLEX_PERCENT = (5.0, 10.0, 15.0, 20.0, 30.0)
+
+
+class RicianNoise(LevelledConfig):
+    """BrainWeb's noise: 1, 3, 5, 7, 9 % on both channels, then the magnitude."""
+
+    kind: Literal["noise"] = "noise"
+
+    def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
+        """Noise of every slice.
+
+        Raises:
+            SpinforgeError: For a complex image, which has no Rician noise.
+        """
+        if volume.image.is_complex():
+            raise SpinforgeError(
+                "corruption noise is for magnitude images; use noise_gauss for complex ones."
+            )
+        percent = RICIAN_PERCENT[self.level - 1]
+        return NoiseOfSlices(percent, percent / 100 * volume.reference_signal, path)
+
+
+class ComplexNoise(LevelledConfig):
+    """White noise of 5, 10, 15, 20, 30 % in k-space."""
+
+    kind: Literal["noise_gauss"] = "noise_gauss"
+
+    def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
+        """Noise of every slice."""
+        percent = COMPLEX_PERCENT[self.level - 1]
+        return NoiseOfSlices(percent, percent / 100 * volume.reference_signal, path)
+
+
+@dataclass(frozen=True)
+class NoiseOfSlices:
+    """White Gaussian noise of each slice, the transform being orthonormal.
+
+    Attributes:
+        percent: Of the reference signal.
+        std: Standard deviation of each channel, in the image's units.
+        path: Of its random numbers.
+    """
+
+    percent: float
+    std: float
+    path: SamplePath
+
+    def apply(self, image: Image) -> Image:
+        """Add it in k-space."""
+        shape = tuple(image.shape[1:])
+        noise = [
+            draw_noise(self.path.rng(f"slice-{index:03d}"), shape, self.std)
+            for index in range(len(image))
+        ]
+        return through_kspace(image, lambda kspace: kspace + torch.stack(noise).to(kspace.device))
+
+    def record(self) -> Record:
+        """Level and standard deviation."""
+        return {"percent": self.percent, "std": self.std}

@@ -1,0 +1,86 @@
+"""What every corruption acts on and leaves behind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Shaped
+from pydantic import Field
+from torch import Tensor
+
+from spinforge.simulation.arrays import KSpace
+from spinforge.simulation.config import Config
+from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
+from spinforge.simulation.rng import SampleRng
+
+Image = Shaped[Tensor, "slice ky kx"]
+"""A stack of slices: complex, or real for magnitudes; float32 or complex64."""
+
+Record = dict[str, float | int | str | list[float] | list[int]]
+"""Drawn parameters as plain data."""
+
+
+@dataclass(frozen=True)
+class SamplePath:
+    """Where a sample's random numbers come from.
+
+    Attributes:
+        seed: Root seed of the data set.
+        parts: Such as ("robustness", "head-003", "T1", "0-motion", "3").
+    """
+
+    seed: int
+    parts: tuple[str, ...]
+
+    def rng(self, *more: str) -> SampleRng:
+        """Random numbers of a part of the sample."""
+        return SampleRng(self.seed, *self.parts, *more)
+
+    def below(self, *more: str) -> "SamplePath":
+        """The path of a part of the sample."""
+        return replace(self, parts=(*self.parts, *more))
+
+    def __str__(self) -> str:
+        return "/".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One contrast of one subject.
+
+    Attributes:
+        image: Complex or magnitude slices.
+        reference_signal: What 100 % noise is, in the units of the image.
+        brain: Where the tissues to be segmented are, over which a bias field has its range.
+        head: All of the object; its bounding box carries the bias field.
+        voxel_mm: Distance of the slices, and size of the pixels along ky and kx [mm].
+    """
+
+    image: Image
+    reference_signal: float
+    brain: Bool[Tensor, "slice ky kx"]
+    head: Bool[Tensor, "slice ky kx"]
+    voxel_mm: tuple[float, float, float]
+
+
+class Drawn(Protocol):
+    """A corruption with all its random numbers: applied again, it does the same again."""
+
+    def apply(self, image: Image) -> Image:
+        """The corrupted image, of the same shape and type."""
+
+    def record(self) -> Record:
+        """What was drawn."""
+
+
+class LevelledConfig(Config):
+    """What all corruptions share: a severity of 1 to 5, and 0 for none."""
+
+    level: int = Field(3, ge=0, le=5, description="severity, 1 to 5; 0 leaves the image as it is")
+
+
+def through_kspace(image: Image, change: Callable[[KSpace], KSpace]) -> Image:
+    """Change an image's k-space; of a magnitude image, the magnitude of what comes back."""
+    changed = kspace_to_image(change(image_to_kspace(image.to(torch.complex64))))
+    return changed if image.is_complex() else changed.abs()

@@ -112,7 +112,7 @@ def measure(subject: str) -> Measured:
     start = time.process_time()
     head = generate_head(subject, seed=0)
     seconds = time.process_time() - start
-    gigabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    gigabytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
     labels = head.labels.numpy()
     counts = np.bincount(labels.ravel(), minlength=len(HEAD_TISSUES))
     figures = {

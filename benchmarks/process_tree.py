@@ -12,7 +12,7 @@ _PAUSE_S = 0.2
 
 @dataclass
 class PeakMemory:
-    """Largest values seen [bytes]; all 0 where there is no /proc.
+    """Largest values seen [bytes]; all 0 where there is no Linux.
 
     Attributes:
         process: Resident memory of the largest process, shared pages in full (its VmHWM).
@@ -39,10 +39,11 @@ def run_watched(command: list[str]) -> tuple[str, PeakMemory, float]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         watcher = threading.Thread(target=_watch, args=(process.pid, peak, finished))
         watcher.start()
-        output, _ = process.communicate()
-        seconds = time.perf_counter() - start
-        finished.set()
-        watcher.join()
+        try:
+            output, _ = process.communicate()
+        finally:
+            finished.set()
+    seconds = time.perf_counter() - start
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return output, peak, seconds

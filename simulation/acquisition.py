@@ -18,6 +18,7 @@ from spinforge.simulation.arrays import (
 from spinforge.simulation.contrast import amplitude_table, nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.forward import (
+    SLAB,
     Amplitude,
     Fields,
     encode,
@@ -262,16 +263,20 @@ def noise_free_kspace(
         gradient_echo=is_gradient_echo,
         tolerance=scanner.readout_tolerance,
     )
-    components = signal_components(
-        memberships,
-        amplitude,
-        fields,
-        readout,
-        rows=rows,
-        shifts_hz=shifts,
-        gradient_echo_te=sequence.echo_time if is_gradient_echo else 0.0,
-    )
-    return encode(components, maps, readout.basis.to(device), supersample=finer)
+    basis, slabs = readout.basis.to(device), []
+    for slab in torch.arange(len(memberships)).split(SLAB[memberships.device.type]):
+        components = signal_components(
+            memberships[slab],
+            amplitude,
+            fields.of(slab),
+            readout,
+            rows=rows,
+            shifts_hz=shifts,
+            gradient_echo_te=sequence.echo_time if is_gradient_echo else 0.0,
+        )
+        seen_by = maps if len(maps) == 1 else maps[slab]
+        slabs.append(encode(components, seen_by, basis, supersample=finer))
+    return torch.cat(slabs)
 
 
 def _amplitude_function(
@@ -287,13 +292,13 @@ def _amplitude_function(
 def _with_noise(
     clean: CoilKSpace, noise: Noise, std: float, scanner: Scanner, drawn: ScanParameters
 ) -> CoilKSpace:
-    kspace = clean.clone()
-    for index in range(len(kspace)):
+    """Add noise to every slice, in place: a copy of all coils' k-space is large."""
+    for index in range(len(clean)):
         # Two echoes of one scan share everything but their noise.
         echo = drawn.sequence.echo_name
         rng = drawn.rng(f"slice-{index:03d}", "noise", echo, f"{noise.percent:g}")
-        kspace[index] += draw_noise(rng, tuple(kspace.shape[1:]), std, scanner.coil_correlation)
-    return kspace
+        clean[index] += draw_noise(rng, tuple(clean.shape[1:]), std, scanner.coil_correlation)
+    return clean
 
 
 def _signal_of(tissue: Tissue, tissues: tuple[Tissue, ...], amplitudes: Tensor) -> float:

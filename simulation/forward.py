@@ -19,6 +19,9 @@ from spinforge.simulation.readout import Readout
 # Slices encoded at a time: the components of all coils of one just fit a processor's cache.
 _AT_ONCE = defaultdict(lambda: 64, cpu=1)
 
+# Slices whose components are there at a time: on a processor, few take less memory.
+SLAB = defaultdict(lambda: 64, cpu=8)
+
 Amplitude = Callable[[int, Tensor], Tensor]
 """Signal of a tissue (its row) where the relative transmit field has these values."""
 
@@ -38,6 +41,15 @@ class Fields:
     b1: Tensor
     off_resonance: OffResonance
     off_resonance_range: tuple[float, float] = (0.0, 0.0)
+
+    def of(self, slices: Tensor) -> "Fields":
+        """Those of some slices, by their indices."""
+        return Fields(
+            self.phase[slices],
+            self.b1[slices],
+            self.off_resonance[slices],
+            self.off_resonance_range,
+        )
 
     def to(self, device: str) -> "Fields":
         """The same on another device."""

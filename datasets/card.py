@@ -21,6 +21,7 @@ REFERENCES = {
     "rms": "the image's root mean square",
     "max": "the image's maximum",
     "absolute": "a proton density of 1",
+    "brainweb": "BrainWeb's reference signal (WM in T1, CSF in T2 and PD; per mm of slice)",
 }
 
 

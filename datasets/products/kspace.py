@@ -21,7 +21,7 @@ from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.noise import Noise
+from spinforge.simulation.noise import Noise, check_noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled_combined
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
@@ -122,7 +122,7 @@ def check_product(product: KSpaceProduct) -> None:
 
 
 def check_fit(product: KSpaceProduct) -> None:
-    """Check that lines, slices and readout fit; needs no file.
+    """Check that lines, slices, readout and noise fit; needs no file.
 
     Raises:
         SpinforgeError: If they do not.
@@ -131,6 +131,7 @@ def check_fit(product: KSpaceProduct) -> None:
     draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
     voxels_per_slice(product.slices, float(product.spacing_mm))
     check_readout(product.scan, product.scanner)
+    check_noise(product.noise, product.scan)
 
 
 def to_download(product: KSpaceProduct) -> list[str]:

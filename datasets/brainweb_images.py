@@ -3,9 +3,10 @@
 Cite Kwan, Evans, Pike, IEEE TMI 18(11):1085 (1999).
 """
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,15 +19,21 @@ from spinforge.datasets.brainweb_subject0 import SHAPE_ZYX
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
+Modality = Literal["t1", "t2", "pd"]
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+ThicknessMm = Literal[1, 3, 5, 7, 9]
+NoisePercent = Literal[0, 1, 3, 5, 7, 9]
+InuPercent = Literal[0, 20, 40]
+
 
 class ImageSettings(Config):
     """Which of BrainWeb's pre-computed images; the defaults are those of its form."""
 
-    modality: Literal["t1", "t2", "pd"] = Field("t1", description="contrast")
+    modality: Modality = Field("t1", description="contrast")
     model: Literal["normal", "msles2"] = Field("normal", description="healthy, or moderate MS")
-    thickness_mm: Literal[1, 3, 5, 7, 9] = Field(1, description="slice thickness [mm]")
-    noise_percent: Literal[0, 1, 3, 5, 7, 9] = Field(3, description="of the reference tissue")
-    inu_percent: Literal[0, 20, 40] = Field(20, description="range of the bias field")
+    thickness_mm: ThicknessMm = Field(1, description="slice thickness [mm]")
+    noise_percent: NoisePercent = Field(3, description="of the reference tissue")
+    inu_percent: InuPercent = Field(20, description="range of the bias field")
 
     @property
     def stem(self) -> str:
@@ -64,6 +71,49 @@ class SimulatedImage:
     values: Float[Tensor, "x y z"]
     spacing_mm: tuple[float, float, float]
     settings: ImageSettings
+
+    def plane_at(self, height_mm: float) -> Float[Tensor, "x y"]:
+        """The plane whose centre is nearest to a height.
+
+        Args:
+            height_mm: Above the centre of the lowest 1 mm plane, which is that of the lowest plane
+                of an image of any thickness.
+        """
+        plane = round(height_mm / self.spacing_mm[2])
+        return self.values[..., min(max(plane, 0), self.values.shape[-1] - 1)]
+
+
+def cleanest_image(
+    folder: Path, modality: Modality, model: str, thickness_mm: float
+) -> ImageSettings | None:
+    """Of the images of a model in a folder, that with the least noise, then bias field.
+
+    Args:
+        folder: Where to look.
+        modality: Contrast.
+        model: Of subject 0; BrainWeb has images of normal and msles2 alone.
+        thickness_mm: Of several as clean, the one nearest to this slice thickness [mm].
+    """
+    if model not in ("normal", "msles2"):
+        return None
+    levels = itertools.product(
+        get_args(NoisePercent),
+        get_args(InuPercent),
+        sorted(get_args(ThicknessMm), key=lambda thick: abs(thick - thickness_mm)),
+    )
+    for noise, inu, thick in levels:
+        settings = ImageSettings.model_validate(
+            {
+                "modality": modality,
+                "model": model,
+                "thickness_mm": thick,
+                "noise_percent": noise,
+                "inu_percent": inu,
+            }
+        )
+        if find_volume(folder, settings.stem) is not None:
+            return settings
+    return None
 
 
 def image_shapes(settings: ImageSettings) -> list[Shape]:

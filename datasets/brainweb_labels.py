@@ -1,13 +1,15 @@
 """What the numbers in BrainWeb's volumes mean: labels of crisp models, fractions of fuzzy ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from spinforge.datasets.brainweb_files import LARGEST_SHORT, Shape, read_volume
+from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.errors import SpinforgeError
 
 _HIGHEST_OF_TWENTY = 11
@@ -112,3 +114,30 @@ def read_fraction(path: Path, shapes: Sequence[Shape]) -> NDArray[np.float32]:
             f"no fuzzy volume."
         )
     return fraction.transpose(2, 1, 0).copy()
+
+
+def summed_fractions(
+    fractions: Iterable[tuple[int, NDArray[np.float32]]], n_tissues: int
+) -> tuple[Memberships, dict[str, float]]:
+    """Memberships from fuzzy volumes, scaled to sum to one in every voxel.
+
+    Args:
+        fractions: Place on the tissue axis and (x, y, z) fractions of each volume, held one at a
+            time; several may go to one place. The first place is background.
+        n_tissues: Length of the tissue axis.
+
+    Returns:
+        (tissue, x, y, z) float32, and how far from 1 the sum was before: rounding for MINC files,
+        more for raw ones, which are stretched volume by volume.
+    """
+    memberships = torch.empty(0)
+    for place, fraction in fractions:
+        if not len(memberships):
+            memberships = torch.zeros(n_tissues, *fraction.shape)
+        memberships[place] += torch.from_numpy(fraction)
+    total = memberships.sum(0)
+    error = float((total - 1).abs_().max())
+    # Nothing measured there: air.
+    memberships[0].masked_fill_(total == 0, 1.0)
+    memberships /= total.masked_fill_(total == 0, 1.0)
+    return memberships, {"max_abs_sum_error": error}

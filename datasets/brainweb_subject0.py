@@ -13,7 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from spinforge.datasets.brainweb_files import files_digest, find_volume, open_volume
-from spinforge.datasets.brainweb_labels import checked_labels, read_fraction, read_labels
+from spinforge.datasets.brainweb_labels import (
+    checked_labels,
+    read_fraction,
+    read_labels,
+    summed_fractions,
+)
 from spinforge.datasets.brainweb_mat import read_mat_array
 from spinforge.simulation.arrays import Memberships
 from spinforge.simulation.config import content_hash
@@ -197,23 +202,16 @@ def fuzzy_memberships(
         glial: What glial matter counts as.
 
     Returns:
-        (tissue, x, y, z) memberships, and how far from 1 their sum was before: rounding for MINC
-        files, more for raw ones, which are stretched volume by volume.
+        As `summed_fractions`.
 
     Raises:
         SpinforgeError: If a file is no fuzzy volume.
     """
     tissues = tissues_of(model)
-    shape = SHAPE_ZYX[::-1]
-    memberships = torch.zeros(len(tissues), *shape)
-    for path, tissue in zip(paths, canonical_tissues(glial), strict=False):
-        memberships[tissues.index(tissue)] += torch.from_numpy(read_fraction(path, [SHAPE_ZYX]))
-    total = memberships.sum(0)
-    error = (total - 1).abs()
-    # Nothing measured there: air.
-    memberships[0].masked_fill_(total == 0, 1.0)
-    memberships /= total.masked_fill_(total == 0, 1.0)
-    return memberships, {"max_abs_sum_error": float(error.max())}
+    labelled = zip(paths, canonical_tissues(glial), strict=False)
+    return summed_fractions(
+        ((tissues.index(t), read_fraction(path, [SHAPE_ZYX])) for path, t in labelled), len(tissues)
+    )
 
 
 def load_model(folder: Path, model: Model, *, glial: Glial = "gm") -> Phantom:

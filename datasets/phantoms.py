@@ -68,39 +68,55 @@ class BrainWeb20:
     """BrainWeb's twenty normal subjects from a folder of its files.
 
     Args:
-        folder: Folder with subjectNN_crisp_v.mnc.gz, or its .rawb or .raws.
+        folder: Folder with subjectNN_crisp_v.mnc.gz, or its .rawb or .raws; with `fuzzy`, with
+            subjectNN_csf_v.mnc.gz and eleven more a subject.
+        fuzzy: Memberships from BrainWeb's fuzzy volumes, not from the crisp model.
         complete: Count all twenty subjects as available, because what is missing will be
             downloaded.
-        spacing_mm: Voxel size [mm]: 1 for fuzzy memberships, 0.5 for the crisp model itself.
+        spacing_mm: Voxel size [mm]: 1 for averages of 2 x 2 x 2 voxels, 0.5 for the model's own.
     """
 
-    def __init__(self, folder: Path, *, complete: bool = False, spacing_mm: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fuzzy: bool = False,
+        complete: bool = False,
+        spacing_mm: float = 1.0,
+    ) -> None:
         self._folder = folder
+        self._fuzzy = fuzzy
         self._complete = complete
         self._spacing_mm = spacing_mm
 
     def subjects(self) -> list[str]:
-        """Subjects whose file is there, or all twenty."""
+        """Subjects of which there is a file, or all twenty."""
         if self._complete:
             return sorted(brainweb.SUBJECTS)
-        found = brainweb.subjects_in(self._folder)
+        found = brainweb.subjects_in(self._folder, fuzzy=self._fuzzy)
         if not found:
             # Names the folder and how to fill it.
-            brainweb.model_path(self._folder, brainweb.SUBJECTS[0])
+            self._paths(brainweb.SUBJECTS[0])
             raise SpinforgeError(f"data.path: no BrainWeb model in {self._folder}.")
         return found
 
     def check(self, subject: str) -> None:
-        """Read the file once, to its end, so that damage is found before any work."""
-        brainweb.check_model(brainweb.model_path(self._folder, subject))
+        """Read the files once, to their ends, so that damage is found before any work."""
+        for path in self._paths(subject):
+            brainweb.check_model(path)
 
     def digest(self, subject: str) -> str:
-        """SHA-256 of the file."""
-        return files_digest([brainweb.model_path(self._folder, subject)])
+        """SHA-256 of the files."""
+        return files_digest(self._paths(subject))
 
     def load(self, subject: str) -> Phantom:
-        """Decode the file."""
-        return brainweb.load_brainweb20(self._folder, subject, spacing_mm=self._spacing_mm)
+        """Decode the files."""
+        return brainweb.load_brainweb20(
+            self._folder, subject, fuzzy=self._fuzzy, spacing_mm=self._spacing_mm
+        )
+
+    def _paths(self, subject: str) -> list[Path]:
+        return brainweb.model_paths(self._folder, subject, fuzzy=self._fuzzy)
 
 
 class BrainWeb0:

@@ -21,7 +21,8 @@ class Subjects(Config):
     """Subjects of each group, as a number or as a list of names.
 
     Numbers take subjects in sorted order: training from the start, test from the end,
-    validation just before the test subjects.
+    validation just before the test subjects. A set that nobody trains on need not be split: then
+    validation and test are both empty.
     """
 
     train: Group = Field(4, description="number or names of the training subjects")
@@ -31,9 +32,17 @@ class Subjects(Config):
     @model_validator(mode="after")
     def _at_least_one_each(self) -> "Subjects":
         for name, group in self:
-            if (isinstance(group, int) and group < 1) or group == ():
+            is_empty = group in (0, ())
+            if (isinstance(group, int) and group < 0) or (
+                is_empty and (name == "train" or self.is_split)
+            ):
                 raise ValueError(f"{name}: need at least one subject, got {group!r}")
         return self
+
+    @property
+    def is_split(self) -> bool:
+        """Whether anybody validates or tests."""
+        return bool(self.validation or self.test)
 
     @property
     def named(self) -> list[str]:

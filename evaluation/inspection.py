@@ -98,20 +98,30 @@ def field_figure(scan: Scan, fields: Fields, number: int) -> Figure:
     return _grid(f"fields in slice {number}", panels, columns=5, bars=True)
 
 
-def contrast_figure(images: Sequence[tuple[str, Tensor]]) -> Figure:
+def contrast_figure(
+    images: Sequence[tuple[str, Tensor]], beside: Sequence[tuple[str, Tensor] | None] = ()
+) -> Figure:
     """Magnitude images side by side, each on its own grey scale.
 
     Args:
         images: Title and (ky, kx) magnitude of each.
+        beside: What each is compared with, shown below it; None where there is nothing.
     """
-    panels: list[Panel] = [
-        (title, image.numpy(), {"cmap": "gray", "vmin": 0, "vmax": float(image.quantile(0.999))})
-        for title, image in images
-    ]
-    return _grid("contrasts", panels, columns=3)
+
+    def panel(shown: tuple[str, Tensor] | None) -> Panel | None:
+        if shown is None:
+            return None
+        title, image = shown
+        top = float(image.quantile(0.999))
+        return title, image.numpy(), {"cmap": "gray", "vmin": 0, "vmax": top}
+
+    return _grid("contrasts", [panel(shown) for shown in (*images, *beside)], columns=len(images))
 
 
-def _grid(title: str, panels: Sequence[Panel], columns: int, *, bars: bool = False) -> Figure:
+def _grid(
+    title: str, panels: Sequence[Panel | None], columns: int, *, bars: bool = False
+) -> Figure:
+    """Panels row by row; None leaves a place empty."""
     rows = -(-len(panels) // columns)
     size = (_PANEL_INCHES * columns, (_PANEL_INCHES + 0.6) * rows + 0.4)
     figure = Figure(figsize=size, layout="constrained")
@@ -119,7 +129,10 @@ def _grid(title: str, panels: Sequence[Panel], columns: int, *, bars: bool = Fal
     axes: list[Axes] = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axis in axes:
         axis.set_axis_off()
-    for axis, (name, values, options) in zip(axes, panels, strict=False):
+    for axis, panel in zip(axes, panels, strict=False):
+        if panel is None:
+            continue
+        name, values, options = panel
         axis.set_title(name, fontsize=9)
         if values.ndim == 1:
             axis.plot(values, linewidth=0.8)

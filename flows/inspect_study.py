@@ -5,6 +5,12 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from spinforge.datasets.brainweb_images import (
+    MODALITIES,
+    Modality,
+    cleanest_image,
+    load_image,
+)
 from spinforge.datasets.files import readable_errors, replacing
 from spinforge.datasets.products.kspace import fixed_masks, phantom_source, split_of
 from spinforge.evaluation.inspection import (
@@ -22,11 +28,12 @@ from spinforge.simulation.scan_fields import scan_fields
 from spinforge.simulation.scan_parameters import draw_scan_parameters
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import DualEcho, GradientEcho, PulseSequence
+from spinforge.simulation.slices import matrix_size
 
 _HEIGHT = 0.55
 """Of the slice that is shown, as a fraction of the stack: through the ventricles."""
 
-# BrainWeb's three contrasts.
+# BrainWeb's three contrasts, in the order of its `MODALITIES`.
 _CONTRASTS: tuple[tuple[str, PulseSequence], ...] = (
     ("T1: SFLASH 18/10/30", GradientEcho(kind="gradient_echo", variation=0)),
     ("T2: late echo 3300/120", DualEcho(kind="dual_echo", variation=0)),
@@ -68,7 +75,8 @@ def inspect_study(study: Study, subject: str | None, folder: Path) -> list[Path]
         "acquisition": acquisition_figure(scan, fixed_masks(product, name)[number], number),
         "fields": field_figure(scan, fields, number),
         "contrasts": contrast_figure(
-            [(title, _contrast(study, phantom, s, number)) for title, s in _CONTRASTS]
+            [(title, _contrast(study, phantom, s, number)) for title, s in _CONTRASTS],
+            _brainwebs_own(study, phantom, number),
         ),
     }
     return [_save(figure, folder / f"{name}-{what}.png") for what, figure in figures.items()]
@@ -80,6 +88,30 @@ def _contrast(study: Study, phantom: Phantom, sequence: PulseSequence, number: i
     quiet = Noise(percent=0)
     scan = simulate_scan(phantom, study.data.slices, sequence, quiet, scanner, seed=0)
     return scan.image[number].abs()
+
+
+def _brainwebs_own(study: Study, phantom: Phantom, number: int) -> list[tuple[str, Tensor] | None]:
+    """BrainWeb's own images of that slice, as far as they lie beside subject 0; or nothing."""
+    folder, thickness_mm = study.data.path, study.data.slices.thickness_mm
+    if study.data.phantom != "brainweb0" or folder is None:
+        return []
+    # Heights are counted from the middle of the lowest plane, which is where both begin.
+    height_mm = (number + 0.5) * thickness_mm - 0.5 * phantom.spacing_mm
+    matrix = matrix_size(phantom.spacing_mm)[:2]
+
+    def image(modality: Modality) -> tuple[str, Tensor] | None:
+        settings = cleanest_image(folder, modality, phantom.subject, thickness_mm)
+        if settings is None:
+            return None
+        plane = load_image(folder, settings).plane_at(height_mm)
+        title = (
+            f"BrainWeb's {modality.upper()}, {settings.thickness_mm} mm\n"
+            f"noise {settings.noise_percent} %, INU {settings.inu_percent} %"
+        )
+        return title, plane[: matrix[0], : matrix[1]]
+
+    shown = [image(modality) for modality in MODALITIES]
+    return shown if any(shown) else []
 
 
 def _save(figure: Figure, path: Path) -> Path:

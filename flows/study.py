@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from spinforge.datasets.products.kspace import check_split
 from spinforge.flows.config import Study
 from spinforge.flows.evaluate import evaluate
 from spinforge.flows.generate import generate
@@ -24,6 +25,7 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
     Returns:
         Where everything is, the data set's digest and each network's mean tissue Dice.
     """
+    check_split(study.data)
     check_study(study, overwrite=overwrite)
     tracker = Tracker(study)
     with RunFolder.of(study).opened(study):

@@ -7,6 +7,7 @@ import pandas as pd
 from prefect import flow, task
 
 from spinforge.datasets.loading import ZeroFilledSlices
+from spinforge.datasets.products.kspace import check_split
 from spinforge.flows.config import Study
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
@@ -29,6 +30,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     Returns:
         Network name -> folder of its weights, checkpoint and history.
     """
+    check_split(study.data)
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
     tracker, (training, validation) = Tracker(study), training_slices(study)

@@ -147,7 +147,8 @@ def simulate_scan(
     image = kspace_to_image(clean[:, 0])
 
     amplitudes = nominal_amplitudes(drawn.sequence, properties, phantom.tissues)
-    std = noise_std(noise, reference_signal(noise, phantom.tissues, amplitudes, image))
+    reference = reference_signal(noise, drawn.sequence, phantom.tissues, amplitudes, image)
+    std = noise_std(noise, reference, slices.thickness_mm)
     codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
     return Scan(
         kspace=_with_noise(clean[:, -maps.shape[1] :], noise, std, scanner, drawn),

@@ -11,7 +11,10 @@ from spinforge.simulation.arrays import ComplexImage
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
+from spinforge.simulation.sequences import DualEcho, GradientEcho, PulseSequence
 from spinforge.simulation.tissue import Tissue
+
+NoiseReference = Literal["wm", "csf", "gm", "brightest", "rms", "max", "absolute", "brainweb"]
 
 
 class Noise(Config):
@@ -24,10 +27,12 @@ class Noise(Config):
     """
 
     percent: float = Field(10.0, ge=0, le=100, description="noise level [% of the reference]")
-    reference: Literal["wm", "csf", "gm", "brightest", "rms", "max", "absolute"] = Field(
+    reference: NoiseReference = Field(
         "wm",
         description="what is 100 %: the signal of a tissue or of the brightest of the phantom's "
-        "classes, the root mean square or maximum of the noise-free image, a proton density of 1",
+        "classes, the root mean square or maximum of the noise-free image, a proton density of 1, "
+        "or what BrainWeb takes: WM for T1 (gradient echo), CSF for T2 and PD (dual echo), each "
+        "times 1 mm / slice thickness",
     )
 
 
@@ -38,20 +43,40 @@ _REFERENCE_TISSUES = {
 }
 
 
+def check_noise(noise: Noise, sequence: PulseSequence) -> None:
+    """Check that the reference is defined for the sequence.
+
+    Raises:
+        SpinforgeError: If BrainWeb's noise is asked for of a sequence that BrainWeb does not have.
+    """
+    if noise.reference == "brainweb" and not isinstance(sequence, GradientEcho | DualEcho):
+        raise SpinforgeError(
+            f"data.noise.reference = brainweb: BrainWeb has no {sequence.kind}. Its noise is that "
+            f"of gradient_echo (T1) and dual_echo (T2, PD); choose wm, csf, gm, brightest, rms, "
+            f"max or absolute."
+        )
+
+
 def reference_signal(
-    noise: Noise, tissues: tuple[Tissue, ...], amplitudes: Tensor, image: ComplexImage
+    noise: Noise,
+    sequence: PulseSequence,
+    tissues: tuple[Tissue, ...],
+    amplitudes: Tensor,
+    image: ComplexImage,
 ) -> float:
-    """The signal that is 100 % noise.
+    """The signal that is 100 % noise, in a slice of 1 mm for BrainWeb's.
 
     Args:
         noise: Which reference.
+        sequence: Decides BrainWeb's reference tissue.
         tissues: Tissues of the phantom.
         amplitudes: Noise-free signal of each, (tissue,).
         image: Noise-free images, (slice, ky, kx).
 
     Raises:
-        SpinforgeError: If the phantom does not have the tissue.
+        SpinforgeError: If the phantom does not have the tissue, or as `check_noise`.
     """
+    check_noise(noise, sequence)
     if noise.reference == "absolute":
         return 1.0
     if noise.reference == "rms":
@@ -60,7 +85,11 @@ def reference_signal(
         return float(image.abs().max())
     if noise.reference == "brightest":
         return float(amplitudes.abs().max())
-    tissue = _REFERENCE_TISSUES[noise.reference]
+    if noise.reference == "brainweb":
+        is_t1 = isinstance(sequence, GradientEcho)
+        tissue = Tissue.WHITE_MATTER if is_t1 else Tissue.CSF
+    else:
+        tissue = _REFERENCE_TISSUES[noise.reference]
     if tissue not in tissues:
         raise SpinforgeError(
             f"data.noise.reference = {noise.reference}: the phantom has no such tissue. Choose "
@@ -69,9 +98,23 @@ def reference_signal(
     return float(amplitudes[tissues.index(tissue)].abs())
 
 
-def noise_std(noise: Noise, reference: float) -> float:
-    """Standard deviation per real and imaginary channel, in signal units."""
-    return noise.percent / 100 * reference
+def noise_std(noise: Noise, reference: float, thickness_mm: float) -> float:
+    """Standard deviation per real and imaginary channel, in signal units.
+
+    BrainWeb's falls with the thickness of the slices, as more spins are averaged; that of any other
+    reference is a percentage of the signal, whatever the thickness.
+
+    Args:
+        noise: Level.
+        reference: What is 100 %, of `reference_signal`.
+        thickness_mm: Slice thickness [mm].
+
+    Source:
+        mrisim, the simulator of BrainWeb (Kwan, Evans, Pike, IEEE TMI 18(11):1085, 1999): its
+        `percent` coil and the coil files of its templates.
+    """
+    std = noise.percent / 100 * reference
+    return std / thickness_mm if noise.reference == "brainweb" else std
 
 
 def draw_noise(

@@ -5,86 +5,33 @@ import logging
 import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 
 from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.brainweb import subjects_in
 from spinforge.datasets.code_version import code_version
-from spinforge.datasets.files import UserPath
-from spinforge.datasets.phantoms import BrainWeb20, PhantomSource, ProceduralHeads
+from spinforge.datasets.phantoms import BrainWeb0, BrainWeb20, PhantomSource, ProceduralHeads
+from spinforge.datasets.products.kspace_settings import KSpaceProduct as KSpaceProduct
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.acquisition import Scan, simulate_scan
-from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.noise import Noise
+from spinforge.simulation.noise import check_noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled_combined
 from spinforge.simulation.rng import RNG_SCHEME, SampleRng
-from spinforge.simulation.sampling import Gaussian1D, LineSampling, draw_line_mask
-from spinforge.simulation.scanner import Scanner, check_readout
-from spinforge.simulation.sequences import PulseSequence, SpinEcho
+from spinforge.simulation.sampling import draw_line_mask
+from spinforge.simulation.scanner import check_readout
 from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
 from spinforge.simulation.tissue import TARGET_NAMES, Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS
 
 logger = logging.getLogger(__name__)
 
-SIMULATION = "scan-2"
-"""Version of the signal chain; whatever changes a stored byte changes it."""
-
 FIXED_MASK = "fixed"
-
-
-class KSpaceProduct(Config):
-    """Simulated k-space of many subjects; the defaults are SERANet's 10 % noise, 30 % lines."""
-
-    phantom: Literal["procedural", "brainweb20"] = Field(
-        "procedural", description="our own heads, or BrainWeb's twenty subjects from `path`"
-    )
-    path: UserPath | None = Field(
-        None, description="folder with subjectNN_crisp_v.mnc.gz (brainweb20 only)"
-    )
-    download: bool = Field(
-        False, description="fetch missing BrainWeb files into `path` first (needs the network)"
-    )
-    spacing_mm: Literal[1, 2, 4] = Field(
-        1, description="voxel size of procedural heads [mm]; 4 is for smoke tests"
-    )
-    subjects: Subjects = Subjects()
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of anatomy, noise and stored masks")
-    slices: Slices = Slices()
-    scan: PulseSequence = SpinEcho()
-    scanner: Scanner = Scanner()
-    noise: Noise = Noise()
-    sampling: LineSampling = Gaussian1D()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "KSpaceProduct":
-        if self.phantom == "brainweb20" and self.path is None:
-            raise ValueError(
-                "phantom brainweb20 needs `path`, the folder of its MINC files "
-                "(--set data.path=FOLDER)"
-            )
-        if self.phantom == "brainweb20" and self.spacing_mm != 1:
-            raise ValueError("spacing_mm: BrainWeb phantoms have 1 mm voxels")
-        if self.phantom == "procedural" and (self.path is not None or self.download):
-            raise ValueError("path and download belong to phantom brainweb20, not to procedural")
-        return self
-
-    def recipe(self) -> dict[str, Any]:
-        """What determines one subject's bytes: all but paths and who is in which group."""
-        settings = self.model_dump(mode="json", exclude={"path", "download", "subjects"})
-        return settings | {"simulation": SIMULATION, "rng_scheme": RNG_SCHEME}
-
-    @property
-    def config_hash(self) -> str:
-        """SHA-256 of `recipe`."""
-        return content_hash(self.recipe())
 
 
 def phantom_source(product: KSpaceProduct) -> PhantomSource:
@@ -98,12 +45,38 @@ def phantom_source(product: KSpaceProduct) -> PhantomSource:
             spacing_mm=spacing_mm,
         )
     assert product.path is not None
-    return BrainWeb20(product.path, complete=product.download, spacing_mm=spacing_mm)
+    if product.phantom == "brainweb0":
+        return BrainWeb0(product.path)
+    return BrainWeb20(
+        product.path, fuzzy=product.fuzzy, complete=product.download, spacing_mm=spacing_mm
+    )
 
 
 def split_of(product: KSpaceProduct) -> Split:
-    """Names of the training, validation and test subjects."""
-    return split_subjects(product.subjects, phantom_source(product).subjects())
+    """Names of the training, validation and test subjects.
+
+    The models of subject 0 are one group, those named under `train` or all that are there: numbers
+    of subjects do not apply to them.
+    """
+    available, wanted = phantom_source(product).subjects(), product.subjects
+    if product.phantom == "brainweb0":
+        chosen = len(available) if isinstance(wanted.train, int) else wanted.train
+        wanted = Subjects(train=chosen, validation=0, test=0)
+    return split_subjects(wanted, available)
+
+
+def check_split(product: KSpaceProduct) -> None:
+    """Check that networks may be trained and tested on the product's subjects.
+
+    Raises:
+        SpinforgeError: If they are one head.
+    """
+    if product.phantom == "brainweb0":
+        raise SpinforgeError(
+            "data.phantom = brainweb0: BrainWeb's subject 0 and its MS models are the same head, "
+            "so a network trained on one has seen what it would be tested on. Only generate, "
+            "inspect and info take it; train and test on brainweb20 or procedural heads."
+        )
 
 
 def check_product(product: KSpaceProduct) -> None:
@@ -122,7 +95,7 @@ def check_product(product: KSpaceProduct) -> None:
 
 
 def check_fit(product: KSpaceProduct) -> None:
-    """Check that lines, slices and readout fit; needs no file.
+    """Check that lines, slices, readout and noise fit; needs no file.
 
     Raises:
         SpinforgeError: If they do not.
@@ -131,6 +104,7 @@ def check_fit(product: KSpaceProduct) -> None:
     draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
     voxels_per_slice(product.slices, float(product.spacing_mm))
     check_readout(product.scan, product.scanner)
+    check_noise(product.noise, product.scan)
 
 
 def to_download(product: KSpaceProduct) -> list[str]:

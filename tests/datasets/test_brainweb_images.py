@@ -7,7 +7,13 @@ from real_data import BRAINWEB0, needs_brainweb0
 
 from spinforge.datasets import brainweb_images
 from spinforge.datasets.brainweb_files import read_volume
-from spinforge.datasets.brainweb_images import ImageSettings, check_image, image_shapes, load_image
+from spinforge.datasets.brainweb_images import (
+    ImageSettings,
+    check_image,
+    cleanest_image,
+    image_shapes,
+    load_image,
+)
 from spinforge.datasets.brainweb_subject0 import read_crisp
 from spinforge.simulation.errors import SpinforgeError
 
@@ -118,3 +124,35 @@ def test_real_fuzzy_volumes_sum_to_one_within_their_mask():
     total = sum(tissues)[mask == 1]
     assert mask.any()
     np.testing.assert_array_equal(total, 255)
+
+
+def test_a_plane_is_the_one_whose_centre_is_nearest(small, tmp_path):
+    """Of 3 mm slices: plane 0 at 0 mm, plane 1 at 3 mm, plane 2, the last, at 6 mm."""
+    values = np.arange(18, dtype=np.uint8).reshape(3, 3, 2)
+    (tmp_path / f"{THICK.stem}.rawb").write_bytes(values.tobytes())
+    image = load_image(tmp_path, THICK)
+    for height_mm, plane in ((0, 0), (1.4, 0), (1.6, 1), (4, 1), (5, 2), (50, 2), (-1, 0)):
+        np.testing.assert_array_equal(image.plane_at(float(height_mm)), values[plane].T)
+
+
+def test_the_image_with_least_noise_then_bias_then_the_nearest_thickness_is_taken(tmp_path):
+    def there(**settings):
+        made = ImageSettings(modality="t2", **settings)
+        (tmp_path / f"{made.stem}.rawb").touch()
+        return made
+
+    def chosen(model="normal"):
+        return cleanest_image(tmp_path, "t2", model, 4.0)
+
+    assert chosen() is None
+    noisy = there(thickness_mm=3, noise_percent=3, inu_percent=0)
+    assert chosen() == noisy
+    uneven = there(thickness_mm=3, noise_percent=0, inu_percent=20)
+    assert chosen() == uneven
+    thick = there(thickness_mm=9, noise_percent=0, inu_percent=0)
+    assert chosen() == thick
+    nearer = there(thickness_mm=5, noise_percent=0, inu_percent=0)
+    assert chosen() == nearer
+    assert chosen("msles2") is None
+    assert chosen("msles1") is None  # BrainWeb has no images of it
+    assert cleanest_image(tmp_path, "t1", "normal", 4.0) is None

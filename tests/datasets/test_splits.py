@@ -50,3 +50,12 @@ def test_a_subject_in_two_groups_is_refused():
 def test_empty_groups_are_refused(group):
     with pytest.raises(ValidationError, match="need at least one subject"):
         Subjects(validation=group)
+
+
+def test_a_set_that_is_not_split_has_training_subjects_only():
+    wanted = Subjects(train=("sub-03", "sub-01"), validation=0, test=())
+    assert not wanted.is_split
+    split = split_subjects(wanted, NAMES)
+    assert (split.train, split.validation, split.test) == (("sub-03", "sub-01"), (), ())
+    with pytest.raises(ValidationError, match="train: need at least one subject"):
+        Subjects(train=0, validation=0, test=0)

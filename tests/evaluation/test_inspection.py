@@ -72,3 +72,12 @@ def test_fields_show_every_coil(head, scan):
 def test_contrasts_stand_side_by_side(scan):
     figure = contrast_figure([("a", scan.image[7].abs()), ("b", scan.image[8].abs())])
     assert titles(figure) == ["a", "b"]
+
+
+def test_what_a_contrast_is_compared_with_stands_below_it(scan):
+    ours = [("a", scan.image[7].abs()), ("b", scan.image[8].abs())]
+    figure = contrast_figure(ours, [None, ("theirs", scan.image[9].abs())])
+    assert [axis.get_title() for axis in figure.axes] == ["a", "b", "", "theirs"]
+    assert [len(axis.images) for axis in figure.axes] == [1, 1, 0, 1]
+    shown = figure.axes[3].images[0].get_array()
+    assert torch.equal(torch.from_numpy(shown.data.T.copy()), scan.image[9].abs())

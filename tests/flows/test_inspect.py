@@ -1,9 +1,14 @@
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
+from minc import write_minc
 from PIL import Image
 from typer.testing import CliRunner
 
+from spinforge.datasets import brainweb_subject0
+from spinforge.flows import inspect_study
 from spinforge.flows.cli import app
 
 TINY = """
@@ -42,3 +47,51 @@ def test_a_subject_that_is_not_there_is_named(tmp_path):
     assert result.exit_code == 2
     assert "'head-9' is not in the study; it has head-000, head-001, head-002" in result.output
     assert not (tmp_path / "pictures").exists()
+
+
+@pytest.fixture
+def subject0(tmp_path):
+    """A study of subject 0: white matter in the left half of the head, and no image of it."""
+    labels = np.zeros(brainweb_subject0.SHAPE_ZYX, dtype=np.uint8)
+    labels[:, 40:180, 20:90] = 3
+    folder = tmp_path / "models"
+    folder.mkdir()
+    write_minc(folder / "phantom_1.0mm_normal_crisp.mnc.gz", labels, step=1.0)
+    study = tmp_path / "zero.yaml"
+    study.write_text(
+        f"data: {{phantom: brainweb0, path: {folder}, slices: {{thickness_mm: 30, count: 2}}}}"
+    )
+    return study
+
+
+@pytest.mark.parametrize("has_image", [True, False])
+def test_subject_0_is_drawn_beside_brainwebs_own_image(subject0, monkeypatch, has_image):
+    """The same slice: the second of 30 mm has its centre at 44.5 mm, where plane 9 of 5 mm is."""
+    if has_image:
+        image = np.zeros((36, 217, 181), dtype=np.uint8)
+        image[:, 40:180, 20:90] = 100
+        image += np.arange(36, dtype=np.uint8)[:, None, None]
+        path = subject0.parent / "models" / "t1_icbm_normal_5mm_pn0_rf0.rawb"
+        path.write_bytes(image.tobytes())
+    drawn = []
+    figure = inspect_study.contrast_figure
+
+    def remembering(images, beside):
+        drawn.extend([images, beside])
+        return figure(images, beside)
+
+    monkeypatch.setattr(inspect_study, "contrast_figure", remembering)
+    to = str(subject0.parent / "pictures")
+    result = CliRunner().invoke(app, ["inspect", str(subject0), "--to", to])
+    assert result.exit_code == 0, result.output
+    ours, beside = drawn
+    if not has_image:
+        assert beside == []
+        return
+    (title, theirs), t2, pd = beside
+    assert title == "BrainWeb's T1, 5 mm\nnoise 0 %, INU 0 %"
+    assert t2 is pd is None
+    assert theirs.shape == ours[0][1].shape == (180, 216)
+    assert theirs.unique().tolist() == [9, 109]
+    # The same half of the same grid.
+    assert ((theirs == 109) == (ours[0][1] > 0.01)).all()

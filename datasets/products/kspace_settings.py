@@ -1,0 +1,109 @@
+"""What a study may say about a k-space set; the defaults are SERANet's."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from spinforge.datasets.files import UserPath
+from spinforge.datasets.splits import Subjects
+from spinforge.simulation.config import Config, content_hash
+from spinforge.simulation.noise import Noise
+from spinforge.simulation.rng import RNG_SCHEME
+from spinforge.simulation.sampling import Gaussian1D, LineSampling
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import PulseSequence, SpinEcho
+from spinforge.simulation.slices import Slices
+
+SIMULATION = "scan-2"
+"""Version of the signal chain; whatever changes a stored byte changes it."""
+
+
+class KSpaceProduct(Config):
+    """Simulated k-space of many subjects; the defaults are SERANet's 10 % noise, 30 % lines."""
+
+    phantom: Literal["procedural", "brainweb20", "brainweb0"] = Field(
+        "procedural",
+        description="our own heads, BrainWeb's twenty subjects, or its subject 0 with and without "
+        "MS lesions: normal, msles1 to 3, which are one head, not to be split",
+    )
+    path: UserPath | None = Field(
+        None,
+        description="folder with BrainWeb's files: subjectNN_crisp_v.mnc.gz, or "
+        "phantom_1.0mm_normal_crisp.mnc.gz",
+    )
+    download: bool = Field(
+        False,
+        description="fetch missing crisp models into `path` first (brainweb20; needs the network)",
+    )
+    fuzzy: bool = Field(
+        False,
+        description="memberships from BrainWeb's fuzzy volumes instead of averaged crisp labels; "
+        "brainweb20 only",
+    )
+    spacing_mm: Literal[1, 2, 4] = Field(
+        1, description="voxel size of procedural heads [mm]; 4 is for smoke tests"
+    )
+    subjects: Subjects = Subjects()
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of anatomy, noise and stored masks")
+    slices: Slices = Slices()
+    scan: PulseSequence = SpinEcho()
+    scanner: Scanner = Scanner()
+    noise: Noise = Noise()
+    sampling: LineSampling = Gaussian1D()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "KSpaceProduct":
+        if self.phantom == "procedural":
+            if self.path is not None or self.download:
+                raise ValueError(
+                    "path and download belong to phantom brainweb20, not to procedural"
+                )
+        elif self.path is None:
+            raise ValueError(
+                f"phantom {self.phantom} needs `path`, the folder of its MINC files "
+                f"(--set data.path=FOLDER)"
+            )
+        elif self.spacing_mm != 1:
+            raise ValueError("spacing_mm: BrainWeb phantoms have 1 mm voxels")
+        if self.fuzzy and self.phantom != "brainweb20":
+            raise ValueError(
+                f"fuzzy belongs to phantom brainweb20, not to {self.phantom}; brainweb0 takes its "
+                f"fuzzy volumes wherever all of them are there"
+            )
+        if self.fuzzy and self.download:
+            raise ValueError(
+                "download fetches crisp models only. For the fuzzy volumes leave it out and run: "
+                "spinforge download brainweb20 --fuzzy --to FOLDER"
+            )
+        if self.phantom == "brainweb0":
+            self._check_subject0()
+        elif not self.subjects.is_split:
+            raise ValueError("subjects: validation and test need at least one subject each")
+        return self
+
+    def _check_subject0(self) -> None:
+        if self.download:
+            raise ValueError(
+                "download belongs to phantom brainweb20. For brainweb0 leave it out and run: "
+                "spinforge download brainweb0 --to FOLDER (or msles1, msles2, msles3)"
+            )
+        if self.scanner.supersample != 1:
+            raise ValueError(
+                "scanner.supersample: 2 needs a model of 0.5 mm, and subject 0 has 1 mm voxels"
+            )
+        names = (self.subjects.validation, self.subjects.test)
+        if any(group and not isinstance(group, int) for group in names):
+            raise ValueError(
+                "subjects: the models of brainweb0 are the same head four times, so none may "
+                "validate or test what another trains; name them under train only"
+            )
+
+    def recipe(self) -> dict[str, Any]:
+        """What determines one subject's bytes: all but paths and who is in which group."""
+        settings = self.model_dump(mode="json", exclude={"path", "download", "subjects"})
+        return settings | {"simulation": SIMULATION, "rng_scheme": RNG_SCHEME}
+
+    @property
+    def config_hash(self) -> str:
+        """SHA-256 of `recipe`."""
+        return content_hash(self.recipe())

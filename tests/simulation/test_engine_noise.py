@@ -99,5 +99,9 @@ def test_real_and_imaginary_part_have_the_same_deviation_in_k_space_and_image():
         for part in (values.real, values.imag):
             assert float(part.double().std()) == pytest.approx(scan.noise_std, rel=0.005)
         covariance = float((values.real.double() * values.imag.double()).mean())
-        assert abs(covariance) < 5 * scan.noise_std**2 / math.sqrt(values.numel())
+        limit = 5 * scan.noise_std**2 / math.sqrt(values.numel())
+        assert abs(covariance) < limit
+        for axis in range(4):  # from slice to slice, coil to coil, line to line, sample to sample
+            apart = values * values.roll(1, dims=axis).conj()
+            assert abs(complex(apart.to(torch.complex128).mean())) < 2 * limit
     assert abs(complex(noise.mean())) < 5 * scan.noise_std * math.sqrt(2 / noise.numel())

@@ -203,7 +203,7 @@ def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
     """The arrays of one subject, as `store.py` lays them out."""
     n_slices = len(scan.kspace)
     plane = ("ky", "kx")
-    scale = intensity_scale(zero_filled_combined(scan.kspace, masks, scan.coil_maps))
+    scale = torch.cat([_intensity_scale(scan, masks, index) for index in range(n_slices)])
 
     def per_slice(value: float) -> StoredArray:
         values = np.full(n_slices, value, dtype=np.float32)
@@ -223,6 +223,13 @@ def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
         "scale": StoredArray(scale.numpy(), ("slice",), per_slice=False),
         f"masks/{FIXED_MASK}": StoredArray(masks.numpy(), ("slice", "ky"), per_slice=False),
     }
+
+
+def _intensity_scale(scan: Scan, masks: torch.Tensor, index: int) -> torch.Tensor:
+    """Scale of one slice, (1,); of all at once, the images of all coils take much memory."""
+    maps = scan.coil_maps if len(scan.coil_maps) == 1 else scan.coil_maps[index : index + 1]
+    one = slice(index, index + 1)
+    return intensity_scale(zero_filled_combined(scan.kspace[one], masks[one], maps))
 
 
 def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from spinforge.simulation.phantoms.shapes import coverage
 from spinforge.simulation.phantoms.threads import one_thread
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
-GENERATOR = "head-2"
+GENERATOR = "head-3"
 """Version of the anatomy; whatever changes a voxel changes it."""
 
 GRID_EXTENT_MM = (181.0, 217.0, 181.0)

@@ -32,7 +32,7 @@ CORE_RADIUS = 0.3
 """Below this share of the hemisphere's radius the projection stops converging [1]."""
 
 PRIMARY_DEPTH_MM = 28.0
-SECONDARY_DEPTH_MM = 8.0
+SECONDARY_DEPTH_MM = 7.0
 PRIMARY_STEEPNESS = 0.127
 """Least gradient assumed when turning a field value into a distance [1/mm].
 
@@ -119,7 +119,7 @@ def _carved_by_sulci(block: Block, depth: Volume, subject: HeadSubject, meander:
     primary, secondary = fields[0], fields[1]
     to_primary = _distance_to_sheet(primary, block.spacing_mm, PRIMARY_STEEPNESS)
     to_secondary = _distance_to_sheet(secondary, block.spacing_mm, SECONDARY_STEEPNESS)
-    primary_depth = PRIMARY_DEPTH_MM * (0.72 + 0.28 * fields[2]).clamp_(0.3, 1.15)
+    primary_depth = PRIMARY_DEPTH_MM * (0.755 + 0.15 * fields[2]).clamp_(0.3, 1.15)
     away_from_primary = ramp(to_primary, 2.5, 5.5)
     secondary_depth = SECONDARY_DEPTH_MM * (0.6 + 0.45 * fields[3]).clamp_(0.0, 1.2)
     secondary_depth.mul_(away_from_primary)

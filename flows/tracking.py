@@ -83,7 +83,8 @@ class Tracker:
     def is_logged(self, folder: Path, what: str) -> bool:
         """Whether `what` was logged to the run of the network in `folder`, and is there still."""
         note = _read_note(folder)
-        if note.get("uri") != self.uri or what not in note.get("logged", []):
+        same = note.get("uri") == self.uri and note.get("experiment") == self._experiment
+        if not same or what not in note.get("logged", []):
             return False
         with self._readable_errors():
             return self._exists(note["run_id"])
@@ -159,7 +160,8 @@ class Tracker:
                 self._client.set_terminated(run, status="KILLED")
             raise
         except BaseException:
-            self._client.set_terminated(run, status="FAILED")
+            with suppress(MlflowException):  # nor must it hide what went wrong
+                self._client.set_terminated(run, status="FAILED")
             raise
         self._client.set_terminated(run, status="FINISHED")
 
@@ -211,12 +213,13 @@ class Tracker:
     def _find_or_create(self, folder: Path, name: str, content: str, parent: str | None) -> str:
         """The run noted in `folder` for this content if MLflow still knows it, else a new one."""
         note = _read_note(folder)
-        same = note.get("uri") == self.uri and note.get("content") == content
+        wanted = {"uri": self.uri, "experiment": self._experiment, "content": content}
+        same = all(note.get(key) == value for key, value in wanted.items())
         if same and self._exists(note["run_id"]):
             return str(note["run_id"])
         tags = {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
-        _write_note(folder, {"uri": self.uri, "run_id": run.info.run_id, "content": content})
+        _write_note(folder, wanted | {"run_id": run.info.run_id})
         return str(run.info.run_id)
 
     def _exists(self, run: str) -> bool:

@@ -26,7 +26,7 @@ from spinforge.simulation.forward import (
     signal_image,
 )
 from spinforge.simulation.fourier import kspace_to_image
-from spinforge.simulation.noise import Noise, draw_noise, noise_std, reference_signal
+from spinforge.simulation.noise import Noise, check_noise, draw_noise, noise_std, reference_signal
 from spinforge.simulation.phantom import Phantom, coarsened
 from spinforge.simulation.readout import readout_factors, sample_times
 from spinforge.simulation.scan_fields import (
@@ -63,7 +63,8 @@ class Scan:
         kspace: Noisy, fully sampled k-space, (slice, coil, ky, kx) complex64.
         coil_maps: Receive sensitivities, (slice or 1, coil, ky, kx) complex64.
         image: Noise-free image at unit sensitivity, (slice, ky, kx) complex64.
-        target: Segmentation target, (slice, ky, kx) uint8, codes of `TARGET_NAMES`.
+        target: Segmentation target, (slice, ky, kx) uint8, codes of `TARGET_NAMES`: that of the
+            most abundant of all tissues, so not always the largest of `target_soft`.
         target_soft: Memberships of the four targets, (slice, target, ky, kx), sum to 1.
         tr: Repetition time [s].
         te: Echo time [s].
@@ -112,10 +113,11 @@ def simulate_scan(
 
     Raises:
         SpinforgeError: If the slices do not fit the phantom's voxels, the phantom does not fill
-            the field of view or has a tissue nobody knows, or the readout does not fit.
+            the field of view, has a tissue nobody knows or not that of the noise's reference, or
+            the readout does not fit.
     """
     scanner = scanner or Scanner()
-    check_scan(phantom, sequence, scanner)
+    check_scan(phantom, sequence, scanner, noise)
     fine, phantom = phantom, coarsened(phantom, scanner.supersample)
     drawn = draw_scan_parameters(phantom.subject, phantom.tissues, sequence, scanner, seed=seed)
     properties = with_factors(TISSUE_SETS[scanner.tissue_set].properties, drawn.tissue_factors)
@@ -131,9 +133,11 @@ def simulate_scan(
         unit if is_uniform else torch.cat((unit, maps), dim=1),
         scanner.supersample,
     )
-    is_nominal = fine is phantom and not scanner.rf_bandwidth_hz
+    excites_what_it_labels = fine is phantom and not scanner.rf_bandwidth_hz
     clean = noise_free_kspace(
-        memberships if is_nominal else _memberships_in_slices(fine, slices, scanner, fields),
+        memberships
+        if excites_what_it_labels
+        else _memberships_in_slices(fine, slices, scanner, fields),
         phantom.tissues,
         properties,
         fields,
@@ -193,11 +197,11 @@ def _memberships_in_slices(
     return memberships
 
 
-def check_scan(phantom: Phantom, sequence: PulseSequence, scanner: Scanner) -> None:
-    """Check what the engine needs of a phantom and of the readout.
+def check_scan(phantom: Phantom, sequence: PulseSequence, scanner: Scanner, noise: Noise) -> None:
+    """Check what the engine needs of a phantom, of the readout and of the noise's reference.
 
     Raises:
-        SpinforgeError: As `simulate_scan`.
+        SpinforgeError: As `simulate_scan`, but for the slices.
     """
     check_readout(sequence, scanner)
     known = TISSUE_SETS[scanner.tissue_set].properties
@@ -212,6 +216,7 @@ def check_scan(phantom: Phantom, sequence: PulseSequence, scanner: Scanner) -> N
             f"{phantom.subject} has {tuple(shape)} voxels of {phantom.spacing_mm:g} mm, fewer than "
             f"the field of view's {needed}."
         )
+    check_noise(noise, sequence, phantom.tissues)
 
 
 def noise_free_kspace(
@@ -295,7 +300,8 @@ def _with_noise(
 ) -> CoilKSpace:
     """Add noise to every slice, in place: a copy of all coils' k-space is large."""
     for index in range(len(clean)):
-        # Two echoes of one scan share everything but their noise.
+        # Two echoes of one scan share everything but their noise, and each noise level is a draw
+        # of its own.
         echo = drawn.sequence.echo_name
         rng = drawn.rng(f"slice-{index:03d}", "noise", echo, f"{noise.percent:g}")
         clean[index] += draw_noise(rng, tuple(clean.shape[1:]), std, scanner.coil_correlation)

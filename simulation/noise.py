@@ -43,12 +43,28 @@ _REFERENCE_TISSUES = {
 }
 
 
-def check_noise(noise: Noise, sequence: PulseSequence) -> None:
-    """Check that the reference is defined for the sequence.
+def reference_tissue(noise: Noise, sequence: PulseSequence) -> Tissue | None:
+    """The tissue whose signal is 100 %; None if the reference is no single tissue."""
+    if noise.reference == "brainweb":
+        return Tissue.WHITE_MATTER if isinstance(sequence, GradientEcho) else Tissue.CSF
+    return _REFERENCE_TISSUES.get(noise.reference)
+
+
+def check_noise(
+    noise: Noise, sequence: PulseSequence, tissues: tuple[Tissue, ...] | None = None
+) -> None:
+    """Check that the reference is defined for the sequence and, if they are known, the tissues.
 
     Raises:
-        SpinforgeError: If BrainWeb's noise is asked for of a sequence that BrainWeb does not have.
+        SpinforgeError: If BrainWeb's noise is asked for of a sequence that BrainWeb does not have,
+            or the phantom does not have the tissue.
     """
+    tissue = reference_tissue(noise, sequence)
+    if tissues is not None and tissue is not None and tissue not in tissues:
+        raise SpinforgeError(
+            f"data.noise.reference = {noise.reference}: the phantom has no {tissue.name}. Choose "
+            f"brightest, rms, max or absolute."
+        )
     if noise.reference == "brainweb" and not isinstance(sequence, GradientEcho | DualEcho):
         raise SpinforgeError(
             f"data.noise.reference = brainweb: BrainWeb has no {sequence.kind}. Its noise is that "
@@ -74,27 +90,18 @@ def reference_signal(
         image: Noise-free images, (slice, ky, kx).
 
     Raises:
-        SpinforgeError: If the phantom does not have the tissue, or as `check_noise`.
+        SpinforgeError: As `check_noise`.
     """
-    check_noise(noise, sequence)
+    check_noise(noise, sequence, tissues)
     if noise.reference == "absolute":
         return 1.0
     if noise.reference == "rms":
         return float(image.abs().double().square().mean().sqrt())
     if noise.reference == "max":
         return float(image.abs().max())
-    if noise.reference == "brightest":
+    tissue = reference_tissue(noise, sequence)
+    if tissue is None:  # the brightest
         return float(amplitudes.abs().max())
-    if noise.reference == "brainweb":
-        is_t1 = isinstance(sequence, GradientEcho)
-        tissue = Tissue.WHITE_MATTER if is_t1 else Tissue.CSF
-    else:
-        tissue = _REFERENCE_TISSUES[noise.reference]
-    if tissue not in tissues:
-        raise SpinforgeError(
-            f"data.noise.reference = {noise.reference}: the phantom has no such tissue. Choose "
-            f"brightest, rms, max or absolute."
-        )
     return float(amplitudes[tissues.index(tissue)].abs())
 
 

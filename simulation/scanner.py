@@ -7,12 +7,7 @@ from pydantic import Field, model_validator
 
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.sequences import (
-    DualEcho,
-    InversionRecovery,
-    PulseSequence,
-    SpinEcho,
-)
+from spinforge.simulation.sequences import PulseSequence
 from spinforge.simulation.tissue_sets import TISSUE_SETS, TissueSetName
 
 ProfileName = Literal["ideal", "seranet", "brainweb"]
@@ -80,7 +75,10 @@ class Scanner(Config):
     fat_ppm: float = Field(-3.5, ge=-10, le=10, description="chemical shift of fat [ppm]")
     object_phase: bool = Field(True, description="smooth phase of transmitter and receiver")
     drift_hz: float = Field(
-        0.0, ge=0, le=100, description="frequency drift from the first to the last line [Hz]"
+        0.0,
+        ge=0,
+        le=100,
+        description="frequency drift from the first to the last line [Hz]; spin echoes refocus it",
     )
     line_phase_rad: float = Field(0.0, ge=0, le=3, description="random phase of a line, sd [rad]")
     warp_mm: float = Field(
@@ -123,7 +121,8 @@ class Scanner(Config):
     def _consistent(self) -> "Scanner":
         if self.b1_lowest > self.b1_peak:
             raise ValueError(
-                f"b1_lowest = {self.b1_lowest:g} is above b1_peak = {self.b1_peak:g}; lower it"
+                f"b1_lowest = {self.b1_lowest:g} is above b1_peak = {self.b1_peak:g}; set both "
+                f"(profile seranet has b1_lowest = 0.1 at 3 T)"
             )
         if self.coils > 1 and self.receive_range_percent:
             raise ValueError(
@@ -161,11 +160,7 @@ def check_readout(sequence: PulseSequence, scanner: Scanner) -> None:
     if not scanner.readout:
         return
     half = 0.5 / scanner.bandwidth_hz_per_px
-    shortest = 1 - sequence.variation
-    echo = sequence.echo_time * shortest
-    is_spin_echo = isinstance(sequence, SpinEcho | DualEcho | InversionRecovery)
-    before = echo / 2 if is_spin_echo else echo
-    room = min(before, sequence.tr * shortest - sequence.echo_time * (1 + sequence.variation))
+    room = 1e-3 * min(sequence.free_beside_echo_ms())
     if half >= room:
         raise SpinforgeError(
             f"data.scanner.bandwidth_hz_per_px = {scanner.bandwidth_hz_per_px:g}: half a line "

@@ -24,6 +24,11 @@ class _Sequence(Config):
         """Time from the excitation to the last event that must fit in the repetition [ms]."""
         return self.te_ms
 
+    def free_beside_echo_ms(self) -> tuple[float, float]:
+        """Least time from the last pulse to the echo, and from the echo to the next one [ms]."""
+        latest = self.te_ms * (1 + self.variation)
+        return self.te_ms * (1 - self.variation), self.tr_ms * (1 - self.variation) - latest
+
     @model_validator(mode="after")
     def _fits(self) -> "_Sequence":
         longest, shortest_tr = (
@@ -63,6 +68,11 @@ class SpinEcho(_Sequence):
 
     kind: Literal["spin_echo"] = "spin_echo"
 
+    def free_beside_echo_ms(self) -> tuple[float, float]:
+        """The refocusing pulse lies halfway to the echo."""
+        before, after = super().free_beside_echo_ms()
+        return before / 2, after
+
 
 class DualEcho(_Sequence):
     """90-180-180 spin echo with two echoes; defaults are BrainWeb's T2 (late echo) image."""
@@ -82,6 +92,14 @@ class DualEcho(_Sequence):
     def echo_name(self) -> str:
         """Which echo that is."""
         return self.echo
+
+    def free_beside_echo_ms(self) -> tuple[float, float]:
+        """A refocusing pulse lies halfway to the early echo, another between the two."""
+        shortest = 1 - self.variation
+        between = (self.te_ms - self.early_te_ms) / 2 * shortest
+        if self.echo == "early":
+            return self.early_te_ms / 2 * shortest, between
+        return between, super().free_beside_echo_ms()[1]
 
     @model_validator(mode="after")
     def _echoes_in_order(self) -> "DualEcho":
@@ -117,6 +135,11 @@ class InversionRecovery(_Sequence):
         """Inversion and echo."""
         return self.ti_ms + self.te_ms
 
+    def free_beside_echo_ms(self) -> tuple[float, float]:
+        """As a spin echo, after the inversion time."""
+        before, after = super().free_beside_echo_ms()
+        return before / 2, after - self.ti_ms
+
 
 class MPRAGE(_Sequence):
     """Inversion, then a train of spoiled gradient echoes whose middle one is the image."""
@@ -132,6 +155,11 @@ class MPRAGE(_Sequence):
     def busy_ms(self) -> float:
         """Inversion and the half of the train after the centre."""
         return self.ti_ms + (self.echoes - self.echoes // 2) * self.echo_spacing_ms
+
+    def free_beside_echo_ms(self) -> tuple[float, float]:
+        """The next pulse of the train comes after the echo spacing."""
+        latest = self.te_ms * (1 + self.variation)
+        return self.te_ms * (1 - self.variation), self.echo_spacing_ms - latest
 
     @model_validator(mode="after")
     def _train_fits(self) -> "MPRAGE":
@@ -153,8 +181,17 @@ class BalancedSSFP(_Sequence):
 
     kind: Literal["balanced_ssfp"]
     tr_ms: float = Field(3.4, gt=0, le=20_000, description="mean repetition time [ms]")
-    te_ms: float = Field(1.7, gt=0, le=1000, description="mean echo time [ms]")
+    te_ms: float = Field(1.7, gt=0, le=1000, description="half of tr_ms, where the echo is [ms]")
     flip_deg: float = Field(60.0, gt=0, le=180, description="nominal flip angle [degree]")
+
+    @model_validator(mode="after")
+    def _echo_in_the_middle(self) -> "BalancedSSFP":
+        if abs(self.te_ms - self.tr_ms / 2) > 1e-6 * self.tr_ms:
+            raise ValueError(
+                f"te_ms = {self.te_ms:g}: the echo of balanced SSFP is refocused at tr_ms / 2 = "
+                f"{self.tr_ms / 2:g}; set te_ms to that"
+            )
+        return self
 
 
 def _spin_echo_unless_named(value: Any) -> Any:
@@ -184,4 +221,6 @@ def draw_timing(sequence: PulseSequence, rng: SampleRng) -> PulseSequence:
     update = {"tr_ms": tr_ms, "te_ms": sequence.te_ms * longer, "variation": 0.0}
     if isinstance(sequence, DualEcho):
         update["early_te_ms"] = sequence.early_te_ms * longer
+    if isinstance(sequence, BalancedSSFP):
+        update["te_ms"] = tr_ms / 2
     return sequence.model_copy(update=update)

@@ -117,7 +117,8 @@ def slice_memberships(
 def warped(memberships: SliceMemberships, largest_mm: float, spacing_mm: float) -> SliceMemberships:
     """Shift voxels as non-linear gradients do: by the cube of the distance from the centre.
 
-    In the plane only: a slice stays flat.
+    In the plane only: a slice stays flat. Intensities are not scaled by how tissue is drawn
+    together, and the fields stay where they were.
 
     Args:
         memberships: (slice, tissue, ky, kx).

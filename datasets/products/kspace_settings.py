@@ -19,7 +19,10 @@ SIMULATION = "scan-2"
 
 
 class KSpaceProduct(Config):
-    """Simulated k-space of many subjects; the defaults are SERANet's 10 % noise, 30 % lines."""
+    """Simulated k-space of many subjects; the defaults are SERANet's 10 % noise, 30 % lines.
+
+    The scanner's default is the ideal one; the profile with imperfections is called `seranet`.
+    """
 
     phantom: Literal["procedural", "brainweb20", "brainweb0"] = Field(
         "procedural",
@@ -56,7 +59,7 @@ class KSpaceProduct(Config):
         if self.phantom == "procedural":
             if self.path is not None or self.download:
                 raise ValueError(
-                    "path and download belong to phantom brainweb20, not to procedural"
+                    "path and download belong to BrainWeb's phantoms, not to procedural"
                 )
         elif self.path is None:
             raise ValueError(
@@ -64,7 +67,9 @@ class KSpaceProduct(Config):
                 f"(--set data.path=FOLDER)"
             )
         elif self.spacing_mm != 1:
-            raise ValueError("spacing_mm: BrainWeb phantoms have 1 mm voxels")
+            raise ValueError(
+                "spacing_mm is for procedural heads; leave it out for BrainWeb, scanned at 1 mm"
+            )
         if self.fuzzy and self.phantom != "brainweb20":
             raise ValueError(
                 f"fuzzy belongs to phantom brainweb20, not to {self.phantom}; brainweb0 takes its "

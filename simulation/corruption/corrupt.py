@@ -1,4 +1,10 @@
-"""Corruptions in a row, each with random numbers of its own."""
+"""Corruptions in a row, each with random numbers of its own.
+
+Their names in study files and records (`kind`) are those of robustness studies: `noise`,
+`noise_gauss`, `inu`, `bias_n4`, `contrast_gamma`, `motion`, `ghost`, `spike`, `gibbs`,
+`undersample`, `aniso`, `blur`; and of scans that are simulated again: `contrast_physics`, `b0`,
+`chem_shift`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

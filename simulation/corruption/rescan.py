@@ -52,7 +52,10 @@ class OtherTiming(LevelledConfig):
 
 
 class StrongerB0(LevelledConfig):
-    """Off-resonance 1, 2, 4, 6, 8 times as strong: distortion, and dropout of gradient echoes."""
+    """Off-resonance 1, 2, 4, 6, 8 times as strong: distortion, and dropout of gradient echoes.
+
+    Level 1 is the scanner's own field.
+    """
 
     kind: Literal["b0"] = "b0"
 
@@ -70,12 +73,15 @@ class StrongerB0(LevelledConfig):
                 "gaussian (profile seranet has it)."
             )
         factor = B0_FACTOR[self.level - 1]
-        stronger = scanner.model_copy(update={"b0_scale": scanner.b0_scale * factor})
+        stronger = _changed(scanner, b0_scale=scanner.b0_scale * factor)
         return sequence, stronger, {"factor": factor}
 
 
 class NarrowBandwidth(LevelledConfig):
-    """Readout bandwidth of 250 to 50 Hz/px: fat and distortion move further."""
+    """Readout bandwidth of 250 to 50 Hz/px: fat and distortion move further.
+
+    Absolute values, whatever the scanner's was; 250 is its default.
+    """
 
     kind: Literal["chem_shift"] = "chem_shift"
 
@@ -93,8 +99,23 @@ class NarrowBandwidth(LevelledConfig):
                 f"{scanner.profile} leaves out: add readout: true."
             )
         bandwidth = BANDWIDTH_HZ_PER_PX[self.level - 1]
-        narrow = scanner.model_copy(update={"bandwidth_hz_per_px": bandwidth})
+        narrow = _changed(scanner, bandwidth_hz_per_px=bandwidth)
         return sequence, narrow, {"bandwidth_hz_per_px": bandwidth}
+
+
+def _changed(scanner: Scanner, **values: float) -> Scanner:
+    """The scanner with other values, checked.
+
+    Raises:
+        SpinforgeError: If they are out of range.
+    """
+    try:
+        return Scanner.model_validate(scanner.model_dump() | values)
+    except ValidationError as error:
+        raise SpinforgeError(
+            f"corruption of data.scanner: {error.errors()[0]['msg']}, got {values}. Use a lower "
+            f"level or a milder scanner."
+        ) from error
 
 
 Rescan = Annotated[OtherTiming | StrongerB0 | NarrowBandwidth, Field(discriminator="kind")]

@@ -107,7 +107,7 @@ def test_real_image_is_a_mixture_of_the_model_it_was_made_from():
     values = image[:180, :216, 1:].ravel()
     signal, *_ = np.linalg.lstsq(mixtures @ mixtures.T, mixtures @ values, rcond=None)
     residual = values - signal @ mixtures
-    # The fit of shared/data/README.md; crisp labels lack the partial volume of 1 mm voxels.
+    # The fit of the README beside the data; crisp labels lack the partial volume of 1 mm voxels.
     assert 1 - residual.var() / values.var() > 0.99
     expected = {1: 50, 2: 110, 3: 148, 4: 225, 5: 97, 6: 49, 7: 10, 8: 106, 9: 147}
     np.testing.assert_allclose(signal[1:], list(expected.values()), atol=3)

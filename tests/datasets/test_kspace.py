@@ -149,8 +149,11 @@ def test_what_does_not_fit_is_refused_before_any_work(change, message):
     ("content", "message"),
     [
         ({"phantom": "brainweb20"}, "needs `path`"),
-        ({"phantom": "brainweb20", "path": "x", "spacing_mm": 2}, "1 mm voxels"),
-        ({"phantom": "procedural", "path": "x"}, "belong to phantom brainweb20"),
+        (
+            {"phantom": "brainweb20", "path": "x", "spacing_mm": 2},
+            "spacing_mm is for procedural heads",
+        ),
+        ({"phantom": "procedural", "path": "x"}, "belong to BrainWeb's phantoms"),
     ],
 )
 def test_contradictions_are_refused(content, message):

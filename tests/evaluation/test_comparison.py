@@ -63,12 +63,12 @@ def test_a_planted_difference_is_found_and_has_its_sign():
         comparison
         for comparison in compare_networks(scores(good=base + 0.05, poor=base, same=base))
     )
-    assert (a.first, a.second, a.verdict) == ("good", "poor", "first")
+    assert (a.first, a.second, a.verdict) == ("good", "poor", "first larger")
     assert a.mean_difference == pytest.approx(0.05)
     assert a.rank_biserial == 1.0
     assert a.p == pytest.approx(smallest_p(12))
     assert a.p_holm == pytest.approx(3 * smallest_p(12))
-    assert (b.first, b.second, b.verdict) == ("good", "same", "first")
+    assert (b.first, b.second, b.verdict) == ("good", "same", "first larger")
     assert (c.p, c.verdict) == (1.0, "not shown")
 
 
@@ -79,13 +79,29 @@ def test_slices_of_a_subject_count_once():
     assert comparison.pairs == 8
 
 
-@pytest.mark.parametrize(("pairs", "verdict"), [(5, "too few"), (6, "first")])
+@pytest.mark.parametrize(("pairs", "verdict"), [(5, "too few"), (6, "first larger")])
 def test_five_pairs_can_never_show_a_difference(pairs, verdict):
     """Two of 2^5 outcomes are as extreme as can be: 6 %."""
     base = np.arange(float(pairs))
     (comparison,) = compare_networks(scores(a=base + 1, b=base - np.arange(pairs)))
     assert comparison.p == pytest.approx(smallest_p(pairs), rel=1e-6)
     assert comparison.verdict == verdict
+
+
+def test_equal_pairs_do_not_count_as_evidence():
+    """Of eight pairs only three differ: p can not fall below 1 / 4."""
+    base = np.arange(8.0)
+    other = base.copy()
+    other[:3] += [1, 2, 3]
+    (comparison,) = compare_networks(scores(a=other, b=base))
+    assert comparison.verdict == "too few"
+
+
+def test_infinite_distances_are_refused():
+    table = scores(a=[1.0, np.inf, 2.0], b=[1.0, 2.0, 3.0])
+    for use in (compare_networks, rank_stability):
+        with pytest.raises(ValueError, match="infinite values have no mean"):
+            use(table)
 
 
 def test_smallest_p_is_what_scipy_finds_for_all_signs_alike():

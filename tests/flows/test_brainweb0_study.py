@@ -107,7 +107,7 @@ def test_a_split_by_models_is_refused_by_name(file, lesions, group):
     [
         ("data.download=true", "download brainweb0 --to FOLDER"),
         ("data.scanner.supersample=2", "subject 0 has 1 mm voxels"),
-        ("data.spacing_mm=2", "1 mm voxels"),
+        ("data.spacing_mm=2", "spacing_mm is for procedural heads"),
         ("data.path=null", "phantom brainweb0 needs `path`"),
     ],
 )

@@ -344,6 +344,6 @@ def test_noise_reference_the_phantom_does_not_have_is_refused():
     keep = (Tissue.BACKGROUND, Tissue.GREY_MATTER)
     small = Phantom("g", phantom.memberships[list(keep)], 4.0, "test", "0" * 64, tissues=keep)
     with pytest.raises(
-        SpinforgeError, match=r"data\.noise\.reference = wm: the phantom has no such"
+        SpinforgeError, match=r"data\.noise\.reference = wm: the phantom has no WHITE_MATTER"
     ):
         simulate_scan(small, SLICES, SpinEcho(), Noise(), seed=0)

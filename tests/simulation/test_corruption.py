@@ -201,6 +201,12 @@ def test_what_an_ideal_scanner_cannot_show_is_refused(kind, message):
         rescan(kind, 3, SpinEcho(), Scanner())
 
 
+def test_a_field_out_of_range_is_refused():
+    strong = Scanner(profile="seranet", b0_scale=5)
+    with pytest.raises(SpinforgeError, match=r"less than or equal to 20.*Use a lower level"):
+        rescan("b0", 5, SpinEcho(), strong)
+
+
 @pytest.mark.parametrize("kind", ["contrast_physics", "b0", "chem_shift"])
 def test_level_0_is_the_clean_scan(kind):
     clean, scanner = SpinEcho(variation=0), Scanner()

@@ -3,7 +3,7 @@ from pydantic import ValidationError
 
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.scanner import Scanner, check_readout
-from spinforge.simulation.sequences import BalancedSSFP, GradientEcho, SpinEcho
+from spinforge.simulation.sequences import MPRAGE, BalancedSSFP, DualEcho, GradientEcho, SpinEcho
 
 
 def test_default_is_the_ideal_scanner():
@@ -73,6 +73,12 @@ def test_what_would_do_nothing_is_refused(values, message):
         (SpinEcho(), 250, True),
         (SpinEcho(), 12, False),  # 41.7 ms, 40 between refocusing and echo
         (GradientEcho(kind="gradient_echo"), 250, True),
+        (MPRAGE(kind="mprage"), 250, True),
+        (MPRAGE(kind="mprage"), 140, False),  # 3.57 ms, 3.40 before the next pulse of the train
+        (DualEcho(kind="dual_echo"), 13, True),
+        (DualEcho(kind="dual_echo"), 12, False),  # 41.7 ms, 40.4 between refocusing and late echo
+        (DualEcho(kind="dual_echo", echo="early"), 40, True),
+        (DualEcho(kind="dual_echo", echo="early"), 29, False),  # 17.2 ms, 16.6 before the echo
         (GradientEcho(kind="gradient_echo"), 50, False),  # 10 ms, as long as TE
         (BalancedSSFP(kind="balanced_ssfp"), 250, False),  # 2 ms, TE is 1.7
         (BalancedSSFP(kind="balanced_ssfp"), 500, True),

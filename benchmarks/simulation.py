@@ -40,6 +40,9 @@ from spinforge.simulation.tissue_sets import TISSUE_SETS, with_factors
 
 SLICES = Slices()
 BATCH = Slices(thickness_mm=2, count=64)
+MOST_SECONDS = {1: 0.05, 8: 0.15}
+"""Most CPU seconds a slice with noise may take, by coils, profile seranet."""
+
 PROFILES = ("ideal", "seranet")
 ORACLE = Path(__file__).parents[1] / "tests" / "oracle" / "mrzero_signals.py"
 
@@ -119,7 +122,8 @@ print("seconds", time.process_time() - start)
 
 
 def ratio_table(phantom, device, peer):
-    """Seconds a slice of the stages, beside the lower bound and the peer."""
+    """Seconds a slice of the stages, beside lower bound and peer; whether limits are met."""
+    met = True
 
     def a_slice(function, where="cpu", repeats=3):
         return best_seconds(function, where, repeats=repeats) / SLICES.count
@@ -141,11 +145,17 @@ def ratio_table(phantom, device, peer):
                     ),
                     repeats=1,
                 )
+        taken, most = rows[f"seranet, {n_coils} coil, with noise"], MOST_SECONDS[n_coils]
+        met &= is_gpu(device) or taken <= most
         for name, seconds in rows.items():
             share = f"{seconds / peer:9.1e}" if peer else f"{'-':>9}"
             print(f"{name:28} {seconds:9.4f} {seconds / floor:11.1f} {share}", flush=True)
     if peer:
         print(f"{'MRzeroCore, scaled':28} {peer:9.1f} {'':11} {1:9.1f}")
+    limits = ", ".join(f"{most} s with {coils} coil" for coils, most in MOST_SECONDS.items())
+    if not is_gpu(device):
+        print(f"seranet with noise, at most {limits}: {'met' if met else 'NOT MET'}")
+    return met
 
 
 def batch_table(phantom, device):
@@ -201,8 +211,9 @@ def main():
     phantom = generate_head("head-000", seed=0)
     # Numbers the tissues' signals once, so that no row pays for the first call.
     nominal_amplitudes(SpinEcho(), TISSUE_SETS["brainweb_1p5T"].properties, phantom.tissues)
-    ratio_table(phantom, chosen.device, None if chosen.no_peer else peer_seconds_a_slice())
+    met = ratio_table(phantom, chosen.device, None if chosen.no_peer else peer_seconds_a_slice())
     batch_table(phantom, chosen.device)
+    sys.exit(0 if met else 1)
 
 
 if __name__ == "__main__":

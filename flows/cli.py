@@ -267,8 +267,10 @@ def inspect(
     from spinforge.datasets.products.kspace import check_product
     from spinforge.flows.config import load_study
     from spinforge.flows.inspect_study import inspect_study
+    from spinforge.flows.preflight import check_writable
 
     resolved = load_study(file, overrides or [])
+    check_writable(to, "--to")
     check_product(resolved.data)
     print_answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
 

@@ -92,8 +92,12 @@ def _weight_bytes(study: Study, network: NetworkConfig) -> int:
     return sum(values.nbytes for values in built.state_dict().values())
 
 
-def check_writable(path: Path) -> None:
+def check_writable(path: Path, option: str = "--set out=...") -> None:
     """Check that a folder may be made or written; writes nothing.
+
+    Args:
+        path: The folder.
+        option: What the user may change to name another.
 
     Raises:
         SpinforgeError: If a file is in the way or rights are missing.
@@ -101,13 +105,12 @@ def check_writable(path: Path) -> None:
     existing = _nearest_existing(path)
     if not existing.is_dir():
         raise SpinforgeError(
-            f"{existing} is a file, so {path} cannot be a folder. Choose another one with "
-            f"--set out=..."
+            f"{existing} is a file, so {path} cannot be a folder. Choose another one with {option}"
         )
     if not os.access(existing, os.W_OK | os.X_OK, effective_ids=_EFFECTIVE):
         raise SpinforgeError(
             f"no permission to write {path}: {existing} is not writable. Change its rights or "
-            f"choose another folder with --set out=..."
+            f"choose another folder with {option}"
         )
 
 

@@ -29,6 +29,8 @@ _PROFILES: Mapping[str, dict[str, Any]] = {
 }
 
 
+_NARROWEST_PULSE_HZ = 200.0
+
 _TISSUE_SETS_FROM_3T = [name for name, s in TISSUE_SETS.items() if s.field_t >= 3]
 # A head is a better resonator at the shorter wavelength of a stronger field.
 _SERANET_TRANSMIT_FROM_3T: Mapping[str, Any] = {"b1_lowest": 0.1, "b1_peak": 0.3}
@@ -137,6 +139,11 @@ class Scanner(Config):
             raise ValueError(
                 f"b0 = {self.b0} acts while a line is read, which profile {self.profile} leaves "
                 f"out; add readout: true"
+            )
+        if 0 < self.rf_bandwidth_hz < _NARROWEST_PULSE_HZ:
+            raise ValueError(
+                f"rf_bandwidth_hz = {self.rf_bandwidth_hz:g} would move fat by many slices; pulses "
+                f"have {_NARROWEST_PULSE_HZ:g} Hz or more, and 0 leaves the shift out"
             )
         if self.rf_bandwidth_hz and not self.readout:
             raise ValueError(

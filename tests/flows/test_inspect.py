@@ -49,6 +49,14 @@ def test_a_subject_that_is_not_there_is_named(tmp_path):
     assert not (tmp_path / "pictures").exists()
 
 
+def test_a_file_in_the_way_of_the_pictures_is_named(tmp_path):
+    (tmp_path / "pictures").write_text("a file")
+    result = run(tmp_path)
+    assert result.exit_code == 2
+    assert "pictures is a file" in result.output
+    assert "Choose another one with --to" in result.output
+
+
 @pytest.fixture
 def subject0(tmp_path):
     """A study of subject 0: white matter in the left half of the head, and no image of it."""

@@ -153,6 +153,23 @@ def test_thick_slice_is_the_mean_of_thin_ones():
     torch.testing.assert_close(thick, expected, rtol=1e-6, atol=1e-6)
 
 
+def test_kspace_of_a_thick_slice_is_the_mean_of_thin_ones_without_phase():
+    """Linear to single precision; a phase would differ from thin slice to thin slice."""
+    thick, thin = (
+        simulate_scan(
+            block_phantom(),
+            slices,
+            SpinEcho(variation=0),
+            Noise(percent=0),
+            Scanner(profile="brainweb"),
+            seed=0,
+        ).kspace
+        for slices in (Slices(thickness_mm=12, count=5), Slices(thickness_mm=4, count=15))
+    )
+    mean = thin.reshape(5, 3, *thin.shape[1:]).mean(1)
+    assert float((thick - mean).norm() / mean.norm()) < 1e-6
+
+
 def test_axes_are_left_right_then_posterior_anterior():
     phantom = block_phantom()
     phantom.memberships[:, 12, 14, 4] = 0

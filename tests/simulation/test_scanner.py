@@ -59,6 +59,7 @@ def test_a_profiles_receive_range_gives_way_to_a_birdcage():
         ({"b1_lowest": 0.2}, "b1_lowest = 0.2 is above b1_peak = 0"),
         ({"readout_polarity": -1}, "readout_polarity = -1 turns the readout round"),
         ({"rf_bandwidth_hz": 1500}, "rf_bandwidth_hz = 1500 moves what is off-resonant"),
+        ({"rf_bandwidth_hz": 1, "readout": True}, "rf_bandwidth_hz = 1 would move fat by many"),
         ({"b0": "gaussian"}, "b0 = gaussian acts while a line is read"),
     ],
 )

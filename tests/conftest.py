@@ -1,11 +1,15 @@
-"""What every test may rely on: no telemetry, no idle threads that spin."""
+"""What every test may rely on: no telemetry, no idle threads that spin, a Ctrl-C that works."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+# A shell lets what it starts in the background ignore Ctrl-C; the tests of Ctrl-C must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from spinforge.flows import environment
 

@@ -8,12 +8,12 @@ import pytest
 
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 
-# A shell lets what it starts in the background ignore Ctrl-C; the tests of Ctrl-C must not.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 from spinforge.flows import environment
 
 environment.prepare()
+
+# A shell lets what it starts in the background ignore Ctrl-C; the tests of Ctrl-C must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

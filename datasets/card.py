@@ -2,7 +2,7 @@
 
 from spinforge.datasets.products.kspace import FIXED_MASK, KSpaceProduct
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import draw_lines
 from spinforge.simulation.tissue import TARGET_NAMES
@@ -28,7 +28,7 @@ REFERENCES = {
 
 
 def data_card(
-    store: KSpaceStore, product: KSpaceProduct, split: Split
+    store: DatasetStore, product: KSpaceProduct, split: Split
 ) -> dict[str, dict[str, str]]:
     """Describe a complete set.
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.kspace import FIXED_MASK
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
@@ -48,7 +48,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         masks: Literal["fixed", "fresh"],
         seed: int = 0,
     ) -> None:
-        store = KSpaceStore(path)
+        store = DatasetStore(path)
 
         def stacked(name: str) -> NDArray[Any]:
             return np.concatenate([store.read(subject, name) for subject in subjects])
@@ -115,7 +115,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
 
 def slices_fingerprint(
-    store: KSpaceStore,
+    store: DatasetStore,
     subjects: tuple[str, ...],
     *,
     sampling: LineSampling,

@@ -31,15 +31,22 @@ SCHEMA = "spinforge"
 SCHEMA_VERSION = 1
 
 
-class KSpaceStore:
-    """A k-space set on disk.
+class DatasetStore:
+    """A set on disk, seen as the subjects of one of its groups.
 
     Args:
         path: Folder of the zarr store, by custom ending in .zarr.
+        group: Folder of the subjects in it: "kspace", "images", "longitudinal", or a set of
+            corrupted images such as "corrupt/noise/3".
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, group: str = "kspace") -> None:
         self.path = path
+        self.group = group
+
+    def within(self, group: str) -> "DatasetStore":
+        """The same set, seen as the subjects of another group."""
+        return DatasetStore(self.path, group)
 
     # ---------------------------------------------------------------- the set as a whole
 
@@ -119,11 +126,11 @@ class KSpaceStore:
             group.attrs.update(
                 schema=SCHEMA,
                 schema_version=SCHEMA_VERSION,
-                kind="kspace",
+                kind=self.group,
                 config=canonical_json(config),
                 config_hash=content_hash(config),
             )
-            group.create_group("kspace")
+            group.create_group(self.group)
             sync_folder(temporary)
             temporary.rename(self.path)
 
@@ -139,7 +146,7 @@ class KSpaceStore:
 
     def subject_path(self, subject: str) -> Path:
         """Folder of one subject's group."""
-        return self.path / "kspace" / subject
+        return self.path / self.group / subject
 
     def subject_attributes(self, subject: str) -> dict[str, Any] | None:
         """Provenance of a complete subject, or None if there is no such one."""
@@ -154,7 +161,7 @@ class KSpaceStore:
 
     def complete_subjects(self) -> list[str]:
         """Sorted names of the subjects that were written to the end."""
-        folder = self.path / "kspace"
+        folder = self.path / self.group
         names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
         return [n for n in names if n[0] != "." and self.subject_attributes(n) is not None]
 
@@ -231,7 +238,7 @@ class KSpaceStore:
         Returns:
             Names of the removed folders.
         """
-        inside = self.path / "kspace"
+        inside = self.path / self.group
         subjects = [p for p in inside.iterdir() if p.is_dir()] if inside.is_dir() else []
         beside = [*self.path.parent.glob(f".{self.path.name}.tmp-*")]
         leftovers = [p for p in (*subjects, *beside) if is_abandoned(p)]

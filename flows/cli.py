@@ -264,14 +264,14 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Draw one subject of a study: tissues, k-space, mask, fields, coils and contrasts."""
-    from spinforge.datasets.products.kspace import check_product
+    from spinforge.datasets.products.catalogue import maker_of
     from spinforge.flows.config import load_study
     from spinforge.flows.inspect_study import inspect_study
     from spinforge.flows.preflight import check_writable
 
     resolved = load_study(file, overrides or [])
     check_writable(to, "--to")
-    check_product(resolved.data)
+    maker_of(resolved.data).check()
     print_answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
 
 

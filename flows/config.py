@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from spinforge.datasets.files import UserPath
-from spinforge.datasets.products.kspace import KSpaceProduct
+from spinforge.datasets.products.catalogue import Product
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.models.crdn import CRDNConfig
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import TrainingConfig
@@ -22,12 +23,7 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import LineSampling
 from spinforge.simulation.sequences import PulseSequence
 
-# Pydantic puts the chosen kind into an error's location; no user wrote it there.
-_KINDS = {
-    get_args(model.model_fields["kind"].annotation)[0]
-    for union in (NetworkConfig, LineSampling, PulseSequence)
-    for model in get_args(get_args(union)[0])
-}
+_UNIONS = (Product, NetworkConfig, LineSampling, PulseSequence)
 
 
 class Evaluation(Config):
@@ -62,7 +58,7 @@ class Study(Config):
         description="seed of weights, training order and fresh training masks",
     )
     workers: int = Field(2, ge=1, le=256, description="processes that simulate subjects")
-    data: KSpaceProduct = KSpaceProduct()
+    data: Product = KSpaceProduct()
     networks: tuple[NetworkConfig, ...] = Field(
         (UNetConfig(kind="unet", width=16), CRDNConfig(kind="crdn")),
         min_length=1,
@@ -225,6 +221,23 @@ def _bounds(field: FieldInfo) -> str:
     return ", ".join(parts)
 
 
+def _names_of(model: Any) -> set[Any]:
+    """What a study writes to choose this model: the values of its `kind` or `product`."""
+    model = get_args(model)[0] if get_origin(model) is Annotated else model
+    fields = getattr(model, "model_fields", {})
+    told_by = fields.get("kind") or fields.get("product")
+    return set(get_args(told_by.annotation)) if told_by is not None else set()
+
+
+# Pydantic puts the chosen one into an error's location; no user wrote it there.
+_KINDS = {
+    name
+    for union in _UNIONS
+    for model in get_args(get_args(union)[0]) or get_args(union)[:1]
+    for name in _names_of(model)
+}
+
+
 def _model_at(annotation: Any, location: Sequence[str | int]) -> type[BaseModel] | None:
     """Follow one of pydantic's error locations to the model it points into."""
     origin = get_origin(annotation)
@@ -239,7 +252,6 @@ def _model_at(annotation: Any, location: Sequence[str | int]) -> type[BaseModel]
         return _model_at(get_args(annotation)[0], location[1:])
     if origin in (Union, type(int | str)):
         for choice in get_args(annotation):
-            kind = getattr(choice, "model_fields", {}).get("kind")
-            if kind is not None and location and location[0] in get_args(kind.annotation):
+            if location and location[0] in _names_of(choice):
                 return _model_at(choice, location[1:])
     return None

@@ -8,8 +8,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from spinforge.datasets.products.kspace import check_fit, split_of
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.making import split_of
+from spinforge.datasets.store import DatasetStore
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import disk_needed, missing_subjects
 from spinforge.flows.run_folder import RunFolder
@@ -22,7 +23,7 @@ _PACKAGES = ("torch", "lightning", "zarr", "prefect", "mlflow", "pydantic", "num
 def study(study: Study) -> dict[str, Any]:
     """What a study would do and what of it is there already."""
     folder = RunFolder.of(study)
-    check_fit(study.data)
+    maker_of(study.data).check_settings()
     split = split_of(study.data)
     folder.store.require(study.data.recipe())
     missing = missing_subjects(study)
@@ -46,7 +47,7 @@ def study(study: Study) -> dict[str, Any]:
 
 def dataset(path: Path) -> dict[str, Any]:
     """What a dataset holds."""
-    store = KSpaceStore(path)
+    store = DatasetStore(path)
     attributes = store.attributes()
     subjects = store.complete_subjects()
     return {

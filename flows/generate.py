@@ -7,12 +7,9 @@ from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from spinforge.datasets.download import download_missing
-from spinforge.datasets.products.kspace import (
-    check_product,
-    is_done,
-    simulate_subject,
-    split_of,
-)
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.products.making import is_done, make_subject, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import progress_bar, say
@@ -37,9 +34,7 @@ def generate(study: Study, overwrite: bool = False) -> str:
     store = folder.store
     everyone = split_of(study.data).everyone
     with folder.opened(study):
-        if study.data.download and study.data.path is not None:
-            download_missing(study.data.path, everyone)
-            check_product(study.data)
+        _download(study, everyone)
         if overwrite and not _is_wanted(study, everyone):
             store.delete()
         store.create(study.data.recipe())
@@ -51,6 +46,14 @@ def generate(study: Study, overwrite: bool = False) -> str:
     digest = store.digest(everyone)
     say(f"dataset   {store.path} ({len(everyone)} subjects, content {digest[:12]})")
     return digest
+
+
+def _download(study: Study, everyone: list[str]) -> None:
+    """Fetch the files a study wants fetched, and check what came."""
+    product = study.data
+    if isinstance(product, KSpaceProduct) and product.download and product.path is not None:
+        download_missing(product.path, everyone)
+        maker_of(product).check()
 
 
 def _is_wanted(study: Study, everyone: list[str]) -> bool:
@@ -79,7 +82,7 @@ def _simulate(study: Study, subjects: list[str]) -> None:
     ):
 
         def simulate(subject: str) -> str:
-            return pool.submit(simulate_subject, study.data, subject, store).result()
+            return pool.submit(make_subject, study.data, subject, store).result()
 
         one_subject = task(name="simulate-subject", task_run_name="{subject}")(simulate)
         futures: list[PrefectFuture[str]] = [

@@ -12,7 +12,8 @@ from spinforge.datasets.brainweb_images import (
     load_image,
 )
 from spinforge.datasets.files import readable_errors, replacing
-from spinforge.datasets.products.kspace import fixed_masks, phantom_source, split_of
+from spinforge.datasets.products.kspace import fixed_masks, phantom_source
+from spinforge.datasets.products.making import split_of
 from spinforge.evaluation.inspection import (
     acquisition_figure,
     contrast_figure,

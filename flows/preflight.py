@@ -4,13 +4,8 @@ import os
 import shutil
 from pathlib import Path
 
-from spinforge.datasets.products.kspace import (
-    check_product,
-    expected_bytes,
-    is_done,
-    split_of,
-    to_download,
-)
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.making import is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
@@ -38,7 +33,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     if study.tracking.uri is None:
         _check_record(study.out)
     device_of(study.training)
-    check_product(study.data)
+    maker_of(study.data).check()
     missing = split_of(study.data).everyone
     if not overwrite:
         folder.store.require(study.data.recipe())
@@ -62,7 +57,7 @@ def missing_subjects(study: Study) -> list[str]:
     Raises:
         SpinforgeError: If one is there but was made from something else.
     """
-    store, later = RunFolder.of(study).store, to_download(study.data)
+    store, later = RunFolder.of(study).store, maker_of(study.data).pending_downloads()
     everyone = split_of(study.data).everyone
     return [s for s in everyone if s in later or not is_done(study.data, store, s)]
 
@@ -80,7 +75,7 @@ def disk_needed(study: Study, missing: list[str]) -> int:
     # Each network keeps its checkpoint (weights, two moments of Adam, best weights), its file and
     # MLflow's copy of that; the checkpoint is there twice while it is replaced.
     networks = 6 * sum(sizes) + 4 * max(sizes, default=0)
-    return len(missing) * expected_bytes(study.data) + networks
+    return len(missing) * maker_of(study.data).expected_bytes() + networks
 
 
 def _is_trained(study: Study, network: NetworkConfig) -> bool:

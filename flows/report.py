@@ -11,7 +11,7 @@ from prefect import flow
 
 from spinforge.datasets.card import data_card
 from spinforge.datasets.loading import ZeroFilledSlices
-from spinforge.datasets.products.kspace import split_of
+from spinforge.datasets.products.making import split_of
 from spinforge.evaluation.report.content import (
     CaseImages,
     ExampleSlice,

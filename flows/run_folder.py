@@ -8,9 +8,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from spinforge.datasets.files import is_abandoned, readable_errors, replacing
-from spinforge.datasets.products.kspace import split_of
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.making import split_of
 from spinforge.datasets.splits import Subjects
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.store import DatasetStore
 from spinforge.flows.config import Study, study_yaml
 from spinforge.simulation.errors import SpinforgeError
 
@@ -21,14 +22,16 @@ class RunFolder:
 
     Attributes:
         path: The run's own folder, <out>/<name>.
+        group: Folder of the subjects in its data set.
     """
 
     path: Path
+    group: str = "kspace"
 
     @classmethod
     def of(cls, study: Study) -> "RunFolder":
         """The folder of a study."""
-        return cls(study.out / study.name)
+        return cls(study.out / study.name, maker_of(study.data).group)
 
     @property
     def study_file(self) -> Path:
@@ -36,9 +39,9 @@ class RunFolder:
         return self.path / "study.yaml"
 
     @property
-    def store(self) -> KSpaceStore:
+    def store(self) -> DatasetStore:
         """The simulated data."""
-        return KSpaceStore(self.path / "dataset.zarr")
+        return DatasetStore(self.path / "dataset.zarr", self.group)
 
     @property
     def networks(self) -> Path:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from spinforge.datasets.loading import ZeroFilledSlices, slices_fingerprint
-from spinforge.datasets.products.kspace import is_done, split_of
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.products.making import is_done, split_of
+from spinforge.datasets.store import DatasetStore
 from spinforge.evaluation.score import METRICS_VERSION
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
@@ -14,7 +14,7 @@ from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
 
-def checked_store(study: Study) -> KSpaceStore:
+def checked_store(study: Study) -> DatasetStore:
     """The study's data set, made with the study's configuration and complete.
 
     Raises:

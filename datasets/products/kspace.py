@@ -1,10 +1,7 @@
 """Sets of k-space such as SERANet's: labelled, noisy raw data, one scan a subject."""
 
-import importlib.metadata
 import logging
-import platform
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,17 +9,16 @@ import torch
 
 from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.brainweb import subjects_in
-from spinforge.datasets.code_version import code_version
 from spinforge.datasets.phantoms import BrainWeb0, BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.products.kspace_settings import KSpaceProduct as KSpaceProduct
+from spinforge.datasets.products.product import Made
 from spinforge.datasets.splits import Split, Subjects, split_subjects
-from spinforge.datasets.store import KSpaceStore
 from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import check_noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled_combined
-from spinforge.simulation.rng import RNG_SCHEME, SampleRng
+from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import draw_line_mask
 from spinforge.simulation.scanner import check_readout
 from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
@@ -52,19 +48,6 @@ def phantom_source(product: KSpaceProduct) -> PhantomSource:
     )
 
 
-def split_of(product: KSpaceProduct) -> Split:
-    """Names of the training, validation and test subjects.
-
-    The models of subject 0 are one group, those named under `train` or all that are there: numbers
-    of subjects do not apply to them.
-    """
-    available, wanted = phantom_source(product).subjects(), product.subjects
-    if product.phantom == "brainweb0":
-        chosen = len(available) if isinstance(wanted.train, int) else wanted.train
-        wanted = Subjects(train=chosen, validation=0, test=0)
-    return split_subjects(wanted, available)
-
-
 def check_split(product: KSpaceProduct) -> None:
     """Check that networks may be trained and tested on the product's subjects.
 
@@ -79,88 +62,78 @@ def check_split(product: KSpaceProduct) -> None:
         )
 
 
-def check_product(product: KSpaceProduct) -> None:
-    """Find every bad input that would stop the generation, before any work starts.
+class KSpaceMaker:
+    """Scans every phantom of a k-space set.
 
-    Files that are still to be downloaded are left for a second call.
-
-    Raises:
-        SpinforgeError: For a missing or damaged file, or slices or lines that do not fit.
+    Args:
+        product: Its settings.
     """
-    check_fit(product)
-    source, later = phantom_source(product), to_download(product)
-    for subject in split_of(product).everyone:
-        if subject not in later:
-            source.check(subject)
 
+    group = "kspace"
+    classes = TARGET_NAMES
 
-def check_fit(product: KSpaceProduct) -> None:
-    """Check that lines, slices, readout and noise fit; needs no file.
+    def __init__(self, product: KSpaceProduct) -> None:
+        self._product = product
 
-    Raises:
-        SpinforgeError: If they do not.
-    """
-    # What does not fit, does so for every random number.
-    draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
-    voxels_per_slice(product.slices, float(product.spacing_mm))
-    check_readout(product.scan, product.scanner)
-    check_noise(product.noise, product.scan)
+    def split(self) -> Split:
+        """Names of the training, validation and test subjects.
 
+        The models of subject 0 are one group, those named under `train` or all that are there:
+        numbers of subjects do not apply to them.
+        """
+        product = self._product
+        available, wanted = phantom_source(product).subjects(), product.subjects
+        if product.phantom == "brainweb0":
+            chosen = len(available) if isinstance(wanted.train, int) else wanted.train
+            wanted = Subjects(train=chosen, validation=0, test=0)
+        return split_subjects(wanted, available)
 
-def to_download(product: KSpaceProduct) -> list[str]:
-    """Subjects of the product whose file will be fetched first."""
-    if not product.download or product.path is None:
-        return []
-    there = subjects_in(product.path)
-    return [subject for subject in split_of(product).everyone if subject not in there]
+    def check_settings(self) -> None:
+        """Check that lines, slices, readout and noise fit.
 
+        Raises:
+            SpinforgeError: If they do not.
+        """
+        product = self._product
+        # What does not fit, does so for every random number.
+        draw_line_mask(product.sampling, _matrix(product)[0], SampleRng(product.seed, "check"))
+        voxels_per_slice(product.slices, float(product.spacing_mm))
+        check_readout(product.scan, product.scanner)
+        check_noise(product.noise, product.scan)
 
-def is_done(product: KSpaceProduct, store: KSpaceStore, subject: str) -> bool:
-    """Whether `subject` is complete in the store, from the same configuration and phantom.
+    def check(self) -> None:
+        """Check lines, slices, readout and noise, and the files that are there.
 
-    Raises:
-        SpinforgeError: If it is there but was made from something else.
-    """
-    attributes = store.subject_attributes(subject)
-    if attributes is None:
-        return False
-    found = (attributes["config_hash"], attributes["phantom"]["sha256"])
-    wanted = (product.config_hash, phantom_source(product).digest(subject))
-    if found != wanted:
-        raise SpinforgeError(
-            f"{store.subject_path(subject)} was made from another configuration or phantom.\n"
-            f"  its hashes: {found[0]} (config), {found[1]} (phantom)\n"
-            f"  this study: {wanted[0]} (config), {wanted[1]} (phantom)\n"
-            f"A model file that was compressed again has another hash, though no voxel changed: "
-            f"put the old file back. Else use another name or out folder, or replace the set "
-            f"with: spinforge generate STUDY.yaml --overwrite"
-        )
-    return True
+        Raises:
+            SpinforgeError: For a missing or damaged file, or what does not fit.
+        """
+        self.check_settings()
+        source, later = phantom_source(self._product), self.pending_downloads()
+        for subject in self.split().everyone:
+            if subject not in later:
+                source.check(subject)
 
+    def pending_downloads(self) -> list[str]:
+        """Subjects whose file will be fetched first."""
+        product = self._product
+        if not product.download or product.path is None:
+            return []
+        there = subjects_in(product.path)
+        return [subject for subject in self.split().everyone if subject not in there]
 
-def expected_bytes(product: KSpaceProduct) -> int:
-    """Upper bound of a subject's size on disk: k-space, maps, an image, soft and hard labels."""
-    height, width = _matrix(product)
-    per_voxel = 8 * 2 * product.scanner.coils + 8 + 1 + 4
-    return product.slices.count * height * width * per_voxel
+    def source_digest(self, subject: str) -> str:
+        """Digest of the phantom."""
+        return phantom_source(self._product).digest(subject)
 
+    def expected_bytes(self) -> int:
+        """k-space, maps, an image, soft and hard labels."""
+        height, width = _matrix(self._product)
+        per_voxel = 8 * 2 * self._product.scanner.coils + 8 + 1 + 4
+        return self._product.slices.count * height * width * per_voxel
 
-def simulate_subject(product: KSpaceProduct, subject: str, store: KSpaceStore) -> str:
-    """Simulate one subject and store it; do nothing if it is complete already.
-
-    Runs on one thread: FFT and matrix libraries may round differently with several, and the
-    parallelism is over subjects anyway.
-
-    Returns:
-        SHA-256 of the subject's arrays.
-    """
-    if is_done(product, store, subject):
-        attributes = store.subject_attributes(subject)
-        assert attributes is not None
-        return str(attributes["content_sha256"])
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    def make(self, subject: str) -> Made:
+        """Simulate one subject's scan."""
+        product = self._product
         phantom = phantom_source(product).load(subject)
         scan = simulate_scan(
             phantom,
@@ -171,11 +144,7 @@ def simulate_subject(product: KSpaceProduct, subject: str, store: KSpaceStore) -
             seed=product.seed,
         )
         masks = fixed_masks(product, subject)
-        arrays = _arrays(scan, masks)
-    finally:
-        torch.set_num_threads(threads)
-    provenance = _provenance(product, phantom, scan)
-    return store.write_subject(subject, arrays, provenance)
+        return Made(_arrays(scan, masks), _provenance(product, phantom, scan))
 
 
 def fixed_masks(product: KSpaceProduct, subject: str) -> torch.Tensor:
@@ -233,12 +202,7 @@ def _intensity_scale(scan: Scan, masks: torch.Tensor, index: int) -> torch.Tenso
 
 
 def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[str, Any]:
-    packages = ("spinforge", "numpy", "scipy", "torch", "zarr", "nibabel", "sigpy")
     return {
-        "subject": phantom.subject,
-        "config_hash": product.config_hash,
-        "root_seed": product.seed,
-        "rng_scheme": RNG_SCHEME,
         "phantom": {
             "source": phantom.source,
             "sha256": phantom.digest,
@@ -260,10 +224,6 @@ def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[st
             float(product.spacing_mm),
         ],
         "orientation_verified": phantom.source == "procedural",  # BrainWeb: x may be mirrored
-        "versions": {name: importlib.metadata.version(name) for name in packages}
-        | {"python": platform.python_version()},
-        "code": code_version(),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

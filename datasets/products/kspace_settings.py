@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from spinforge.datasets.files import UserPath
+from spinforge.datasets.products.product import ProductSettings
 from spinforge.datasets.splits import Subjects
-from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.rng import RNG_SCHEME
 from spinforge.simulation.sampling import Gaussian1D, LineSampling
@@ -18,12 +18,15 @@ SIMULATION = "scan-2"
 """Version of the signal chain; whatever changes a stored byte changes it."""
 
 
-class KSpaceProduct(Config):
+class KSpaceProduct(ProductSettings):
     """Simulated k-space of many subjects; the defaults are SERANet's 10 % noise, 30 % lines.
 
     The scanner's default is the ideal one; the profile with imperfections is called `seranet`.
     """
 
+    product: Literal["seranet"] = Field(
+        "seranet", description="k-space sets such as SERANet's; needs not be said"
+    )
     phantom: Literal["procedural", "brainweb20", "brainweb0"] = Field(
         "procedural",
         description="our own heads, BrainWeb's twenty subjects, or its subject 0 with and without "
@@ -47,7 +50,6 @@ class KSpaceProduct(Config):
         1, description="voxel size of procedural heads [mm]; 4 is for smoke tests"
     )
     subjects: Subjects = Subjects()
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="seed of anatomy, noise and stored masks")
     slices: Slices = Slices()
     scan: PulseSequence = SpinEcho()
     scanner: Scanner = Scanner()
@@ -107,8 +109,3 @@ class KSpaceProduct(Config):
         """What determines one subject's bytes: all but paths and who is in which group."""
         settings = self.model_dump(mode="json", exclude={"path", "download", "subjects"})
         return settings | {"simulation": SIMULATION, "rng_scheme": RNG_SCHEME}
-
-    @property
-    def config_hash(self) -> str:
-        """SHA-256 of `recipe`."""
-        return content_hash(self.recipe())

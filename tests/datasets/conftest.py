@@ -11,17 +11,17 @@ from minc import write_minc
 from tiny_kspace import TINY
 
 from spinforge.datasets import brainweb, brainweb_images, brainweb_subject0
-from spinforge.datasets.products.kspace import simulate_subject
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.products.making import make_subject
+from spinforge.datasets.store import DatasetStore
 
 
 @pytest.fixture(scope="session")
-def tiny_store(tmp_path_factory) -> KSpaceStore:
+def tiny_store(tmp_path_factory) -> DatasetStore:
     """The first two subjects of `TINY`; nothing may change them."""
-    store = KSpaceStore(tmp_path_factory.mktemp("kspace") / "set.zarr")
+    store = DatasetStore(tmp_path_factory.mktemp("kspace") / "set.zarr")
     store.create(TINY.recipe())
     for subject in ("head-000", "head-001"):
-        simulate_subject(TINY, subject, store)
+        make_subject(TINY, subject, store)
     return store
 
 

@@ -6,7 +6,8 @@ import math
 import pytest
 import torch
 
-from spinforge.datasets.products.kspace import KSpaceProduct, check_product
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.kspace import KSpaceProduct
 from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import kspace_to_image
@@ -93,7 +94,7 @@ def test_magnitude_of_tissue_is_rician(noisy):
 def test_noise_of_a_sequence_that_brainweb_does_not_have_is_refused_before_any_work():
     product = KSpaceProduct(noise=Noise(reference="brainweb"))
     with pytest.raises(SpinforgeError, match=r"BrainWeb has no spin_echo.*choose wm, csf, gm"):
-        check_product(product)
+        maker_of(product).check()
     with pytest.raises(SpinforgeError, match="BrainWeb has no balanced_ssfp"):
         simulate_scan(
             strips(),
@@ -102,4 +103,4 @@ def test_noise_of_a_sequence_that_brainweb_does_not_have_is_refused_before_any_w
             product.noise,
             seed=0,
         )
-    check_product(product.model_copy(update={"scan": CONTRASTS["T1"]}))
+    maker_of(product.model_copy(update={"scan": CONTRASTS["T1"]})).check()

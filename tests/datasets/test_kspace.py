@@ -8,16 +8,12 @@ from tiny_kspace import TINY
 
 from spinforge.datasets.card import data_card
 from spinforge.datasets.loading import ZeroFilledSlices
-from spinforge.datasets.products.kspace import (
-    KSpaceProduct,
-    check_product,
-    fixed_masks,
-    is_done,
-    simulate_subject,
-    split_of,
-)
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.kspace import fixed_masks
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.products.making import is_done, make_subject, split_of
 from spinforge.datasets.splits import Split, Subjects
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.sampling import (
@@ -64,19 +60,19 @@ def test_provenance_says_what_made_it(tiny_store):
 
 def test_a_complete_subject_is_not_made_again(tiny_store):
     created = tiny_store.subject_attributes("head-000")["created"]
-    digest = simulate_subject(TINY, "head-000", tiny_store)
+    digest = make_subject(TINY, "head-000", tiny_store)
     assert digest == tiny_store.subject_attributes("head-000")["content_sha256"]
     assert tiny_store.subject_attributes("head-000")["created"] == created
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_bytes_do_not_depend_on_threads_or_place(tiny_store, tmp_path, threads):
-    again = KSpaceStore(tmp_path / "again.zarr")
+    again = DatasetStore(tmp_path / "again.zarr")
     again.create(TINY.recipe())
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        digest = simulate_subject(TINY, "head-001", again)
+        digest = make_subject(TINY, "head-001", again)
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -142,7 +138,7 @@ def test_more_subjects_extend_the_same_set(tiny_store):
 )
 def test_what_does_not_fit_is_refused_before_any_work(change, message):
     with pytest.raises(SpinforgeError, match=message):
-        check_product(TINY.model_copy(update=change))
+        maker_of(TINY.model_copy(update=change)).check()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +170,7 @@ def test_contradictions_are_refused(content, message):
 )
 def test_every_kind_of_lines_makes_stored_masks(sampling, kept):
     product = TINY.model_copy(update={"sampling": sampling})
-    check_product(product)
+    maker_of(product).check()
     masks = fixed_masks(product, "head-000")
     assert (masks.dtype, tuple(masks.shape)) == (torch.bool, (14, 45))
     assert set(masks.sum(1).tolist()) <= kept
@@ -182,9 +178,9 @@ def test_every_kind_of_lines_makes_stored_masks(sampling, kept):
 
 def test_another_kind_of_lines_is_stored_loaded_and_described(tmp_path):
     product = TINY.model_copy(update={"sampling": PartialFourier()})
-    store = KSpaceStore(tmp_path / "set.zarr")
+    store = DatasetStore(tmp_path / "set.zarr")
     store.create(product.recipe())
-    simulate_subject(product, "head-000", store)
+    make_subject(product, "head-000", store)
     only = Split(train=("head-000",), validation=(), test=())
     lines = data_card(store, product, only)["Corruption"]["lines kept"]
     assert lines == "34 of 45, the central 23 always"
@@ -205,9 +201,9 @@ def test_coils_are_stored_and_combined_by_their_sensitivities(tmp_path):
             "sampling": Gaussian1D(keep=1.0, acs_lines=4),
         }
     )
-    store = KSpaceStore(tmp_path / "coils.zarr")
+    store = DatasetStore(tmp_path / "coils.zarr")
     store.create(product.recipe())
-    simulate_subject(product, "head-000", store)
+    make_subject(product, "head-000", store)
     assert store.read("head-000", "full").shape == (14, 4, 45, 54)
     assert store.read("head-000", "coil_maps").shape == (1, 4, 45, 54)
     slices = ZeroFilledSlices(store.path, ("head-000",), sampling=product.sampling, masks="fixed")
@@ -225,9 +221,9 @@ def test_every_sequence_and_profile_can_be_stored(tmp_path):
             "scanner": Scanner(profile="seranet", tissue_set="literature_3T"),
         }
     )
-    store = KSpaceStore(tmp_path / "gradient.zarr")
+    store = DatasetStore(tmp_path / "gradient.zarr")
     store.create(product.recipe())
-    simulate_subject(product, "head-000", store)
+    make_subject(product, "head-000", store)
     attributes = store.subject_attributes("head-000")
     assert attributes["tissue_set"] == "literature_3T"
     assert set(attributes["scan"]) >= {"b1_peak", "tissue_factors", "receive", "te_s"}
@@ -237,9 +233,9 @@ def test_every_sequence_and_profile_can_be_stored(tmp_path):
 def test_a_supersampled_object_is_stored_on_the_scans_grid(tmp_path):
     """Of the anatomy at half the voxel size; labels, masks and matrix stay the scan's."""
     product = TINY.model_copy(update={"scanner": Scanner(supersample=2)})
-    store = KSpaceStore(tmp_path / "fine.zarr")
+    store = DatasetStore(tmp_path / "fine.zarr")
     store.create(product.recipe())
-    simulate_subject(product, "head-000", store)
+    make_subject(product, "head-000", store)
     assert store.read("head-000", "full").shape == (14, 1, 45, 54)
     assert store.read("head-000", "target").shape == (14, 45, 54)
     attributes = store.subject_attributes("head-000")

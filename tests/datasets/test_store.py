@@ -9,7 +9,7 @@ import zarr
 
 from spinforge.datasets import store as store_module
 from spinforge.datasets.arrays import StoredArray, array_digest
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -30,8 +30,8 @@ def fields(value=1.0):
 
 
 @pytest.fixture
-def store(tmp_path) -> KSpaceStore:
-    store = KSpaceStore(tmp_path / "set.zarr")
+def store(tmp_path) -> DatasetStore:
+    store = DatasetStore(tmp_path / "set.zarr")
     store.create(CONFIG)
     return store
 
@@ -126,7 +126,7 @@ def test_a_folder_in_the_way_is_named(store):
 
 
 def test_a_set_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
-    store = KSpaceStore(tmp_path / "set.zarr")
+    store = DatasetStore(tmp_path / "set.zarr")
     synced = []
 
     def sync(folder):
@@ -237,7 +237,7 @@ def test_manifest_lists_what_is_complete(store):
 )
 def test_foreign_folders_are_neither_read_nor_deleted(tmp_path, content, message):
     (tmp_path / "zarr.json").write_text(content)
-    foreign = KSpaceStore(tmp_path)
+    foreign = DatasetStore(tmp_path)
     with pytest.raises(SpinforgeError, match=message):
         foreign.attributes()
     with pytest.raises(SpinforgeError, match=message):
@@ -247,4 +247,4 @@ def test_foreign_folders_are_neither_read_nor_deleted(tmp_path, content, message
 
 def test_missing_set_says_how_to_make_one(tmp_path):
     with pytest.raises(SpinforgeError, match=r"is not a Spinforge dataset.*spinforge generate"):
-        KSpaceStore(Path(tmp_path / "none.zarr")).attributes()
+        DatasetStore(Path(tmp_path / "none.zarr")).attributes()

@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.store import DatasetStore
 from spinforge.flows import describe, preflight
 from spinforge.flows.cli import app
 from spinforge.flows.run_folder import RunFolder
@@ -102,7 +102,7 @@ def test_downloading_defers_only_the_missing_files(run, models):
 
 def test_another_configuration_is_refused_before_downloading(tiny_file, tmp_path, monkeypatch):
     monkeypatch.delattr("spinforge.flows.generate.download_missing")
-    KSpaceStore(tmp_path / "tiny" / "dataset.zarr").create({"seed": 1})
+    DatasetStore(tmp_path / "tiny" / "dataset.zarr").create({"seed": 1})
     overrides = [f"out={tmp_path}", *BRAINWEB, f"data.path={tmp_path}", "data.download=true"]
     overrides += ["data.slices={}", "data.sampling={}"]
     arguments = [word for override in overrides for word in ("--set", override)]

@@ -8,7 +8,8 @@ from minc import write_minc
 from typer.testing import CliRunner
 
 from spinforge.datasets import brainweb_subject0
-from spinforge.datasets.products.kspace import check_split, split_of
+from spinforge.datasets.products.kspace import check_split
+from spinforge.datasets.products.making import split_of
 from spinforge.flows.cli import app
 from spinforge.flows.config import load_study
 from spinforge.flows.run_folder import RunFolder

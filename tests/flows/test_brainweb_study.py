@@ -6,8 +6,8 @@ import pytest
 import torch
 from real_data import BRAINWEB20, needs_brainweb20
 
-from spinforge.datasets.products.kspace import simulate_subject
-from spinforge.datasets.store import KSpaceStore
+from spinforge.datasets.products.making import make_subject
+from spinforge.datasets.store import DatasetStore
 from spinforge.flows.config import load_study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study import study as study_flow
@@ -79,9 +79,9 @@ def noise_free(real, tmp_path_factory):
     """The same subject without noise: its stored k-space, (slice, ky, kx)."""
     study = load_study(real[0].study_file)
     product = study.data.model_copy(update={"noise": Noise(percent=0)})
-    store = KSpaceStore(tmp_path_factory.mktemp("noise-free") / "set.zarr")
+    store = DatasetStore(tmp_path_factory.mktemp("noise-free") / "set.zarr")
     store.create(product.recipe())
-    simulate_subject(product, "subject06", store)
+    make_subject(product, "subject06", store)
     return torch.from_numpy(store.read("subject06", "full"))[:, 0]
 
 

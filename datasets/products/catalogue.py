@@ -1,0 +1,29 @@
+"""Every product there is: the settings a study may choose from, and who makes them."""
+
+from typing import Annotated, Any
+
+from pydantic import Discriminator, Tag
+
+from spinforge.datasets.products.kspace import KSpaceMaker
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.products.product import Maker
+
+
+def _product_name(value: Any) -> str:
+    """Which product is meant; studies that do not say are about k-space."""
+    name = value.get("product") if isinstance(value, dict) else getattr(value, "product", None)
+    return "seranet" if name is None else str(name)
+
+
+Product = Annotated[
+    Annotated[KSpaceProduct, Tag("seranet")],
+    Discriminator(_product_name),
+]
+"""Settings of any product, told apart by `product`."""
+
+
+def maker_of(product: Product) -> Maker:
+    """Who makes a product."""
+    match product:
+        case KSpaceProduct():
+            return KSpaceMaker(product)

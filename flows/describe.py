@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.store import DatasetStore
 from spinforge.flows.config import Study
@@ -28,13 +29,18 @@ def study(study: Study) -> dict[str, Any]:
     folder.store.require(study.data.recipe())
     missing = missing_subjects(study)
     done = len(split.everyone) - len(missing)
-    return {
+    plan: dict[str, Any] = {
         "name": study.name,
         "folder": str(folder.path),
+        "product": study.data.product,
         "config_hash": study.data.config_hash,
         "subjects": split.model_dump(mode="json"),
         "simulated": f"{done} of {len(split.everyone)}",
         "disk_needed_mib": round(disk_needed(study, missing) / 2**20),
+    }
+    if not isinstance(study.data, KSpaceProduct):
+        return plan
+    return plan | {
         "parameters": {
             network.name: count_parameters(
                 build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)

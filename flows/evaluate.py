@@ -10,6 +10,7 @@ from prefect import flow, task
 
 from spinforge.datasets.files import replacing
 from spinforge.datasets.loading import ZeroFilledSlices
+from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.evaluation.score import (
     average_dice,
     read_scores,
@@ -104,7 +105,7 @@ def _score_network(
     if tracker.is_logged(folder, target.name):
         return
     with tracker.network_run(folder, network.name) as run:
-        tracker.log_dataset(run, study.data.phantom, slices.digest, "test")
+        tracker.log_dataset(run, kspace_product(study.data).phantom, slices.digest, "test")
         tracker.log_metrics(run, _headline_metrics(scores))
     tracker.mark_logged(folder, target.name)
 

@@ -42,6 +42,7 @@ def generate(study: Study, overwrite: bool = False) -> str:
         missing = [subject for subject in everyone if not is_done(study.data, store, subject)]
         if missing:
             _simulate(study, missing)
+        maker_of(study.data).finish(store)
         store.write_manifest()
     digest = store.digest(everyone)
     say(f"dataset   {store.path} ({len(everyone)} subjects, content {digest[:12]})")

@@ -12,6 +12,7 @@ from spinforge.datasets.brainweb_images import (
     load_image,
 )
 from spinforge.datasets.files import readable_errors, replacing
+from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.kspace import fixed_masks, phantom_source
 from spinforge.datasets.products.making import split_of
 from spinforge.evaluation.inspection import (
@@ -60,7 +61,7 @@ def inspect_study(study: Study, subject: str | None, folder: Path) -> list[Path]
     name = subject or everyone[0]
     if name not in everyone:
         raise SpinforgeError(f"{name!r} is not in the study; it has {', '.join(everyone)}.")
-    product = study.data
+    product = kspace_product(study.data)
     fine = phantom_source(product).load(name)
     phantom = coarsened(fine, product.scanner.supersample)
     scan = simulate_scan(
@@ -87,14 +88,17 @@ def _contrast(study: Study, phantom: Phantom, sequence: PulseSequence, number: i
     """Magnitude of one slice as BrainWeb's simulator would show it."""
     scanner = Scanner(profile="brainweb")
     quiet = Noise(percent=0)
-    scan = simulate_scan(phantom, study.data.slices, sequence, quiet, scanner, seed=0)
+    scan = simulate_scan(
+        phantom, kspace_product(study.data).slices, sequence, quiet, scanner, seed=0
+    )
     return scan.image[number].abs()
 
 
 def _brainwebs_own(study: Study, phantom: Phantom, number: int) -> list[tuple[str, Tensor] | None]:
     """BrainWeb's own images of that slice, as far as they lie beside subject 0; or nothing."""
-    folder, thickness_mm = study.data.path, study.data.slices.thickness_mm
-    if study.data.phantom != "brainweb0" or folder is None:
+    product = kspace_product(study.data)
+    folder, thickness_mm = product.path, product.slices.thickness_mm
+    if product.phantom != "brainweb0" or folder is None:
         return []
     # Heights are counted from the middle of the lowest plane, which is where both begin.
     height_mm = (number + 0.5) * thickness_mm - 0.5 * phantom.spacing_mm

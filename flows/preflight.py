@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
@@ -69,13 +70,16 @@ def disk_needed(study: Study, missing: list[str]) -> int:
         study: What is about to run.
         missing: Subjects that are not in its set yet.
     """
+    data = len(missing) * maker_of(study.data).expected_bytes()
+    if not isinstance(study.data, KSpaceProduct):
+        return data  # nothing is trained on it
     sizes = [
         _weight_bytes(study, n) for n in study.networks if missing or not _is_trained(study, n)
     ]
     # Each network keeps its checkpoint (weights, two moments of Adam, best weights), its file and
     # MLflow's copy of that; the checkpoint is there twice while it is replaced.
     networks = 6 * sum(sizes) + 4 * max(sizes, default=0)
-    return len(missing) * maker_of(study.data).expected_bytes() + networks
+    return data + networks
 
 
 def _is_trained(study: Study, network: NetworkConfig) -> bool:

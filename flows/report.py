@@ -11,6 +11,7 @@ from prefect import flow
 
 from spinforge.datasets.card import data_card
 from spinforge.datasets.loading import ZeroFilledSlices
+from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.making import split_of
 from spinforge.evaluation.report.content import (
     CaseImages,
@@ -65,7 +66,7 @@ def _content(study: Study) -> ReportContent:
     return ReportContent(
         title=f"Study {study.name}",
         created=datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
-        data_card=data_card(folder.store, study.data, split_of(study.data)),
+        data_card=data_card(folder.store, kspace_product(study.data), split_of(study.data)),
         examples=_examples(slices),
         networks=[_network_report(n, network_folder(study, n)) for n in evaluated],
         scores=scores,

@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from spinforge.datasets.files import is_abandoned, readable_errors, replacing
 from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.splits import Subjects
 from spinforge.datasets.store import DatasetStore
@@ -91,6 +92,8 @@ class RunFolder:
 
 def _with_names(study: Study) -> Study:
     """The study with its subjects by name, as numbers depend on which files there are."""
+    if not isinstance(study.data, KSpaceProduct):
+        return study
     names = Subjects.model_validate(split_of(study.data).model_dump())
     data = study.data.model_copy(update={"subjects": names})
     return study.model_copy(update={"data": data})

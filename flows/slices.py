@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from spinforge.datasets.loading import ZeroFilledSlices, slices_fingerprint
+from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.making import is_done, split_of
 from spinforge.datasets.store import DatasetStore
 from spinforge.evaluation.score import METRICS_VERSION
@@ -32,7 +33,7 @@ def checked_store(study: Study) -> DatasetStore:
 def training_slices(study: Study) -> tuple[ZeroFilledSlices, ZeroFilledSlices]:
     """Training slices with fresh masks each epoch, validation slices with fixed ones."""
     path = checked_store(study).path
-    split, sampling = split_of(study.data), study.data.sampling
+    split, sampling = split_of(study.data), kspace_product(study.data).sampling
     return (
         ZeroFilledSlices(path, split.train, sampling=sampling, masks="fresh", seed=study.seed),
         ZeroFilledSlices(path, split.validation, sampling=sampling, masks="fixed"),
@@ -43,13 +44,14 @@ def held_out_slices(study: Study) -> ZeroFilledSlices:
     """Slices of the test subjects, with their fixed masks."""
     path = checked_store(study).path
     return ZeroFilledSlices(
-        path, split_of(study.data).test, sampling=study.data.sampling, masks="fixed"
+        path, split_of(study.data).test, sampling=kspace_product(study.data).sampling, masks="fixed"
     )
 
 
 def network_folder(study: Study, network: NetworkConfig) -> Path:
     """Folder of exactly this network, code, recipe, seed and data, on whatever device."""
-    store, split, sampling = checked_store(study), split_of(study.data), study.data.sampling
+    store, split = checked_store(study), split_of(study.data)
+    sampling = kspace_product(study.data).sampling
     fingerprint = content_hash(
         {
             "network": network.model_dump(mode="json", exclude={"name"}),
@@ -72,7 +74,7 @@ def scores_folder(study: Study, network: NetworkConfig) -> Path:
     test = slices_fingerprint(
         checked_store(study),
         split_of(study.data).test,
-        sampling=study.data.sampling,
+        sampling=kspace_product(study.data).sampling,
         masks="fixed",
     )
     trained = network_folder(study, network).name

@@ -3,6 +3,7 @@
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
+from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.kspace import check_split
 from spinforge.flows.config import Study
 from spinforge.flows.evaluate import evaluate
@@ -25,14 +26,15 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
     Returns:
         Where everything is, the data set's digest and each network's mean tissue Dice.
     """
-    check_split(study.data)
+    product = kspace_product(study.data)
+    check_split(product)
     check_study(study, overwrite=overwrite)
     tracker = Tracker(study)
     with RunFolder.of(study).opened(study):
         digest = generate(study, overwrite=overwrite)
         with tracker.study_run() as run:
             tracker.log_params(run, study.model_dump(mode="json", exclude={"networks"}))
-            tracker.log_dataset(run, study.data.phantom, digest, "study")
+            tracker.log_dataset(run, product.phantom, digest, "study")
             train(study)
             dice = evaluate(study)
             tracker.log_metrics(

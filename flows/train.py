@@ -7,6 +7,7 @@ import pandas as pd
 from prefect import flow, task
 
 from spinforge.datasets.loading import ZeroFilledSlices
+from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.kspace import check_split
 from spinforge.flows.config import Study
 from spinforge.flows.progress import console, say
@@ -30,7 +31,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     Returns:
         Network name -> folder of its weights, checkpoint and history.
     """
-    check_split(study.data)
+    check_split(kspace_product(study.data))
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
     tracker, (training, validation) = Tracker(study), training_slices(study)
@@ -74,8 +75,10 @@ def _train_one(
     with tracker.network_run(folder, network.name) as run:
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
-        tracker.log_dataset(run, study.data.phantom, training.digest, "training")
-        tracker.log_dataset(run, study.data.phantom, validation.digest, "validation")
+        tracker.log_dataset(run, kspace_product(study.data).phantom, training.digest, "training")
+        tracker.log_dataset(
+            run, kspace_product(study.data).phantom, validation.digest, "validation"
+        )
         trained = train_network(
             network,
             study.training,

@@ -7,6 +7,7 @@ from pydantic import Discriminator, Tag
 from spinforge.datasets.products.kspace import KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.product import Maker
+from spinforge.simulation.errors import SpinforgeError
 
 
 def _product_name(value: Any) -> str:
@@ -20,6 +21,21 @@ Product = Annotated[
     Discriminator(_product_name),
 ]
 """Settings of any product, told apart by `product`."""
+
+
+def kspace_product(product: Product) -> KSpaceProduct:
+    """The product as a k-space set, the kind that networks are trained on so far.
+
+    Raises:
+        SpinforgeError: If it is another one.
+    """
+    if isinstance(product, KSpaceProduct):
+        return product
+    raise SpinforgeError(
+        f"data.product = {product.product}: inspect, train, evaluate, report and study take k-space "
+        f"sets only (product seranet). Sets of images can be generated, corrupted, verified, "
+        f"described (info, card) and exported."
+    )
 
 
 def maker_of(product: Product) -> Maker:

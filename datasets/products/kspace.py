@@ -13,6 +13,7 @@ from spinforge.datasets.phantoms import BrainWeb0, BrainWeb20, PhantomSource, Pr
 from spinforge.datasets.products.kspace_settings import KSpaceProduct as KSpaceProduct
 from spinforge.datasets.products.product import Made
 from spinforge.datasets.splits import Split, Subjects, split_subjects
+from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import check_noise
@@ -145,6 +146,9 @@ class KSpaceMaker:
         )
         masks = fixed_masks(product, subject)
         return Made(_arrays(scan, masks), _provenance(product, phantom, scan))
+
+    def finish(self, store: DatasetStore) -> None:
+        """Nothing: every slice of every subject is used."""
 
 
 def fixed_masks(product: KSpaceProduct, subject: str) -> torch.Tensor:

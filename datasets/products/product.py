@@ -11,6 +11,7 @@ from pydantic import Field
 from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.code_version import code_version
 from spinforge.datasets.splits import Split
+from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.rng import RNG_SCHEME
 
@@ -94,6 +95,9 @@ class Maker(Protocol):
 
     def make(self, subject: str) -> Made:
         """Make one subject."""
+
+    def finish(self, store: DatasetStore) -> None:
+        """Write what belongs to the set as a whole, once every subject is complete."""
 
 
 def provenance(product: ProductSettings, subject: str) -> dict[str, Any]:

@@ -32,8 +32,8 @@ def kspace_product(product: Product) -> KSpaceProduct:
     if isinstance(product, KSpaceProduct):
         return product
     raise SpinforgeError(
-        f"data.product = {product.product}: inspect, train, evaluate, report and study take k-space "
-        f"sets only (product seranet). Sets of images can be generated, corrupted, verified, "
+        f"data.product = {product.product}: inspect, train, evaluate, report and study take "
+        f"k-space sets only (product seranet). Sets of images can be generated, corrupted, verified, "
         f"described (info, card) and exported."
     )
 

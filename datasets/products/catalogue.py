@@ -33,8 +33,8 @@ def kspace_product(product: Product) -> KSpaceProduct:
         return product
     raise SpinforgeError(
         f"data.product = {product.product}: inspect, train, evaluate, report and study take "
-        f"k-space sets only (product seranet). Sets of images can be generated, corrupted, verified, "
-        f"described (info, card) and exported."
+        f"k-space sets only (product seranet). Sets of images can be generated, corrupted, "
+        f"verified, described (info, card) and exported."
     )
 
 

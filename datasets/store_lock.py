@@ -21,6 +21,9 @@ from filelock import FileLock, Timeout
 from spinforge.datasets.files import readable_errors, replacing
 from spinforge.simulation.errors import SpinforgeError
 
+WRITER_NOTE = ".writer.json"
+"""Object in a remote set that says who writes it."""
+
 
 def _user() -> str:
     try:

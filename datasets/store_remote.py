@@ -20,11 +20,8 @@ from zarr.storage import FsspecStore
 from spinforge.datasets.files import is_abandoned, readable_errors
 from spinforge.datasets.locations import METADATA
 from spinforge.datasets.remote_errors import is_about_the_bucket, readable_remote_errors
-from spinforge.datasets.store_lock import Writer, refusal
+from spinforge.datasets.store_lock import WRITER_NOTE, Writer, refusal
 from spinforge.simulation.errors import SpinforgeError
-
-WRITER_NOTE = ".writer.json"
-"""Object in the set that says who writes it."""
 
 
 class RemoteFolder:

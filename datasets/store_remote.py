@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 from filelock import FileLock, Timeout
+from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from zarr.storage import FsspecStore
 
 from spinforge.datasets.files import is_abandoned, readable_errors
@@ -149,8 +150,9 @@ class RemoteFolder:
 
     def zarr_store(self, name: str) -> FsspecStore:
         """A group for zarr to read."""
-        with readable_remote_errors(self.url):
-            return FsspecStore.from_url(self.at(name), read_only=True)
+        # One client for everything: zarr's own would never be closed.
+        shared = AsyncFileSystemWrapper(self._files, asynchronous=True)
+        return FsspecStore(shared, path=self._key(name), read_only=True)
 
     @contextmanager
     def writer(self) -> Iterator[None]:

@@ -232,32 +232,26 @@ def verify_subject(path: Path | str, name: str) -> list[Problem]:
         name: Path of the subject in the set, such as kspace/head-000.
     """
     location = location_of(path)
-    where = str(location.at(name))
+    where, again = str(location.at(name)), _again(str(location.at(name)))
     metadata = location.read(f"{name}/{METADATA}")
     attributes = parsed_attributes(metadata)
     if attributes is None:
-        return [Problem(where, f"is missing or damaged. {_again(where)}")]
-    problems = []
+        return [Problem(where, f"is missing or damaged. {again}")]
     if not is_sealed(attributes) or group_metadata(attributes) != metadata:
-        problems.append(Problem(where, f"its attributes were changed. {_again(where)}"))
-    elif attributes.get("complete") is not True:
-        problems.append(Problem(where, f"is not complete. {_again(where)}"))
-    elif content_hash(attributes["sha256"]) != attributes["content_sha256"]:
-        problems.append(
-            Problem(where, f"content_sha256 is not that of its arrays. {_again(where)}")
-        )
-    noted, digests = attributes.get("files"), attributes.get("sha256")
-    if not isinstance(noted, dict) or not isinstance(digests, dict):
-        return problems  # damaged, and said so
+        return [Problem(where, f"its attributes were changed. {again}")]  # digests among them
+    problems = []
+    noted, digests = attributes["files"], attributes["sha256"]
+    if attributes["complete"] is not True:
+        problems.append(Problem(where, f"is not complete. {again}"))
+    if content_hash(digests) != attributes["content_sha256"]:
+        problems.append(Problem(where, f"content_sha256 is not that of its arrays. {again}"))
     damaged = _damaged_files(location, name, noted)
-    problems += [
-        Problem(f"{where}/{file}", f"{what}. {_again(where)}") for file, what in damaged.items()
-    ]
+    problems += [Problem(f"{where}/{file}", f"{what}. {again}") for file, what in damaged.items()]
     for array, digest in digests.items():
         if any(file.startswith(f"{array}/") for file in damaged):
             continue  # one line a problem
         if _values_digest(location, name, array) != digest:
-            what = f"array {array!r} does not have the values that were written. {_again(where)}"
+            what = f"array {array!r} does not have the values that were written. {again}"
             problems.append(Problem(where, what))
     return problems
 

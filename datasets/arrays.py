@@ -22,12 +22,15 @@ class StoredArray:
     Attributes:
         values: The data; the first axis is the slice.
         dimensions: Name of each axis.
-        per_slice: One chunk a slice and one shard for the subject, instead of a single chunk.
+        per_slice: Chunks of slices in one shard for the subject, instead of a single chunk.
+        slices_per_chunk: How many slices are compressed, and read, together. It says how the
+            bytes lie, never which they are: no digest depends on it.
     """
 
     values: NDArray[Any]
     dimensions: tuple[str, ...]
     per_slice: bool = True
+    slices_per_chunk: int = 1
 
 
 def array_digest(values: NDArray[Any]) -> str:
@@ -38,17 +41,67 @@ def array_digest(values: NDArray[Any]) -> str:
     return digest.hexdigest()
 
 
-def write_array(group: zarr.Group, name: str, array: StoredArray) -> None:
-    """Write one array: a chunk a slice and one shard in all, or a single chunk."""
+def check_arrays(arrays: dict[str, StoredArray]) -> None:
+    """Check that the arrays of a subject can lie in one group and open as one xarray dataset.
+
+    Raises:
+        ValueError: If an axis has no name, or one name stands for axes of different lengths.
+    """
+    lengths: dict[str, tuple[int, str]] = {}
+    for name, array in arrays.items():
+        shape = array.values.shape
+        if len(shape) != len(array.dimensions):
+            raise ValueError(f"array {name!r}: axes {shape}, but names {array.dimensions}")
+        for axis, length in zip(array.dimensions, shape, strict=True):
+            known, where = lengths.setdefault(axis, (length, name))
+            if known != length:
+                raise ValueError(
+                    f"axis {axis!r} has length {known} in array {where!r} and {length} in "
+                    f"{name!r}; give the axes different names"
+                )
+
+
+def write_array(
+    group: zarr.Group, name: str, array: StoredArray, slices_per_chunk: int | None = None
+) -> None:
+    """Write one array: chunks of slices in one shard, or a single chunk.
+
+    Args:
+        group: The subject's group.
+        name: Name of the array in it.
+        array: What to write.
+        slices_per_chunk: Instead of the array's own; more than there are means all.
+
+    Raises:
+        ValueError: If there is no slice in a chunk.
+    """
     values = array.values
-    whole = values.shape
+    wanted = array.slices_per_chunk if slices_per_chunk is None else slices_per_chunk
+    chunk, shard = _chunks(array, wanted)
     is_label = values.dtype.kind in "ub"
-    group.create_array(
+    written = group.create_array(
         name,
-        shape=whole,
+        shape=values.shape,
         dtype=values.dtype,
-        chunks=(1, *whole[1:]) if array.per_slice else whole,
-        shards=whole if array.per_slice else None,
+        chunks=chunk,
+        shards=shard,
         compressors=_LABELS if is_label else _NUMBERS,
         dimension_names=array.dimensions,
-    )[...] = values
+    )
+    # Writers of parts of one shard destroy each other's slices without any error. So a subject
+    # is one shard, written at once.
+    one_file = written.shards or written.chunks
+    assert all(held >= there for held, there in zip(one_file, values.shape, strict=True)), name
+    written[...] = values
+
+
+def _chunks(array: StoredArray, slices: int) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """Shape of a chunk and of the shard; a shard holds whole chunks, the last padded."""
+    whole = tuple(max(1, length) for length in array.values.shape)
+    if slices < 1:
+        raise ValueError(f"a chunk needs at least one slice, got {slices}")
+    if not array.per_slice or not whole:
+        return whole, None
+    slices = min(slices, whole[0])
+    padded = -(-whole[0] // slices) * slices
+    return (slices, *whole[1:]), (padded, *whole[1:])

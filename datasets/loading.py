@@ -25,7 +25,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
     streaming them by two orders of magnitude; 20 subjects take 400 MB.
 
     Args:
-        path: The zarr store.
+        path: The zarr store, a folder or URL.
         subjects: Which subjects, in this order.
         sampling: Kind of the line masks.
         masks: "fixed" takes the stored mask of each slice (validation and test); "fresh" draws
@@ -41,7 +41,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         subjects: tuple[str, ...],
         *,
         sampling: LineSampling,

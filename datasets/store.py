@@ -1,20 +1,35 @@
 """The zarr v3 store: one group a subject, written whole or not at all.
 
-Layout of a k-space set:
+Layout of a set; what a product does not make is not there:
 
-    <dataset>.zarr/              attributes: schema, schema_version, kind, config, config_hash
-      manifest.json              subject -> status and digest; rebuilt, never the truth
-      kspace/<subject>/          attributes: provenance, content_sha256, complete
-        full, coil_maps, image_clean, target, target_soft, noise_sigma, te, tr, ...
-        masks/<name>
+    <dataset>.zarr/              schema, schema_version, kind, config, config_hash,
+                                 attributes_sha256 (of the others)
+      manifest.json              subject -> status, digest, bytes; rebuilt, never the truth
+      kspace/<subject>/          SERANet's product
+        full                     complex64 (slice, coil, ky, kx)
+        coil_maps                complex64 (slice, coil, ky, kx), or one for every slice
+        image_clean              complex64 (slice, ky, kx), without noise, uniform sensitivity
+        target, target_soft      uint8 (slice, ky, kx) and (slice, target, ky, kx)
+        noise_sigma, te, tr, wm_signal, scale    float32 (slice,)
+        masks/<name>             bool (slice, ky), for validation and test
+      images/<subject>/          one array a contrast, and labels
+      longitudinal/<subject>/    one group a session, such as ses-06mo
+      corrupt/<name>/<level>/<subject>/          arrays of the source, corrupted
 
-A subject is written under a temporary name, marked `complete` last, then renamed; whatever a
-killed run leaves behind is therefore never read and is removed by the next run.
+Every subject has as attributes its provenance and, written by this module: `sha256` of each
+array's values, `content_sha256` over those, `files` with the SHA-256 of each stored file,
+`complete`, and `attributes_sha256` over all of these. Digests of values do not depend on chunks,
+shards, compression or place; those of files do, and so find damage in any bit.
+
+A set lies in a folder or in an object store (`locations.py`). A subject is built in a temporary
+folder, with its zarr.json last, then renamed or uploaded in this order; whatever a killed run
+leaves behind is therefore never read and is removed by the next run. One process writes a set at a
+time, `DatasetStore.writing`; the worker processes that it starts write different subjects.
 """
 
 import json
-import os
 import shutil
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,37 +37,61 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from spinforge.datasets.arrays import StoredArray, array_digest, write_array
-from spinforge.datasets.files import is_abandoned, readable_errors, replacing, sync_folder
+from spinforge.datasets.arrays import StoredArray, array_digest, check_arrays, write_array
+from spinforge.datasets.locations import METADATA, LocalFolder, location_of
+from spinforge.datasets.store_metadata import (
+    PLAIN_GROUP,
+    differences,
+    file_digests,
+    group_metadata,
+    manifest,
+    manifest_text,
+    parents,
+    parsed_attributes,
+    sealed,
+    stored_subjects,
+)
 from spinforge.simulation.config import canonical_json, content_hash
 from spinforge.simulation.errors import SpinforgeError
 
 SCHEMA = "spinforge"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MANIFEST = "manifest.json"
 
 
 class DatasetStore:
-    """A set on disk, seen as the subjects of one of its groups.
+    """A set, seen as the subjects of one of its groups.
 
     Args:
-        path: Folder of the zarr store, by custom ending in .zarr.
+        path: Folder of the zarr store, by custom ending in .zarr, or a URL that fsspec knows,
+            such as s3://bucket/set.zarr.
         group: Folder of the subjects in it: "kspace", "images", "longitudinal", or a set of
             corrupted images such as "corrupt/noise/3".
     """
 
-    def __init__(self, path: Path, group: str = "kspace") -> None:
-        self.path = path
+    def __init__(self, path: Path | str, group: str = "kspace") -> None:
+        self.location = location_of(path)
+        self.path: Path | str = self.location.at("")
         self.group = group
 
     def within(self, group: str) -> "DatasetStore":
         """The same set, seen as the subjects of another group."""
         return DatasetStore(self.path, group)
 
+    def writing(self) -> AbstractContextManager[None]:
+        """Be the only process that writes the set, whatever the group; may be entered again.
+
+        Raises:
+            SpinforgeError: If another process writes it; says who, where and since when. One that
+                was killed is succeeded.
+        """
+        return self.location.writer()
+
     # ---------------------------------------------------------------- the set as a whole
 
     def exists(self) -> bool:
         """Whether there is a set at this path."""
-        return (self.path / "zarr.json").is_file()
+        return self.location.read(METADATA) is not None
 
     def attributes(self) -> dict[str, Any]:
         """Attributes of the set.
@@ -60,13 +99,14 @@ class DatasetStore:
         Raises:
             SpinforgeError: If there is no set, or one of another kind or version.
         """
-        if not self.exists():
+        metadata = self.location.read(METADATA)
+        if metadata is None:
             raise SpinforgeError(
                 f"{self.path} is not a Spinforge dataset. Make one with: "
                 f"spinforge generate STUDY.yaml"
             )
         try:
-            attributes = json.loads((self.path / "zarr.json").read_text())["attributes"]
+            attributes = json.loads(metadata)["attributes"]
             found = (attributes["schema"], attributes["schema_version"])
         except (ValueError, KeyError, TypeError) as error:
             raise SpinforgeError(
@@ -93,7 +133,7 @@ class DatasetStore:
         attributes = self.attributes()
         found, wanted = attributes["config_hash"], content_hash(config)
         if found != wanted:
-            changed = _differences(json.loads(attributes["config"]), config)
+            changed = differences(json.loads(attributes["config"]), config)
             raise SpinforgeError(
                 f"{self.path} was made with another configuration.\n"
                 f"  its hash:   {found}\n"
@@ -113,56 +153,49 @@ class DatasetStore:
         if self.exists():
             self.require(config)
             return
-        if self.path.exists():
+        if self.location.is_taken():
             raise SpinforgeError(
                 f"{self.path} is there, but without the zarr.json of a dataset. Delete the folder "
                 f"{self.path} and run again, or choose another one with --set out=..."
             )
-        with readable_errors(self.path):
-            temporary = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            group = zarr.create_group(temporary, zarr_format=3)
-            group.attrs.update(
-                schema=SCHEMA,
-                schema_version=SCHEMA_VERSION,
-                kind=self.group,
-                config=canonical_json(config),
-                config_hash=content_hash(config),
-            )
-            group.create_group(self.group)
-            sync_folder(temporary)
-            temporary.rename(self.path)
+        attributes = {
+            "schema": SCHEMA,
+            "schema_version": SCHEMA_VERSION,
+            "kind": self.group,
+            "config": canonical_json(config),
+            "config_hash": content_hash(config),
+        }
+        with self.location.building("") as folder:
+            (folder / METADATA).write_bytes(group_metadata(sealed(attributes)))
+        self._require_groups()
+
+    def _require_groups(self) -> None:
+        """Make the folders of our subjects groups, so that other readers find their way."""
+        for group in (*parents(self.group), self.group):
+            if self.location.read(f"{group}/{METADATA}") is None:
+                self.location.write(f"{group}/{METADATA}", PLAIN_GROUP)
 
     def delete(self) -> None:
         """Remove the whole set; one that is half removed is never taken for a set."""
-        if self.path.exists():
+        if self.location.is_taken():
             self.attributes()  # refuses to delete a folder that is no set
-            doomed = self.path.with_name(f".{self.path.name}.tmp-{os.getpid()}")
-            self.path.rename(doomed)
-            shutil.rmtree(doomed)
+            self.location.remove("")
 
     # ---------------------------------------------------------------- subjects
 
-    def subject_path(self, subject: str) -> Path:
-        """Folder of one subject's group."""
-        return self.path / self.group / subject
+    def subject_path(self, subject: str) -> Path | str:
+        """Folder or URL of one subject's group."""
+        return self.location.at(f"{self.group}/{subject}")
 
     def subject_attributes(self, subject: str) -> dict[str, Any] | None:
         """Provenance of a complete subject, or None if there is no such one."""
-        metadata = self.subject_path(subject) / "zarr.json"
-        if not metadata.is_file():
-            return None
-        try:
-            attributes = json.loads(metadata.read_text())["attributes"]
-            return dict(attributes) if attributes["complete"] is True else None
-        except (ValueError, LookupError, TypeError):
-            return None  # damaged: as if it had never been finished
+        metadata = self.location.read(f"{self.group}/{subject}/{METADATA}")
+        attributes = parsed_attributes(metadata)  # damaged: as if it had never been finished
+        return attributes if attributes and attributes.get("complete") is True else None
 
     def complete_subjects(self) -> list[str]:
         """Sorted names of the subjects that were written to the end."""
-        folder = self.path / self.group
-        names = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+        names = self.location.folders(self.group)
         return [n for n in names if n[0] != "." and self.subject_attributes(n) is not None]
 
     def open_subject(self, subject: str) -> zarr.Group:
@@ -176,7 +209,7 @@ class DatasetStore:
                 f"{self.path} has no complete subject {subject!r}; it has "
                 f"{', '.join(self.complete_subjects()) or 'none'}. Run: spinforge generate"
             )
-        return zarr.open_group(self.subject_path(subject), mode="r")
+        return zarr.open_group(self.location.zarr_store(f"{self.group}/{subject}"), mode="r")
 
     def read(self, subject: str, name: str) -> NDArray[Any]:
         """One whole array of a complete subject, such as "target" or "masks/fixed".
@@ -201,35 +234,45 @@ class DatasetStore:
         return values
 
     def write_subject(
-        self, subject: str, arrays: dict[str, StoredArray], provenance: dict[str, Any]
+        self,
+        subject: str,
+        arrays: dict[str, StoredArray],
+        provenance: dict[str, Any],
+        *,
+        slices_per_chunk: int | None = None,
     ) -> str:
-        """Write one subject atomically.
+        """Write one subject, whole or not at all.
+
+        Args:
+            subject: Its name.
+            arrays: Name in its group -> array.
+            provenance: Attributes, as plain data.
+            slices_per_chunk: Slices that are compressed together, instead of each array's own
+                number; the content hash does not depend on it.
 
         Returns:
             SHA-256 over all its arrays.
 
         Raises:
-            SpinforgeError: If the disk is full or the folder cannot be written.
+            SpinforgeError: If the disk is full or the place cannot be written.
+            ValueError: If an axis has no name, or two axes of different lengths have the same.
         """
-        final = self.subject_path(subject)
-        temporary = final.with_name(f".{subject}.tmp-{os.getpid()}")
+        check_arrays(arrays)
+        self._require_groups()
         digests = {name: array_digest(array.values) for name, array in arrays.items()}
         content = content_hash(digests)
-        try:
-            with readable_errors(final):
-                shutil.rmtree(temporary, ignore_errors=True)
-                group = zarr.create_group(temporary, zarr_format=3)
-                for name, array in arrays.items():
-                    write_array(group, name, array)
-                attributes = {"sha256": digests, "content_sha256": content, "complete": True}
-                group.attrs.update(provenance | attributes)
-                # The data must be on the disk before the name that says so is.
-                sync_folder(temporary)
-                if final.exists():
-                    shutil.rmtree(final)
-                temporary.rename(final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with self.location.building(f"{self.group}/{subject}") as folder:
+            group = zarr.create_group(folder, zarr_format=3, overwrite=True)
+            for name, array in arrays.items():
+                write_array(group, name, array, slices_per_chunk)
+            (folder / METADATA).unlink()  # only what lies below is hashed; ours follows
+            attributes = provenance | {
+                "sha256": digests,
+                "content_sha256": content,
+                "files": file_digests(LocalFolder(folder)),
+                "complete": True,
+            }
+            (folder / METADATA).write_bytes(group_metadata(sealed(attributes)))
         return content
 
     def remove_leftovers(self) -> list[str]:
@@ -238,17 +281,20 @@ class DatasetStore:
         Returns:
             Names of the removed folders.
         """
-        inside = self.path / self.group
-        subjects = [p for p in inside.iterdir() if p.is_dir()] if inside.is_dir() else []
-        beside = [*self.path.parent.glob(f".{self.path.name}.tmp-*")]
-        leftovers = [p for p in (*subjects, *beside) if is_abandoned(p)]
-        leftovers += [p for p in subjects if self._is_partial(p.name)]
+        # For the set, what was being made or deleted beside it; for the group, in it.
+        leftovers = {*self.location.abandoned(""), *self.location.abandoned(self.group)}
         for path in leftovers:
             shutil.rmtree(path)
-        return sorted(p.name for p in leftovers)
+        partial = [name for name in self.location.folders(self.group) if self._is_partial(name)]
+        for name in partial:
+            self.location.remove(f"{self.group}/{name}")
+        return sorted([*(path.name for path in leftovers), *partial])
 
     def _is_partial(self, name: str) -> bool:
-        return name[0] != "." and self.subject_attributes(name) is None
+        """Whether a folder was left unfinished; one that only holds further groups was not."""
+        if name[0] == "." or self.subject_attributes(name) is not None:
+            return False
+        return self.location.read(f"{self.group}/{name}/{METADATA}") != PLAIN_GROUP
 
     # ---------------------------------------------------------------- digests
 
@@ -266,28 +312,7 @@ class DatasetStore:
         return content_hash(parts)
 
     def write_manifest(self) -> None:
-        """Summarise the subjects in manifest.json, for people and scripts."""
-        manifest = {}
-        for subject in self.complete_subjects():
-            files = [p for p in self.subject_path(subject).rglob("*") if p.is_file()]
-            attributes = self.subject_attributes(subject) or {}
-            manifest[subject] = {
-                "status": "complete",
-                "digest": attributes["content_sha256"],
-                "bytes": sum(p.stat().st_size for p in files),
-            }
-        with replacing(self.path / "manifest.json") as temporary:
-            temporary.write_text(json.dumps(manifest, indent=2) + "\n")
-
-
-def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> str:
-    """Short list of the values that differ, such as `noise.percent 10.0 -> 20.0`."""
-    lines = []
-    for key in sorted(old.keys() | new.keys()):
-        before, after = old.get(key), new.get(key)
-        if isinstance(before, dict) and isinstance(after, dict):
-            inner = _differences(before, after, f"{prefix}{key}.")
-            lines += [inner] if inner else []
-        elif before != after:
-            lines.append(f"{prefix}{key} {before} -> {after}")
-    return ", ".join(lines)
+        """Summarise the subjects of all groups in manifest.json, for people and scripts."""
+        files = self.location.files("")
+        content = manifest(stored_subjects(self.location, files), files)
+        self.location.write(MANIFEST, manifest_text(content))

@@ -232,6 +232,30 @@ def download(
 
 
 @app.command()
+def verify(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="A dataset: its folder, or a URL such as s3://...")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compute every digest of a dataset again; exit code 1 if anything is not as it was written.
+
+    Example: `spinforge verify runs/quickstart/dataset.zarr`
+    """
+    from spinforge.datasets.store import DatasetStore
+    from spinforge.flows.verify import verify as verify_flow
+
+    place = DatasetStore(path).path
+    with prefect_server():
+        problems = [str(problem) for problem in verify_flow(place)]
+    if as_json or not problems:
+        print_answer({"dataset": str(place), "problems": problems if as_json else "none"}, as_json)
+    else:
+        typer.echo("\n".join(problems))
+    raise typer.Exit(1 if problems else 0)
+
+
+@app.command()
 def info(
     path: Annotated[
         Path | None,

@@ -33,7 +33,7 @@ def generate(study: Study, overwrite: bool = False) -> str:
     folder = RunFolder.of(study)
     store = folder.store
     everyone = split_of(study.data).everyone
-    with folder.opened(study):
+    with folder.opened(study), store.writing():
         _download(study, everyone)
         if overwrite and not _is_wanted(study, everyone):
             store.delete()

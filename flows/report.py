@@ -149,11 +149,14 @@ def _provenance(study: Study, slices: ZeroFilledSlices) -> dict[str, str]:
 
 
 def _files(folder: RunFolder) -> dict[str, str]:
-    paths = {
+    paths: dict[str, Path | str] = {
         "scores, one row a case, tissue and metric (CSV)": folder.evaluation / "cases.csv",
         "the same as Parquet": folder.evaluation / "cases.parquet",
         "resolved study file": folder.study_file,
         "dataset (zarr)": folder.store.path,
         "networks and learning curves": folder.networks,
     }
-    return {name: str(path.relative_to(folder.path)) for name, path in paths.items()}
+    return {
+        name: path if isinstance(path, str) else str(path.relative_to(folder.path))
+        for name, path in paths.items()
+    }

@@ -185,7 +185,10 @@ def _arrays(scan: Scan, masks: torch.Tensor) -> dict[str, StoredArray]:
     soft = (scan.target_soft * 255).round().to(torch.uint8).numpy()
     return {
         "full": StoredArray(scan.kspace.numpy(), ("slice", "coil", *plane)),
-        "coil_maps": StoredArray(scan.coil_maps.numpy(), ("slice", "coil", *plane)),
+        "coil_maps": StoredArray(
+            scan.coil_maps.numpy(),
+            ("slice" if len(scan.coil_maps) == n_slices else "every_slice", "coil", *plane),
+        ),
         "image_clean": StoredArray(scan.image.numpy(), ("slice", *plane)),
         "target": StoredArray(scan.target.numpy(), ("slice", *plane)),
         "target_soft": StoredArray(soft, ("slice", "target", *plane)),

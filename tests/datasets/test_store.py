@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
+from spinforge.datasets import locations
 from spinforge.datasets import store as store_module
 from spinforge.datasets.arrays import StoredArray, array_digest
 from spinforge.datasets.store import DatasetStore
@@ -133,13 +134,13 @@ def test_a_set_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
         assert not store.exists()
         synced.append(sorted(p.name for p in folder.iterdir()))
 
-    monkeypatch.setattr(store_module, "sync_folder", sync)
+    monkeypatch.setattr(locations, "sync_folder", sync)
     store.create(CONFIG)
-    assert synced == [["kspace", "zarr.json"]]
+    assert synced == [["zarr.json"]]
 
 
 def failing_write(code):
-    def write(group, name, array):
+    def write(*arguments):
         raise OSError(code, os.strerror(code))
 
     return write
@@ -149,10 +150,10 @@ def test_full_disk_is_named_and_leaves_nothing_half_written(store, monkeypatch):
     store.write_subject("a", fields(), {})
     whole = store_module.write_array
 
-    def fill_up(group, name, array):
+    def fill_up(group, name, *arguments):
         if name == "te":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        whole(group, name, array)
+        whole(group, name, *arguments)
 
     monkeypatch.setattr(store_module, "write_array", fill_up)
     with pytest.raises(SpinforgeError, match=r"the disk is full: .*kspace/b was not written"):
@@ -197,7 +198,7 @@ def test_leftovers_of_dead_processes_go_those_of_live_ones_stay(store):
 
 def test_a_set_that_was_being_deleted_is_no_set_and_goes(store, monkeypatch):
     store.write_subject("a", fields(), {})
-    monkeypatch.setattr(store_module.shutil, "rmtree", lambda path: None)  # killed at once
+    monkeypatch.setattr(locations.shutil, "rmtree", lambda path: None)  # killed at once
     store.delete()
     monkeypatch.undo()
     assert not store.exists()
@@ -220,8 +221,8 @@ def test_manifest_lists_what_is_complete(store):
     digest = store.write_subject("a", fields(), {})
     store.write_manifest()
     manifest = json.loads((store.path / "manifest.json").read_text())
-    assert manifest["a"]["digest"] == digest
-    assert manifest["a"]["bytes"] > 0
+    assert manifest["kspace/a"]["digest"] == digest
+    assert manifest["kspace/a"]["bytes"] > 0
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ CODES = {0: 0, 10: 1, 150: 2, 250: 3}
 
 _PARTS: dict[Part, str] = {"training": "Training", "validation": "Validation", "test": "Testing"}
 # One archive of the challenge writes t1 where the others write T1.
-_NAME = re.compile(r"(subject-\d+)-(t1|t2|label)\.(hdr|img)", re.IGNORECASE)
+_NAME = re.compile(r"(subject-\d+)-([tT][12]|label)\.(hdr|img)")
 
 _TREE = """
 iSeg-{year}-Training/
@@ -110,9 +110,9 @@ def _files_in(folder: Path, suffix: str) -> Files:
     """Files with a suffix, by subject and by what they show: t1, t2 or label."""
     matches = ((path, _NAME.fullmatch(path.name)) for path in entries(folder))
     return {
-        (match[1].lower(), match[2].lower()): path
+        (match[1], match[2].lower()): path
         for path, match in matches
-        if match and match[3].lower() == suffix
+        if match and match[3] == suffix
     }
 
 

@@ -30,12 +30,18 @@ def entries(folder: Path) -> list[Path]:
         raise SpinforgeError(f"{folder} cannot be read: {error.strerror}.") from error
 
 
-def entries_below(folder: Path) -> list[Path]:
-    """Files below a folder at any depth, sorted, with the same exceptions as `entries`."""
+def entries_below(folder: Path, above: frozenset[Path] = frozenset()) -> list[Path]:
+    """Files below a folder at any depth, sorted, with the same exceptions as `entries`.
+
+    Args:
+        folder: Where to start.
+        above: Folders that are not entered again, if a link leads back to them.
+    """
     files: list[Path] = []
+    above |= {folder.resolve()}
     for path in entries(folder):
-        if path.is_dir() and not path.is_symlink():
-            files += entries_below(path)
+        if path.is_dir() and path.resolve() not in above:
+            files += entries_below(path, above)
         elif path.is_file():
             files.append(path)
     return sorted(files)
@@ -48,7 +54,7 @@ def named_folder(root: Path, name: str) -> Path | None:
     """
     if root.name == name and not (root / name).is_dir():
         return root if root.is_dir() else None
-    for above in (root, *(root.glob("*/") if root.is_dir() else ())):
+    for above in (root, *(entries(root) if root.is_dir() else ())):
         if (above / name / name).is_dir():
             return above / name / name
         if (above / name).is_dir():

@@ -36,6 +36,8 @@ _MOST_SHOWN = 8
 # Of the shortest edge of a voxel. Two headers of one scan differ by rounding, in single precision
 # and from quaternions; a volume that is cropped, shifted or flipped differs by a voxel or more.
 _SAME_PLACE = 0.5
+# No scanner is a kilometre away.
+_FARTHEST_MM = 1e6
 
 
 @dataclass(frozen=True)
@@ -214,14 +216,9 @@ def _opened(path: Path) -> tuple[Header, Any]:
     if not path.name.lower().endswith(_SUFFIXES):
         raise SpinforgeError(f"{path}: unknown format. Use one of {', '.join(_SUFFIXES)}.")
     try:
-        # Not mapped into memory: a file that is cut while it is mapped ends the process.
-        file: Any = nibabel.load(path, mmap=False)
-        # NIfTI's classes, single files and pairs, derive from Analyze's.
-        if not isinstance(file, nibabel.analyze.AnalyzeImage):
-            raise _not_a_volume(path, f"it is of type {type(file).__name__}")
-        kind = file.get_data_dtype().kind
-        shape = tuple(int(size) for size in file.shape)
-        stored_affine, is_placed = _place(file)
+        # Nonsense in a header may overflow; what comes of it is looked at below.
+        with np.errstate(all="ignore"):
+            file, kind, shape, stored_affine, is_placed = _described(path)
     except _READING_ERRORS as error:
         raise _damaged(path, error) from error
     if kind not in "iuf":
@@ -230,19 +227,33 @@ def _opened(path: Path) -> tuple[Header, Any]:
         raise _not_a_volume(path, f"its shape is {shape}, expected three axes")
     if math.prod(shape) > _MOST_VOXELS:
         raise _not_a_volume(path, f"its header asks for {shape} voxels")
-    if not np.isfinite(stored_affine).all() or abs(np.linalg.det(stored_affine[:3, :3])) < 1e-9:
+    if not _is_usable(stored_affine):
         raise _not_a_volume(path, "its header gives voxels no size or no direction")
     return Header(path, (shape[0], shape[1], shape[2]), stored_affine, is_placed), file
 
 
-def _place(file: Any) -> tuple[NDArray[np.float64], bool]:
-    """Affine of a file, and whether it is the file's own."""
+def _described(path: Path) -> tuple[Any, str, tuple[int, ...], NDArray[np.float64], bool]:
+    """Image of nibabel; kind of its voxels, shape, affine, and whether that is the file's own."""
+    # Not mapped into memory: a file that is cut while it is mapped ends the process.
+    file: Any = nibabel.load(path, mmap=False)
+    # NIfTI's classes, single files and pairs, derive from Analyze's.
+    if not isinstance(file, nibabel.analyze.AnalyzeImage):
+        raise _not_a_volume(path, f"it is of type {type(file).__name__}")
     header = file.header
     is_placed = "sform_code" in header and bool(
         header["sform_code"] > 0 or header["qform_code"] > 0
     )
     affine = header.get_best_affine() if is_placed else header.get_base_affine()
-    return np.asarray(affine, dtype=np.float64), is_placed
+    shape = tuple(int(size) for size in file.shape)
+    return file, file.get_data_dtype().kind, shape, np.asarray(affine, np.float64), is_placed
+
+
+def _is_usable(affine: NDArray[np.float64]) -> bool:
+    """Whether the three axes have a length and point in different directions."""
+    if not np.isfinite(affine).all() or np.abs(affine).max() > _FARTHEST_MM:
+        return False
+    axes = nibabel.orientations.io_orientation(affine)[:, 0]
+    return sorted(axes.tolist()) == [0, 1, 2] and bool(abs(np.linalg.det(affine[:3, :3])) > 1e-9)
 
 
 def _not_a_volume(path: Path, reason: str) -> SpinforgeError:

@@ -54,6 +54,14 @@ def test_a_volume_that_is_there_twice_is_refused(folder):
         HVSMR(folder).check("pat1")
 
 
+def test_links_are_followed_and_may_lead_back(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "data").symlink_to(folder)
+    (folder / "Ground truth" / "back").symlink_to(folder)
+    assert HVSMR(other).subjects() == ["pat0", "pat1", "pat2"]
+    assert HVSMR(other).digest("pat0") == HVSMR(folder).digest("pat0")
+
+
 def test_the_second_edition_is_refused(tmp_path):
     write_volume(tmp_path / "cropped" / "pat0_cropped.nii.gz", image())
     write_volume(tmp_path / "cropped" / "pat0_cropped_seg.nii.gz", labels(tuple(range(9))))

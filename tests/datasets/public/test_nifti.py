@@ -57,9 +57,7 @@ def test_oblique_axes_go_to_the_nearest_and_keep_their_place(tmp_path):
 def test_labels_without_a_place_take_that_of_their_image(tmp_path, suffix):
     write_volume(tmp_path / "image.nii", OBJECT, codes="RAS")
     path = tmp_path / f"labels{suffix}"
-    write_volume(path, OBJECT > 500, codes="RAS", placed=False) if suffix == ".hdr" else (
-        write_volume(path, (OBJECT > 500).astype(np.uint8), codes="RAS", placed=False)
-    )
+    write_volume(path, (OBJECT > 500).astype(np.uint8), codes="RAS", placed=False)
     alone = read_header(path)
     assert not alone.is_placed
     assert alone.orientation == "LAS"

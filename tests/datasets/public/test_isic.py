@@ -98,6 +98,8 @@ def test_parts_may_lie_one_level_below_and_need_not_all_be_there(folder):
     (folder / "train").mkdir()
     for name in (DATA, TRUTH):
         (folder / name).rename(folder / "train" / name)
+    # What macOS puts into archives beside the folders themselves.
+    (folder / "__MACOSX" / DATA).mkdir(parents=True)
     for path in folder.glob("ISIC-2017_Test*"):
         path.rename(folder / f"not-{path.name}")
     assert ISIC2017(folder).subjects() == ["ISIC_0000000", "ISIC_0000001", "ISIC_0000002"]

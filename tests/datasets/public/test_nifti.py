@@ -100,6 +100,15 @@ def test_a_mirrored_label_map_is_on_another_grid(tmp_path):
         check_same_grid(read_header(tmp_path / "a.nii"), read_header(tmp_path / "b.nii"))
 
 
+def test_voxels_of_another_size_are_on_another_grid(tmp_path):
+    write_volume(tmp_path / "a.nii", OBJECT, codes="RAS")
+    affine = ras_affine()
+    affine[2, 2] *= 1.2  # the same first voxel; the last of four is 3 * 0.6 mm away
+    nibabel.save(nibabel.Nifti1Image(OBJECT.transpose(2, 1, 0), affine), tmp_path / "b.nii")
+    with pytest.raises(SpinforgeError, match=r"up to 1\.8 mm apart"):
+        check_same_grid(read_header(tmp_path / "a.nii"), read_header(tmp_path / "b.nii"))
+
+
 def test_values_are_scaled_as_the_header_says(tmp_path):
     nifti = nibabel.Nifti1Image(
         (OBJECT.transpose(2, 1, 0) * 10 - 1000).astype(np.float64), np.eye(4)
@@ -177,9 +186,10 @@ def test_a_header_without_voxels_is_refused(tmp_path, size):
         read_header(path)
 
 
-def test_voxels_without_size_are_refused(tmp_path):
+@pytest.mark.parametrize("number", [0.0, np.nan, np.inf, 1e30])
+def test_voxels_without_a_sensible_size_are_refused(tmp_path, number):
     # srow_x, srow_y and srow_z lie at byte 280.
-    path = with_header(tmp_path, 280, bytes(48))
+    path = with_header(tmp_path, 280, struct.pack("<12f", *[number] * 12))
     with pytest.raises(SpinforgeError, match="no size or no direction"):
         read_header(path)
 

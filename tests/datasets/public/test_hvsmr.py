@@ -21,8 +21,9 @@ def test_labels_are_those_of_the_file(folder):
 
 
 def test_test_volumes_have_no_labels(folder):
-    # Somebody's result, not the makers' labels.
-    write_volume(folder / "mine" / "testing_axial_crop_pat10-label.nii.gz", labels((0, 7)))
+    # Somebody's results, not the makers' labels.
+    for name in ("testing_axial_crop_pat10-label", "testing_axial_crop_pat11-label"):
+        write_volume(folder / "mine" / f"{name}.nii.gz", labels((0, 7)))
     source = HVSMR(folder, part="all")
     assert source.subjects() == ["pat0", "pat1", "pat10", "pat2"]
     assert source.load("pat10").labels is None

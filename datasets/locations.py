@@ -11,9 +11,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 from fsspec import available_protocols
+from pydantic import AfterValidator, Field
 from zarr.abc.store import Store
 
 from spinforge.datasets.files import is_abandoned, readable_errors, replacing, sync_folder
@@ -155,6 +156,14 @@ class LocalFolder:
 
 def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.tmp-{os.getpid()}")
+
+
+def _with_home(address: str) -> str:
+    return address if "://" in address else os.path.expanduser(address)
+
+
+StoreAddress = Annotated[str, Field(min_length=1), AfterValidator(_with_home)]
+"""A folder, or a URL that fsspec knows, in a study file; ~ is the user's home."""
 
 
 def location_of(path: Path | str) -> Location:

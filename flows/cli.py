@@ -258,8 +258,11 @@ def verify(
 @app.command()
 def info(
     path: Annotated[
-        Path | None,
-        typer.Argument(metavar="[PATH]", help="A study file or a dataset; nothing: this machine."),
+        str | None,
+        typer.Argument(
+            metavar="[PATH]",
+            help="A study file, or a dataset's folder or URL; nothing: this machine.",
+        ),
     ] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -269,12 +272,12 @@ def info(
 
     if path is None:
         print_answer(describe.machine(), as_json)
-    elif path.is_dir():
+    elif "://" in path or Path(path).is_dir():
         print_answer(describe.dataset(path), as_json)
     else:
         from spinforge.flows.config import load_study
 
-        print_answer(describe.study(load_study(path, overrides or [])), as_json)
+        print_answer(describe.study(load_study(Path(path), overrides or [])), as_json)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from spinforge.datasets.files import UserPath
+from spinforge.datasets.locations import StoreAddress
 from spinforge.datasets.products.catalogue import Product
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.models.crdn import CRDNConfig
@@ -56,6 +57,11 @@ class Study(Config):
         ge=0,
         le=2**63 - 1,
         description="seed of weights, training order and fresh training masks",
+    )
+    dataset: StoreAddress | None = Field(
+        None,
+        description="where the data set lies, if not in the run's folder: a folder, or a URL such "
+        "as s3://bucket/set.zarr; studies with the same data may share it",
     )
     workers: int = Field(2, ge=1, le=256, description="processes that simulate subjects")
     data: Product = KSpaceProduct()

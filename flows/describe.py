@@ -51,7 +51,7 @@ def study(study: Study) -> dict[str, Any]:
     }
 
 
-def dataset(path: Path) -> dict[str, Any]:
+def dataset(path: Path | str) -> dict[str, Any]:
     """What a dataset holds."""
     store = DatasetStore(path)
     attributes = store.attributes()

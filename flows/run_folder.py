@@ -23,26 +23,24 @@ class RunFolder:
 
     Attributes:
         path: The run's own folder, <out>/<name>.
-        group: Folder of the subjects in its data set.
+        store: The data set, seen as its subjects.
     """
 
     path: Path
-    group: str = "kspace"
+    store: DatasetStore
 
     @classmethod
     def of(cls, study: Study) -> "RunFolder":
         """The folder of a study."""
-        return cls(study.out / study.name, maker_of(study.data).group)
+        path = study.out / study.name
+        return cls(
+            path, DatasetStore(study.dataset or path / "dataset.zarr", maker_of(study.data).group)
+        )
 
     @property
     def study_file(self) -> Path:
         """The resolved study, rewritten by every run."""
         return self.path / "study.yaml"
-
-    @property
-    def store(self) -> DatasetStore:
-        """The simulated data."""
-        return DatasetStore(self.path / "dataset.zarr", self.group)
 
     @property
     def networks(self) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from spinforge.datasets.store import DatasetStore
 from spinforge.flows.generate import generate
-from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -21,7 +21,7 @@ def wait_for(condition, seconds=120.0):
 
 
 def complete(folder: Path) -> list[str]:
-    return RunFolder(folder / "tiny").store.complete_subjects()
+    return DatasetStore(folder / "tiny" / "dataset.zarr").complete_subjects()
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -42,7 +42,7 @@ def test_killed_and_resumed_gives_the_same_content(finished, spinforge, tiny_fil
     run.communicate()
     kept = complete(tmp_path)
     assert 1 <= len(kept) < 4
-    store = RunFolder(tmp_path / "tiny").store
+    store = DatasetStore(tmp_path / "tiny" / "dataset.zarr")
     created = store.subject_attributes(kept[0])["created"]
 
     again = spinforge("generate", str(tiny_file), "--set", f"out={tmp_path}", "--json")

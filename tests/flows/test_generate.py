@@ -10,6 +10,7 @@ import pytest
 
 from spinforge.datasets.store import DatasetStore
 from spinforge.flows.generate import generate
+from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError
 
 

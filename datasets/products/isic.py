@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from spinforge.datasets.products.volumes import VolumeProduct
 from spinforge.datasets.public.isic import ISIC2017, PART_SIZES
@@ -109,20 +109,20 @@ class ISICLike(VolumeProduct):
     classes: ClassVar = ("background", "lesion")
     references: ClassVar = {"red": 1.0, "green": 1.0, "blue": 1.0}
 
-    def source(self) -> PhotographBatches:
-        """ISIC 2017, or our photographs.
+    @model_validator(mode="after")
+    def _not_too_wide(self) -> "ISICLike":
+        if self.path is None and self.width > LARGEST_ASPECT * self.height:
+            raise ValueError(
+                f"width = {self.width} must be at most {LARGEST_ASPECT} times height = "
+                f"{self.height}: our stand-ins reach no further"
+            )
+        return self
 
-        Raises:
-            SpinforgeError: If our photographs would be too wide.
-        """
+    def source(self) -> PhotographBatches:
+        """ISIC 2017, or our photographs."""
         size = (self.height, self.width)
         if self.path is not None:
             return PhotographBatches(ISIC2017(self.path, size))
-        if self.width > LARGEST_ASPECT * self.height:
-            raise SpinforgeError(
-                f"data.width = {self.width} is more than {LARGEST_ASPECT} times data.height = "
-                f"{self.height}: our stand-ins are not that wide."
-            )
         return PhotographBatches(Skins(self._counts(), self.seed, size))
 
     def _counts(self) -> dict[Part, int]:
@@ -164,8 +164,9 @@ def _of_part(name: str, group: Group, source: PhotographBatches) -> tuple[str, .
             )
         return tuple(available[:group])
     if unknown := sorted(set(group) - set(available)):
+        there = f"{available[0]} to {available[-1]}" if available else "none"
         raise SpinforgeError(
-            f"data.subjects.{name}: {', '.join(unknown)} not found in the {PARTS[name]} part, "
-            f"which has {available[0] if available else 'none'} to {available[-1:]}."
+            f"data.subjects.{name}: {', '.join(unknown)} not found in the {PARTS[name]} part; "
+            f"there are {there}."
         )
     return group

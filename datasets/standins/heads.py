@@ -37,8 +37,15 @@ class SimulatedBrainWeb:
     names: Sequence[str] | None = None
 
     def subjects(self) -> list[str]:
-        """Every head there is, sorted."""
-        return sorted(self.names) if self.names is not None else self.phantoms.subjects()
+        """Every head there is, sorted.
+
+        Raises:
+            SpinforgeError: If the phantoms' files are not where they should be.
+        """
+        available = self.phantoms.subjects()
+        for name in sorted(set(self.names or ()) - set(available)):
+            self.phantoms.check(name)  # says what is missing
+        return [name for name in available if self.names is None or name in self.names]
 
     def check(self, subject: str) -> None:
         """Check the phantom's files, if it has any."""

@@ -68,7 +68,7 @@ class CrdnBrainWeb(VolumeProduct):
                 self.subjects.total,
                 self.subjects.named,
                 seed=self.seed,
-                spacing_mm=self.spacing_mm,
+                spacing_mm=float(self.spacing_mm),
             )
             return SimulatedBrainWeb(heads)
         if self.images == "brainweb":

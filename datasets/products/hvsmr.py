@@ -75,7 +75,7 @@ class HVSMRLike(VolumeProduct):
             self.subjects.total,
             self.subjects.named,
             seed=self.seed,
-            spacing_mm=self.spacing_mm,
+            spacing_mm=float(self.spacing_mm),
             corruptions=self.corruptions,
             banding=self.banding,
         )

@@ -1,5 +1,6 @@
 """HLE-Net's skin set: photographs of lesions with their outlines, in ISIC 2017's three parts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Protocol
@@ -19,9 +20,6 @@ from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantoms.skin import LARGEST_ASPECT
 
-BATCH = 50
-"""Photographs of a subject in the store; the last of a part may have fewer."""
-
 PARTS: Mapping[str, Part] = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -34,13 +32,15 @@ class Photographs(VolumeSource, Protocol):
 
 @dataclass(frozen=True)
 class PhotographBatches:
-    """Photographs of one size, 50 together along z: training-000, ..., test-011.
+    """Photographs of one size, many together along z: training-000, ..., test-011.
 
     Attributes:
         photographs: The collection.
+        size: Photographs of a batch; the last of a part may have fewer.
     """
 
     photographs: Photographs
+    size: int
 
     def subjects(self) -> list[str]:
         """Every batch there is, sorted."""
@@ -49,7 +49,7 @@ class PhotographBatches:
     def subjects_of(self, part: Part) -> list[str]:
         """Every batch of a part, sorted."""
         count = len(self.photographs.subjects_of(part))
-        return [f"{part}-{start // BATCH:03d}" for start in range(0, count, BATCH)]
+        return [f"{part}-{number:03d}" for number in range(math.ceil(count / self.size))]
 
     def check(self, subject: str) -> None:
         """Check every photograph of a batch."""
@@ -81,17 +81,17 @@ class PhotographBatches:
 
     def _members(self, subject: str) -> list[str]:
         part, _, number = subject.rpartition("-")
-        start = BATCH * int(number)
+        start = self.size * int(number)
         names = self.photographs.subjects_of(PARTS["train" if part == "training" else part])
-        return names[start : start + BATCH]
+        return names[start : start + self.size]
 
 
 class ISICSubjects(Subjects):
     """Batches of 50 photographs: all of ISIC 2017's 2000, 150 and 600."""
 
-    train: Group = Field(40, description="batches of 50 photographs of the training part")
-    validation: Group = Field(3, description="batches of 50 photographs of the validation part")
-    test: Group = Field(12, description="batches of 50 photographs of the test part")
+    train: Group = Field(40, description="number or names of batches of the training part")
+    validation: Group = Field(3, description="number or names of batches of the validation part")
+    test: Group = Field(12, description="number or names of batches of the test part")
 
 
 class ISICLike(VolumeProduct):
@@ -104,6 +104,9 @@ class ISICLike(VolumeProduct):
     product: Literal["isic_like"] = Field(description="photographs of skin lesions (HLE-Net)")
     height: int = Field(192, ge=16, le=1024, description="rows all photographs are brought to")
     width: int = Field(256, ge=16, le=1024, description="columns all photographs are brought to")
+    batch: int = Field(
+        50, ge=1, le=500, description="photographs that are stored together as a subject"
+    )
     subjects: ISICSubjects = ISICSubjects()
 
     classes: ClassVar = ("background", "lesion")
@@ -122,13 +125,13 @@ class ISICLike(VolumeProduct):
         """ISIC 2017, or our photographs."""
         size = (self.height, self.width)
         if self.path is not None:
-            return PhotographBatches(ISIC2017(self.path, size))
-        return PhotographBatches(Skins(self._counts(), self.seed, size))
+            return PhotographBatches(ISIC2017(self.path, size), self.batch)
+        return PhotographBatches(Skins(self._counts(), self.seed, size), self.batch)
 
     def _counts(self) -> dict[Part, int]:
         """Photographs of our own in each part: as many as ISIC has, or as are asked for."""
         return {
-            part: max(PART_SIZES[part], BATCH * group if isinstance(group, int) else 0)
+            part: max(PART_SIZES[part], self.batch * group if isinstance(group, int) else 0)
             for part, (_, group) in zip(PARTS.values(), self.subjects, strict=True)
         }
 
@@ -145,7 +148,7 @@ class ISICLike(VolumeProduct):
 
     def shape_zyx(self) -> tuple[int, int, int]:
         """A batch."""
-        return BATCH, self.height, self.width
+        return self.batch, self.height, self.width
 
     def slice_tables(self, areas: pd.DataFrame, split: Split) -> dict[str, pd.DataFrame]:
         """Every photograph is used where its part says."""
@@ -160,7 +163,7 @@ def _of_part(name: str, group: Group, source: PhotographBatches) -> tuple[str, .
         if group > len(available):
             raise SpinforgeError(
                 f"data.subjects.{name} = {group}: the {PARTS[name]} part has {len(available)} "
-                f"batches of {BATCH} photographs."
+                f"batches of {source.size} photographs."
             )
         return tuple(available[:group])
     if unknown := sorted(set(group) - set(available)):

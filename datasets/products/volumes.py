@@ -25,7 +25,7 @@ from spinforge.datasets.volumes import IGNORE, LabelledVolume, VolumeSource
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import RNG_SCHEME
 
-IMAGES = "images-1"
+VOLUMES = "volumes-1"
 """Version of what is stored of a volume; whatever changes a stored byte changes it."""
 
 DIMENSIONS = ("z", "y", "x")
@@ -72,7 +72,7 @@ class VolumeProduct(ProductSettings):
         """What determines one subject's bytes: no path, nor which slices and subjects do what."""
         settings = self.model_dump(mode="json", exclude={"path", "subjects", "slices"})
         source = "stand-in" if self.path is None else "files"
-        return settings | {"source": source, "images": IMAGES, "rng_scheme": RNG_SCHEME}
+        return settings | {"source": source, "volumes": VOLUMES, "rng_scheme": RNG_SCHEME}
 
     def source(self) -> VolumeSource:
         """The collection: files below `path`, or our stand-ins."""

@@ -207,7 +207,8 @@ def _explain(detail: ErrorDetails) -> str:
         near = difflib.get_close_matches(context["tag"], kinds, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         known = ", ".join(kinds)
-        return f"  {where}.kind = {context['tag']!r}: unknown kind. {hint}Valid: {known}."
+        told_by = "product" if "product" in context["discriminator"] else "kind"
+        return f"  {where}.{told_by} = {context['tag']!r}: unknown {told_by}. {hint}Valid: {known}."
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     field = owner.model_fields.get(str(location[-1])) if owner is not None and location else None
     bounds = f" (allowed: {_bounds(field)})" if field is not None and _bounds(field) else ""

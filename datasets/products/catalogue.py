@@ -4,9 +4,15 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
+from spinforge.datasets.products.hvsmr import HVSMRLike
+from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.kspace import KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.products.mrbrains import MRBrainSLike
 from spinforge.datasets.products.product import Maker
+from spinforge.datasets.products.spleen import SpleenLike
+from spinforge.datasets.products.volumes import VolumeMaker
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -17,7 +23,12 @@ def _product_name(value: Any) -> str:
 
 
 Product = Annotated[
-    Annotated[KSpaceProduct, Tag("seranet")],
+    Annotated[KSpaceProduct, Tag("seranet")]
+    | Annotated[CrdnBrainWeb, Tag("crdn_brainweb")]
+    | Annotated[MRBrainSLike, Tag("mrbrains_like")]
+    | Annotated[HVSMRLike, Tag("hvsmr_like")]
+    | Annotated[ISICLike, Tag("isic_like")]
+    | Annotated[SpleenLike, Tag("spleen_like")],
     Discriminator(_product_name),
 ]
 """Settings of any product, told apart by `product`."""
@@ -43,3 +54,5 @@ def maker_of(product: Product) -> Maker:
     match product:
         case KSpaceProduct():
             return KSpaceMaker(product)
+        case CrdnBrainWeb() | MRBrainSLike() | HVSMRLike() | ISICLike() | SpleenLike():
+            return VolumeMaker(product)

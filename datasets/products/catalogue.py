@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
+from spinforge.datasets.products.infant import InfantMaker
+from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
 from spinforge.datasets.products.kspace import KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.product import Maker
@@ -17,7 +19,9 @@ def _product_name(value: Any) -> str:
 
 
 Product = Annotated[
-    Annotated[KSpaceProduct, Tag("seranet")],
+    Annotated[KSpaceProduct, Tag("seranet")]
+    | Annotated[InfantBric, Tag("infant_bric")]
+    | Annotated[InfantIbis, Tag("infant_ibis")],
     Discriminator(_product_name),
 ]
 """Settings of any product, told apart by `product`."""
@@ -43,3 +47,5 @@ def maker_of(product: Product) -> Maker:
     match product:
         case KSpaceProduct():
             return KSpaceMaker(product)
+        case InfantBric() | InfantIbis():
+            return InfantMaker(product)

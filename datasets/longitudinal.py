@@ -95,14 +95,20 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
         self._slices.append(store.read(subject, "corresponding"))
 
     def _positions(self, number: int) -> np.ndarray:
-        """Heights at which every age has a slice, and one that is shown has a label."""
+        """Heights at which every age has a slice, and a labelled one if it has any label.
+
+        Several heights of the last age may share one slice of a smaller head; asking this of all
+        ages, shown or not, takes the height that was labelled and no neighbour.
+        """
         slices = self._slices[number]
-        everywhere = (slices != NOWHERE).all(1)
-        known = np.zeros(len(slices), dtype=bool)
+        usable = (slices != NOWHERE).all(1)
+        is_shown = False
         for shown, label, column in zip(self._shown, self._labels[number], slices.T, strict=True):
-            if shown:
-                known |= ((label != IGNORE) & (label > 0)).any((1, 2))[column]
-        return np.flatnonzero(everywhere & known)
+            known = ((label != IGNORE) & (label > 0)).any((1, 2))
+            if known.any():
+                usable &= known[column]
+                is_shown |= bool(shown)
+        return np.flatnonzero(usable & is_shown)
 
     def __len__(self) -> int:
         return len(self.index)

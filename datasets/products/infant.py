@@ -21,6 +21,7 @@ from spinforge.datasets.em_segmentation import em_labels
 from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
 from spinforge.datasets.products.product import Made
 from spinforge.datasets.splits import Split
+from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.noise import draw_noise
@@ -78,13 +79,19 @@ class InfantMaker:
         """None: the generator needs no file."""
         return []
 
+    def finish(self, store: DatasetStore) -> None:
+        """Nothing is made from all subjects together."""
+
     def source_digest(self, subject: str) -> str:
         """Digest of the head at all its ages."""
         product = self._product
         return content_hash(
             {
                 session(age): infant_digest(
-                    subject, seed=product.seed, age_months=age, spacing_mm=product.spacing_mm
+                    subject,
+                    seed=product.seed,
+                    age_months=float(age),
+                    spacing_mm=float(product.spacing_mm),
                 )
                 for age in product.ages_months
             }
@@ -108,7 +115,9 @@ class InfantMaker:
         labels, labelled_at = _labels(product, subject, images, truths, same_height)
         volume, plane = ("z", "y", "x"), ("time", "z")
         arrays = {
-            "ages": StoredArray(np.float32(product.ages_months), ("time",), per_slice=False),
+            "ages": StoredArray(
+                np.array(product.ages_months, dtype=np.float32), ("time",), per_slice=False
+            ),
             "has_label": StoredArray(labelled_slices(labels), plane, per_slice=False),
             "corresponding": StoredArray(same_height, plane[::-1], per_slice=False),
         }
@@ -152,7 +161,7 @@ class InfantMaker:
 def _scan(product: InfantBric | InfantIbis, subject: str, age: int) -> dict[str, Any]:
     """Noise-free images and labels of the whole field of view, (z, y, x), and what made them."""
     head = generate_infant(
-        subject, seed=product.seed, age_months=float(age), spacing_mm=product.spacing_mm
+        subject, seed=product.seed, age_months=float(age), spacing_mm=float(product.spacing_mm)
     )
     age_of_white_matter = torch.tensor(float(age), dtype=torch.float64)
     signals = infant_signals(Tissue.WHITE_MATTER, age_of_white_matter).abs()
@@ -185,7 +194,7 @@ def _common_box(truths: list[UInt8[np.ndarray, "z y x"]], margin_voxels: float) 
     return parts[0], parts[1], parts[2]
 
 
-def corresponding_slices(heights: list[Float[np.ndarray, " z"]]) -> Int16[np.ndarray, "z time"]:
+def corresponding_slices(heights: list[Float[np.ndarray, " _z"]]) -> Int16[np.ndarray, "z time"]:
     """The slice of each age that lies at the height of each slice of the last age.
 
     Heads of all ages are scaled to one size, as an affine registration does; the growth of single

@@ -68,6 +68,16 @@ class ReadOnly:
         }
 
 
+class StreamedOnly(ReadOnly):
+    """The same in whole batches, decompressed into the memory that the worker shares."""
+
+    def __getitems__(self, positions):
+        return {
+            "kspace": self.slices.batch_kspace(positions, shared=True),
+            "target": self.slices.batch_target(positions, shared=True),
+        }
+
+
 class MemoryMap(ReadOnly):
     """The yardstick; mapped privately, so that tensors may share its memory."""
 
@@ -180,7 +190,7 @@ def reading(noisy, subjects, folder, device, workers):
             None,
         ),
         f"streamed, {workers} workers": (
-            loader(ReadOnly(streamed), workers),
+            loader(StreamedOnly(streamed), workers),
             f"memory map, {workers} workers",
             LEAST_STREAMED,
         ),

@@ -6,17 +6,19 @@ The shard's index, at its end, is read once; each slice is one `pread` and one d
 Content is not checked here, as its digest is that of the whole array: `DatasetStore.read` does.
 """
 
-import itertools
 import json
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import google_crc32c
 import numpy as np
+import torch
 from numcodecs import blosc, zstd
 from numpy.typing import NDArray
+from torch import Tensor
 
 from spinforge.simulation.errors import SpinforgeError
 
@@ -24,6 +26,7 @@ _ABSENT = np.uint64(2**64 - 1)
 """What the index says of a chunk that holds nothing but the fill value."""
 
 _CHECKSUM_BYTES = 4
+_TORCH_TYPES = {"<c8": torch.complex64, "<f4": torch.float32, "|u1": torch.uint8}
 _DECODERS = {"blosc": blosc.decompress, "zstd": zstd.decompress}
 
 
@@ -71,17 +74,16 @@ class ShardReader:
             os.close(self._descriptor)  # type: ignore[arg-type]
             self._descriptor = None
 
-    def read(self, number: int) -> NDArray[Any]:
-        """One slice, of the array's shape but for the first axis; the caller may change it.
+    def read_into(self, values: NDArray[Any], number: int) -> None:
+        """Decompress one slice into a contiguous array of its shape and type.
 
         Raises:
             SpinforgeError: If its bytes are missing or cannot be decompressed.
         """
-        values = np.empty(self.shape[1:], dtype=self.dtype)
         offset, count = self._index[number]
         if offset == _ABSENT:
             values[...] = 0 if isinstance(self._fill, list) else self._fill
-            return values
+            return
         try:
             packed = os.pread(self._open(), int(count), int(offset))
             self._decode(packed, values)
@@ -90,7 +92,6 @@ class ShardReader:
                 f"{self.path}: slice {number} is damaged ({error!r}). Delete the subject's folder "
                 f"and run `spinforge generate` to make it again."
             ) from error
-        return values
 
     def _open(self) -> int:
         if self._descriptor is None:
@@ -153,18 +154,27 @@ class SubjectShards:
             for reader, count in zip(self._readers, counts, strict=True)
             for number in range(count)
         ]
-        self.starts = [0, *itertools.accumulate(counts)][:-1]
 
     def __len__(self) -> int:
         return len(self._places)
 
-    @property
-    def bytes_per_slice(self) -> int:
-        """Size of a slice when it is decompressed."""
-        first = self._readers[0]
-        return math.prod(first.shape[1:]) * first.dtype.itemsize
+    def read(self, positions: Sequence[int], *, shared: bool = False) -> Tensor:
+        """Some slices, stacked.
 
-    def read(self, position: int) -> NDArray[Any]:
-        """One slice."""
-        reader, number = self._places[position]
-        return reader.read(number)
+        Args:
+            positions: Which ones.
+            shared: Decompress into memory shared with other processes, so that a worker need not
+                copy what it sends.
+        """
+        first = self._readers[0]
+        shape = (len(positions), *first.shape[1:])
+        stacked = torch.empty(0, dtype=_TORCH_TYPES[first.dtype.str])
+        if shared:
+            # As PyTorch's own collating does.
+            storage = stacked._typed_storage()._new_shared(math.prod(shape))
+            stacked = stacked.new(storage)
+        stacked = stacked.resize_(shape)
+        for values, position in zip(stacked.numpy(), positions, strict=True):
+            reader, number = self._places[position]
+            reader.read_into(values, number)
+        return stacked

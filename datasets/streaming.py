@@ -1,6 +1,6 @@
 """Zero-filled slices read from the compressed store as they are asked for."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
@@ -8,7 +8,7 @@ from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.noise_on_read import ReadNoise, read_noise
 from spinforge.datasets.shards import SubjectShards
 from spinforge.datasets.store import DatasetStore
-from spinforge.simulation.arrays import CoilImages, Labels
+from spinforge.simulation.arrays import CoilImages, CoilKSpace, Labels
 
 
 class StreamedSlices(ZeroFilledSlices):
@@ -42,12 +42,21 @@ class StreamedSlices(ZeroFilledSlices):
 
     def slice_kspace(self, position: int) -> CoilImages:
         """Fully sampled k-space of one slice, noise included, (coil, ky, kx)."""
-        kspace: Any = self._full.read(position)
-        subject, number = self.index[position]
-        if subject in self._noise:
-            kspace += self._noise[subject].of_slice(number, kspace.shape)
-        return torch.from_numpy(kspace)
+        return self.batch_kspace([position])[0]
 
     def slice_target(self, position: int) -> Labels:
         """Labels of one slice, (ky, kx) uint8."""
-        return torch.from_numpy(self._targets.read(position))
+        return self._targets.read([position])[0]
+
+    def batch_kspace(self, positions: Sequence[int], *, shared: bool = False) -> CoilKSpace:
+        """Fully sampled k-space of some slices, noise included, (slice, coil, ky, kx)."""
+        kspace = self._full.read(positions, shared=shared)
+        for values, position in zip(kspace.numpy(), positions, strict=True):
+            subject, number = self.index[position]
+            if subject in self._noise:
+                values += self._noise[subject].of_slice(number, values.shape)
+        return kspace
+
+    def batch_target(self, positions: Sequence[int], *, shared: bool = False) -> Labels:
+        """Labels of some slices, (slice, ky, kx) uint8."""
+        return self._targets.read(positions, shared=shared)

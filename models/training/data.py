@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, default_collate
 
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
@@ -115,8 +115,14 @@ def _loader(
         sampler=sampler,
         num_workers=workers,
         generator=torch.Generator(),  # else the loader advances torch's global generator
+        collate_fn=_collate,
         **(apart if workers else {}),
     )
+
+
+def _collate(items: Any) -> Any:
+    """Stack items, unless the data set's `__getitems__` has made a batch of them already."""
+    return items if isinstance(items, Mapping) else default_collate(items)
 
 
 def _one_thread(worker: int) -> None:

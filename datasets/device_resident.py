@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Complex, Float, Int64
+from jaxtyping import Bool, Complex, Int64
 from torch import Tensor
 
 from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.simulation.arrays import CoilMaps
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.philox import normals, sample_keys
+from spinforge.simulation.philox import noise_on_lines, sample_keys
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
 
@@ -141,11 +141,9 @@ class DeviceSlices:
         for position in positions:
             subject, number = self._source.index[position]
             paths.append(("training", subject, f"slice-{number:03d}", f"epoch-{epoch}", "noise"))
-        keys = self._sent(sample_keys(paths, seed=self._source.seed))
+        keys = sample_keys(paths, seed=self._source.seed)
+        noise = noise_on_lines(keys, masks, (kspace.shape[1], kspace.shape[3]), self._device)
         sample, line = (self._sent(part) for part in masks.nonzero().unbind(1))
-        rank = self._sent((masks.cumsum(1) - 1)[masks])
-        most = int(masks.sum(1).max())
-        noise = complex_normals(keys, most, *kspace.shape[1::2])[sample, rank]
         kspace[sample, :, line] += self._fresh_noise * noise
 
     def _sent(self, values: Tensor) -> Tensor:
@@ -153,18 +151,6 @@ class DeviceSlices:
         if self._device.type != "cuda":
             return values
         return values.pin_memory().to(self._device, non_blocking=True)
-
-
-def complex_normals(
-    keys: Int64[Tensor, "4 sample"], lines: int, coils: int, width: int
-) -> Complex[Tensor, "sample {lines} {coils} {width}"]:
-    """Complex numbers of unit variance in each channel, line by line.
-
-    More lines leave the numbers of the first as they are, so a slice's do not depend on how many
-    another slice of its batch has.
-    """
-    drawn: Float[Tensor, "sample part"] = normals(keys, lines * coils * width * 2)
-    return torch.view_as_complex(drawn.reshape(-1, lines, coils, width, 2))
 
 
 def _stacked_maps(slices: ZeroFilledSlices) -> tuple[CoilMaps, Int64[Tensor, " sample"]]:

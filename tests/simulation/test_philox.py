@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from spinforge.simulation.philox import normals, philox4x32, random_words, sample_keys
+from spinforge.simulation.philox import (
+    complex_normals,
+    noise_on_lines,
+    normals_here,
+    philox4x32,
+    random_words,
+    sample_keys,
+)
 
 # Random123's file kat_vectors, philox4x32 of 7 and 10 rounds: counter, key, words.
 KNOWN = [
@@ -38,21 +45,20 @@ def keys(*names):
 
 
 def test_a_sample_does_not_depend_on_its_batch():
-    alone, together = normals(keys("b"), 5, 7), normals(keys("a", "b", "c"), 5, 7)
-    assert torch.equal(alone[0], together[1])
-    assert not torch.equal(together[0], together[1])
+    alone, together = random_words(keys("b"), 5, 7), random_words(keys("a", "b", "c"), 5, 7)
+    assert torch.equal(alone[:, 0], together[:, 1])
+    assert not torch.equal(together[:, 0], together[:, 1])
 
 
-def test_a_longer_draw_begins_with_the_shorter_one():
-    assert torch.equal(random_words(keys("a"), 13), random_words(keys("a"), 40)[:, :13])
-    # Vector units and what is left over at the end round alike, or differ in the last bit.
-    torch.testing.assert_close(
-        normals(keys("a"), 13), normals(keys("a"), 40)[:, :13], rtol=1e-6, atol=1e-7
-    )
+def test_more_rows_leave_the_first_as_they_are():
+    few, many = (complex_normals(keys("a"), rows, 9) for rows in (3, 8))
+    # Vector units and what is left over at the end may differ in the last bit.
+    torch.testing.assert_close(few, many[:, :3], rtol=1e-6, atol=1e-7)
+    assert few.shape == (1, 3, 9)
 
 
 def test_words_are_uniform_and_no_bit_is_stuck():
-    drawn = random_words(keys("a", "b"), 50_000).flatten()
+    drawn = random_words(keys("a", "b"), 5, 2500).flatten()
     assert int(drawn.min()) >= 0
     assert int(drawn.max()) < 2**32
     assert len(drawn.unique()) > 99_990  # birthday: 1.2 repetitions of 2^32 are expected
@@ -61,8 +67,17 @@ def test_words_are_uniform_and_no_bit_is_stuck():
     assert (share - 0.5).abs().max() < 5 * 0.5 / math.sqrt(100_000)
 
 
-def test_normals_have_the_moments_and_tails_of_the_normal_distribution():
-    drawn = normals(keys("a", "b", "c", "d"), 250_000).double().flatten()
+def draw_there(rows, count):
+    return complex_normals(keys("a", "b"), rows, count)
+
+
+def draw_here(rows, count):
+    return torch.stack([normals_here(key, rows, count) for key in keys("a", "b").T])
+
+
+@pytest.mark.parametrize("draw", [draw_there, draw_here])
+def test_normals_have_the_moments_and_tails_of_the_normal_distribution(draw):
+    drawn = torch.view_as_real(draw(250, 1000)).double().flatten()
     n = len(drawn)
     # Standard errors of the first four moments: 1, sqrt 2, sqrt 15, sqrt 96, over sqrt n.
     for power, moment, spread in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
@@ -73,15 +88,26 @@ def test_normals_have_the_moments_and_tails_of_the_normal_distribution():
         assert abs(found - expected) < 5 * math.sqrt(expected / n)
 
 
-def test_neighbours_in_a_draw_and_across_samples_are_uncorrelated():
-    drawn = normals(keys("a", "b"), 200_000).double()
+@pytest.mark.parametrize("draw", [draw_there, draw_here])
+def test_neighbours_in_a_draw_and_across_samples_are_uncorrelated(draw):
+    numbers = draw(200, 1000).flatten(1)
+    drawn = torch.view_as_real(numbers).flatten(1).double()  # real and imaginary by turns
     pairs = [
         (drawn[0], drawn[1]),
         (drawn[0, 1:], drawn[0, :-1]),
-        (drawn[0, 0::2], drawn[0, 1::2]),  # cosine and sine of one angle
+        (drawn[0, 0::2], drawn[0, 1::2]),  # the two channels
     ]
     for one, other in pairs:
         assert abs(float((one * other).mean())) < 5 / math.sqrt(len(one))
+
+
+def test_noise_of_a_sample_depends_on_its_own_mask_alone():
+    masks = torch.tensor([[1, 0, 1, 0, 0], [1, 1, 1, 1, 0], [0, 1, 0, 0, 0]]).bool()
+
+    every = noise_on_lines(keys("a", "b", "c"), masks, (2, 6), torch.device("cpu"))
+    assert every.shape == (7, 2, 6)
+    alone = noise_on_lines(keys("c"), masks[2:], (2, 6), torch.device("cpu"))
+    assert torch.equal(every[6:], alone)
 
 
 def test_seed_and_path_key_the_numbers():

@@ -7,6 +7,8 @@ from pydantic import Discriminator, Tag
 from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
 from spinforge.datasets.products.hvsmr import HVSMRLike
 from spinforge.datasets.products.isic import ISICLike
+from spinforge.datasets.products.infant import InfantMaker
+from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
 from spinforge.datasets.products.kspace import KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.mrbrains import MRBrainSLike
@@ -28,7 +30,9 @@ Product = Annotated[
     | Annotated[MRBrainSLike, Tag("mrbrains_like")]
     | Annotated[HVSMRLike, Tag("hvsmr_like")]
     | Annotated[ISICLike, Tag("isic_like")]
-    | Annotated[SpleenLike, Tag("spleen_like")],
+    | Annotated[SpleenLike, Tag("spleen_like")]
+    | Annotated[InfantBric, Tag("infant_bric")]
+    | Annotated[InfantIbis, Tag("infant_ibis")],
     Discriminator(_product_name),
 ]
 """Settings of any product, told apart by `product`."""
@@ -56,3 +60,5 @@ def maker_of(product: Product) -> Maker:
             return KSpaceMaker(product)
         case CrdnBrainWeb() | MRBrainSLike() | HVSMRLike() | ISICLike() | SpleenLike():
             return VolumeMaker(product)
+        case InfantBric() | InfantIbis():
+            return InfantMaker(product)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, default_collate
 
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
@@ -74,28 +74,60 @@ class EpochSampler(Sampler[int]):
 
 
 def training_loader(
-    data: SliceDataset, *, batch_size: int, seed: int
+    data: SliceDataset, *, batch_size: int, seed: int, workers: int = 0
 ) -> DataLoader[Mapping[str, Any]]:
-    """Batches in an order that changes each epoch; the last batch may be smaller."""
-    return _loader(data, batch_size=batch_size, sampler=EpochSampler(data, seed=seed))
+    """Batches in an order that changes each epoch; the last batch may be smaller.
+
+    Args:
+        data: The slices.
+        batch_size: Slices in a batch.
+        seed: Seed of the order.
+        workers: Processes that read; 0 for this one, which is best if the slices are in memory.
+            They live from epoch to epoch, so the data set must tell them its epoch, as
+            `StreamedSlices` does.
+    """
+    return _loader(
+        data, batch_size=batch_size, sampler=EpochSampler(data, seed=seed), workers=workers
+    )
 
 
-def validation_loader(data: SliceDataset, *, batch_size: int) -> DataLoader[Mapping[str, Any]]:
+def validation_loader(
+    data: SliceDataset, *, batch_size: int, workers: int = 0
+) -> DataLoader[Mapping[str, Any]]:
     """Batches in the order of the data set, whose epoch is never set: always the same slices."""
-    return _loader(data, batch_size=batch_size, sampler=None)
+    return _loader(data, batch_size=batch_size, sampler=None, workers=workers)
 
 
 def _loader(
-    data: SliceDataset, *, batch_size: int, sampler: EpochSampler | None
+    data: SliceDataset, *, batch_size: int, sampler: EpochSampler | None, workers: int
 ) -> DataLoader[Mapping[str, Any]]:
-    """Loader in this process, for the slices are in memory already."""
+    """Loader in this process or in others; the batches are the same."""
+    # Not forked: a fork copies locks that other threads hold, and CUDA does not survive it.
+    apart: dict[str, Any] = {
+        "multiprocessing_context": "forkserver",
+        "persistent_workers": True,
+        "prefetch_factor": 4,
+        "worker_init_fn": _one_thread,
+    }
     return DataLoader(
         data,  # type: ignore[arg-type]  # only its length and items are used
         batch_size=batch_size,
         sampler=sampler,
-        num_workers=0,
+        num_workers=workers,
         generator=torch.Generator(),  # else the loader advances torch's global generator
+        collate_fn=_collate,
+        **(apart if workers else {}),
     )
+
+
+def _collate(items: Any) -> Any:
+    """Stack items, unless the data set's `__getitems__` has made a batch of them already."""
+    return items if isinstance(items, Mapping) else default_collate(items)
+
+
+def _one_thread(worker: int) -> None:
+    """The parallelism is over workers."""
+    torch.set_num_threads(1)
 
 
 def require_matching(train: SliceDataset, validation: SliceDataset) -> None:

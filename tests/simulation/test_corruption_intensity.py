@@ -151,7 +151,7 @@ def test_inu_without_a_brain_is_refused():
     volume = make_volume(complex_image=False)
     nothing = torch.zeros_like(volume.brain)
     with pytest.raises(SpinforgeError, match="needs a brain"):
-        NonUniformity().draw(Volume(volume.image, 1.0, nothing, volume.head, volume.voxel_mm), PATH)
+        NonUniformity(level=3).draw(Volume(volume.image, 1.0, nothing, volume.head, volume.voxel_mm), PATH)
 
 
 @pytest.mark.parametrize(("level", "log_range"), list(zip(LEVELS, BIAS_LOG_RANGE, strict=True)))

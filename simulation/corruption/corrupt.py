@@ -8,7 +8,7 @@ Their names in study files and records (`kind`) are those of robustness studies:
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
@@ -51,6 +51,11 @@ Corruption = Annotated[
     _OfImages | OtherTiming | StrongerB0 | NarrowBandwidth, Field(discriminator="kind")
 ]
 """Any corruption there is."""
+
+KINDS: tuple[str, ...] = tuple(
+    get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(Corruption)[0])
+)
+"""Names of all of them."""
 
 RESCANS = (OtherTiming, StrongerB0, NarrowBandwidth)
 """Those that are another scan."""

@@ -61,7 +61,7 @@ class NonUniformity(PercentConfig):
             SpinforgeError: If the volume has no brain to have the range over, or its contrast no
                 shape.
         """
-        shape = self._shape_for(volume.contrast)
+        shape = self.shape_for(volume.contrast)
         rng = path.rng("field") if shape == "drawn" else SampleRng(0, "inu", shape)
         deviations = [1 / (1 + sum(degrees)) for degrees in _DEGREES]
         coefficients = rng.normals(len(_DEGREES)) * deviations
@@ -69,7 +69,12 @@ class NonUniformity(PercentConfig):
             coefficients, self.percent_of(INU_PERCENT), volume, unit_mean=self.unit_mean
         )
 
-    def _shape_for(self, contrast: str) -> str:
+    def shape_for(self, contrast: str) -> str:
+        """Shape of the field of a contrast: drawn, A, B or C.
+
+        Raises:
+            SpinforgeError: If BrainWeb's is asked for, which has none for this contrast.
+        """
         if self.shape != "by_contrast":
             return self.shape
         if contrast not in SHAPE_OF_CONTRAST:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal
 
 import torch
+from jaxtyping import Complex
 from torch import Tensor
 from torch.nn import functional
 
@@ -22,6 +23,9 @@ from spinforge.simulation.fourier import image_to_kspace
 
 MOTION = ((1.0, 1.0, 2), (2.0, 2.0, 3), (4.0, 4.0, 4), (6.0, 6.0, 5), (10.0, 10.0, 6))
 """Largest rotation [degree] and shift [mm], and number of segments between movements."""
+
+Sensitivity = Complex[Tensor, "#slice ky kx"]
+"""Of one coil; one slice where it is the same for all."""
 
 _CENTRE_FRACTION = 0.08
 _LEVELS_WITH_STILL_CENTRE = (1, 2)
@@ -80,7 +84,7 @@ class Poses:
         moving = image.to(torch.complex64)
         return self._through_poses(image, lambda move: move(moving))
 
-    def apply_to_coil(self, image: Image, head: Image, sensitivity: Image) -> Image:
+    def apply_to_coil(self, image: Image, head: Image, sensitivity: Sensitivity) -> Image:
         """The same as one coil sees it, which stays where it is; as does its noise.
 
         Args:

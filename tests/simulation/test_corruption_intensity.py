@@ -1,6 +1,7 @@
 """Noise, bias fields and contrast against what their definitions promise."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,7 +152,7 @@ def test_inu_without_a_brain_is_refused():
     volume = make_volume(complex_image=False)
     nothing = torch.zeros_like(volume.brain)
     with pytest.raises(SpinforgeError, match="needs a brain"):
-        NonUniformity(level=3).draw(Volume(volume.image, 1.0, nothing, volume.head, volume.voxel_mm), PATH)
+        NonUniformity(level=3).draw(replace(volume, brain=nothing), PATH)
 
 
 @pytest.mark.parametrize(("level", "log_range"), list(zip(LEVELS, BIAS_LOG_RANGE, strict=True)))

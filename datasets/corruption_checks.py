@@ -14,7 +14,8 @@ from spinforge.simulation.errors import SpinforgeError
 def available_kinds(product: Product, corruptions: Corruptions) -> tuple[str, ...]:
     """Corruptions that go with a product, in the order of `KINDS`: what the preset `all` means.
 
-    Needs no data: only the kind of the set and what its scanner can show.
+    Needs no data. What cannot be scanned again, or has a scanner that would not show it, is left
+    out; everything else goes with every image and every k-space.
     """
     maker = maker_of(product)
 
@@ -79,13 +80,8 @@ def expected_bytes(
 
 
 def _check_chain(maker: Maker, chosen: CorruptedSet, subject: str) -> None:
-    """Raise SpinforgeError if a chain does not go with the kind of the set, or its scanner."""
+    """Raise SpinforgeError if a chain scans again what cannot be, or shows nothing then."""
     where = f"corruptions, set {chosen.name}"
-    has_rician = any(c.kind == "noise" and not c.is_nothing for c in chosen.chain)
-    if maker.group == "kspace" and has_rician:
-        raise SpinforgeError(
-            f"{where}: noise is for magnitude images; use noise_gauss for k-space."
-        )
     if not chosen.needs_phantom:
         return
     if not isinstance(maker, Rescanner):

@@ -1,4 +1,8 @@
-"""Clean subjects as the corruptions see them: what to change, its signal, brain and head."""
+"""Clean subjects as the corruptions see them: what to change, its signal, brain and head.
+
+Images are stored (z, y, x) and corrupted as (slice, ky, kx) = (z, x, y), so that the phase is
+encoded left to right as in every k-space set.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -172,9 +176,9 @@ class CleanSubject:
             coils, history = corrupt_coils(volume, coils, maps, chain, path, **how)
             changed = image_to_kspace(coils).numpy()
         else:
-            image = torch.from_numpy(values.astype(np.float32))
-            done = corrupt(replace(volume, image=image), chain, path, **how)
-            changed, history = _as_type(done.image.numpy(), values.dtype), done.history
+            done = corrupt(replace(volume, image=self._image(contrast, values)), chain, path, **how)
+            changed = done.image.transpose(1, 2).contiguous().numpy() / self._scale(contrast)
+            changed, history = _as_type(changed, values.dtype), done.history
         # There and back through k-space is not the same to the last bit.
         is_clean = all(corruption.is_nothing for corruption in chain)
         return values if is_clean else changed, history
@@ -187,13 +191,16 @@ class CleanSubject:
 
     def _volume(self, contrast: str) -> Volume:
         slice_mm, ky_mm, kx_mm = map(float, self.attributes["spacing_mm"])
-        image = torch.from_numpy(self.read("image_clean" if self.is_kspace else contrast))
-        image = image if image.is_complex() else image.float()
+        if self.is_kspace:
+            image = torch.from_numpy(self.read("image_clean"))
+        else:
+            ky_mm, kx_mm = kx_mm, ky_mm
+            image = self._image(contrast, self.read(contrast))
         reference = self._reference(contrast)
         brain, head = self._mask(contrast, "brain"), self._mask(contrast, "object")
         if brain is None:
             name = "target" if self.is_kspace else "label"
-            labels = torch.from_numpy(self.read(_beside(contrast, name)))
+            labels = self._in_plane(self.read(_beside(contrast, name)))
             brain = (labels > 0) & (labels != IGNORE)
         if head is None:
             head = image.abs() > _AIR * (reference or float(image.abs().max()))
@@ -215,7 +222,20 @@ class CleanSubject:
 
     def _mask(self, contrast: str, name: str) -> Tensor | None:
         place = _beside(contrast, name)
-        return torch.from_numpy(self.read(place)).bool() if place in self._group else None
+        return self._in_plane(self.read(place)).bool() if place in self._group else None
+
+    def _image(self, contrast: str, values: NDArray[Any]) -> Tensor:
+        """Slices of an image in the units of its reference signal."""
+        return self._in_plane(values.astype(np.float32)) * self._scale(contrast)
+
+    def _scale(self, contrast: str) -> float:
+        """What a stored value is multiplied with: bytes may stand for 0 to 1."""
+        return float(self.attributes.get("scale", {}).get(contrast, 1.0))
+
+    def _in_plane(self, values: NDArray[Any]) -> Tensor:
+        """(slice, ky, kx): left-right is encoded by phase in images (z, y, x) as in k-space."""
+        slices = torch.from_numpy(values)
+        return slices if self.is_kspace else slices.transpose(1, 2).contiguous()
 
     def known_as(self, contrast: str) -> str:
         """T1, T2 or PD, for BrainWeb's fields; any other name has none."""

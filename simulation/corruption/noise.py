@@ -13,7 +13,6 @@ from spinforge.simulation.corruption.volume import (
     Volume,
     through_kspace,
 )
-from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import draw_noise
 
 RICIAN_PERCENT = (1.0, 3.0, 5.0, 7.0, 9.0)
@@ -21,20 +20,15 @@ COMPLEX_PERCENT = (5.0, 10.0, 15.0, 20.0, 30.0)
 
 
 class RicianNoise(PercentConfig):
-    """BrainWeb's noise: 1, 3, 5, 7, 9 % on both channels, then the magnitude."""
+    """BrainWeb's noise: 1, 3, 5, 7, 9 % on both channels, then the magnitude.
+
+    Of complex images and k-space the magnitude is left to whoever shows them: it is Rician then.
+    """
 
     kind: Literal["noise"] = "noise"
 
     def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
-        """Noise of every slice.
-
-        Raises:
-            SpinforgeError: For a complex image, which has no Rician noise.
-        """
-        if volume.image.is_complex():
-            raise SpinforgeError(
-                "corruption noise is for magnitude images; use noise_gauss for complex ones."
-            )
+        """Noise of every slice."""
         percent = self.percent_of(RICIAN_PERCENT)
         return NoiseOfSlices(percent, percent / 100 * volume.reference_signal, path)
 

@@ -122,6 +122,7 @@ def make_sets(
             if phantom is None and chosen.needs_phantom and isinstance(maker, Rescanner):
                 phantom = maker.load_phantom(subject)
             arrays, histories = _corrupted(maker, clean, chosen, phantom)
+            create_groups(store, [chosen])  # unless they are there already
             notes = provenance(product, subject) | _notes(clean, chosen, histories)
             store.within(chosen.group).write_subject(subject, arrays, notes)
     return [_content(store.within(chosen.group), subject) for chosen in sets]
@@ -210,7 +211,7 @@ def _notes(
 def create_groups(store: DatasetStore, sets: Sequence[CorruptedSet]) -> None:
     """Make the groups of corruption sets, so that the store can be walked as a hierarchy.
 
-    To be called once, before several processes write into them.
+    To be called before several processes write into them, which would make them themselves.
     """
     root = zarr.open_group(store.path, mode="r+")
     for chosen in sets:

@@ -122,7 +122,6 @@ def make_sets(
             if phantom is None and chosen.needs_phantom and isinstance(maker, Rescanner):
                 phantom = maker.load_phantom(subject)
             arrays, histories = _corrupted(maker, clean, chosen, phantom)
-            create_groups(store, [chosen])  # unless they are there already
             notes = provenance(product, subject) | _notes(clean, chosen, histories)
             store.within(chosen.group).write_subject(subject, arrays, notes)
     return [_content(store.within(chosen.group), subject) for chosen in sets]
@@ -206,16 +205,6 @@ def _notes(
         "spacing_mm": clean.attributes["spacing_mm"],
         "phantom": clean.attributes["phantom"],
     }
-
-
-def create_groups(store: DatasetStore, sets: Sequence[CorruptedSet]) -> None:
-    """Make the groups of corruption sets, so that the store can be walked as a hierarchy.
-
-    To be called before several processes write into them, which would make them themselves.
-    """
-    root = zarr.open_group(store.path, mode="r+")
-    for chosen in sets:
-        root.require_group(chosen.group)
 
 
 def sets_digest(store: DatasetStore, sets: Sequence[CorruptedSet], subjects: list[str]) -> str:

@@ -10,7 +10,7 @@ from prefect.futures import as_completed as tasks_as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
 from spinforge.datasets.corruption_checks import check_sets, chosen_sets, expected_bytes
-from spinforge.datasets.corruption_sets import create_groups, make_sets, sets_digest
+from spinforge.datasets.corruption_sets import make_sets, sets_digest
 from spinforge.datasets.corruption_settings import CorruptedSet
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, split_of
@@ -66,11 +66,11 @@ def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
     folder = RunFolder.of(study)
     store = folder.store
     sets, subjects = _plan(study)
-    with folder.opened(study):
+    with folder.opened(study), store.writing():
         for chosen in sets:
             store.within(chosen.group).remove_leftovers()
-        create_groups(store, sets)
         _make(study, subjects, sets, overwrite)
+        store.write_manifest()
     digest = sets_digest(store, sets, subjects)
     count = f"{len(sets)} corruption sets of {len(subjects)} subjects"
     say(f"dataset   {store.path} ({count}, content {digest[:12]})")

@@ -12,7 +12,6 @@ from spinforge.datasets import corruption_checks
 from spinforge.datasets.corruption_checks import available_kinds, check_sets, chosen_sets
 from spinforge.datasets.corruption_sets import (
     CorruptedStore,
-    create_groups,
     is_done,
     make_sets,
     sets_digest,
@@ -154,7 +153,6 @@ def test_a_corrupted_store_reads_the_rest_from_the_clean_set(store):
 
 def test_sets_can_be_found_and_walked(store):
     sets = sets_of({"sets": ["blur", {"name": "n", "chain": ["noise_gauss"], "percent": [20, 5]}]})
-    create_groups(store, sets)
     assert sets_in(store) == {}
     make_sets(TINY, store, SUBJECT, sets)
     assert sets_in(store) == {"blur": ["1", "2", "3", "4", "5"], "n": ["5", "20"]}

@@ -119,6 +119,25 @@ def generate(
 
 
 @app.command()
+def corrupt(
+    file: StudyFile,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make the study's corruption sets from its dataset, each beside it in the same store."""
+    from spinforge.flows.config import load_study
+    from spinforge.flows.corrupt import check_corruptions
+    from spinforge.flows.corrupt import corrupt as corrupt_flow
+
+    resolved = load_study(file, overrides or [])
+    check_corruptions(resolved, overwrite=overwrite)
+    with prefect_server():
+        result = corrupt_flow(resolved, overwrite=overwrite)
+    print_answer(result, as_json)
+
+
+@app.command()
 def train(
     file: StudyFile,
     overrides: Overrides = None,

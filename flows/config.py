@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from spinforge.datasets.corruption_settings import Corruptions
 from spinforge.datasets.files import UserPath
 from spinforge.datasets.locations import StoreAddress
 from spinforge.datasets.products.catalogue import Product
@@ -20,11 +21,13 @@ from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.unet import UNetConfig
 from spinforge.simulation.config import Config
+from spinforge.simulation.corruption.corrupt import KINDS
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import LineSampling
 from spinforge.simulation.sequences import PulseSequence
 
 _UNIONS = (Product, NetworkConfig, LineSampling, PulseSequence)
+_OTHER_KINDS = set(KINDS)  # of corruptions; some of them are also names of fields
 
 
 class Evaluation(Config):
@@ -65,6 +68,7 @@ class Study(Config):
     )
     workers: int = Field(2, ge=1, le=256, description="processes that simulate subjects")
     data: Product = KSpaceProduct()
+    corruptions: Corruptions = Corruptions()
     networks: tuple[NetworkConfig, ...] = Field(
         (UNetConfig(kind="unet", width=16), CRDNConfig(kind="crdn")),
         min_length=1,
@@ -194,7 +198,11 @@ def _explain(detail: ErrorDetails) -> str:
     """One line for one of pydantic's complaints: where, what was given, what is allowed."""
     location = [part for part in detail["loc"]]
     owner = _model_at(Study, location[:-1])
-    readable = [str(p) for p in location if p not in _KINDS]
+    readable = [
+        str(part)
+        for before, part in zip([None, *location], location, strict=False)
+        if part not in _KINDS and not (part in _OTHER_KINDS and isinstance(before, int))
+    ]
     where = ".".join(readable) or "study"
     if detail["type"] == "extra_forbidden" and owner is not None:
         names = list(owner.model_fields)

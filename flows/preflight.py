@@ -39,7 +39,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     if not overwrite:
         folder.store.require(study.data.recipe())
         missing = missing_subjects(study)
-    _check_space(folder.path, disk_needed(study, missing))
+    check_space(folder.path, disk_needed(study, missing))
 
 
 def _check_record(out: Path) -> None:
@@ -113,7 +113,8 @@ def check_writable(path: Path, option: str = "--set out=...") -> None:
         )
 
 
-def _check_space(path: Path, needed: int) -> None:
+def check_space(path: Path, needed: int) -> None:
+    """Raise SpinforgeError if the disk of a folder has less than `needed` bytes free."""
     free = shutil.disk_usage(_nearest_existing(path)).free
     if needed > free:
         raise SpinforgeError(

@@ -153,6 +153,7 @@ def simulate_scan(
     amplitudes = nominal_amplitudes(drawn.sequence, properties, phantom.tissues)
     reference = reference_signal(noise, drawn.sequence, phantom.tissues, amplitudes, image)
     std = noise_std(noise, reference, slices.thickness_mm)
+    full = noise.model_copy(update={"percent": 100.0})
     codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
     return Scan(
         kspace=_with_noise(clean[:, -maps.shape[1] :], noise, std, scanner, drawn),
@@ -164,7 +165,8 @@ def simulate_scan(
         te=drawn.sequence.echo_time,
         white_matter_signal=_signal_of(Tissue.WHITE_MATTER, phantom.tissues, amplitudes),
         noise_std=std,
-        drawn=drawn.record() | {"noise_std": std},
+        drawn=drawn.record()
+        | {"noise_std": std, "reference_signal": noise_std(full, reference, slices.thickness_mm)},
     )
 
 

@@ -16,12 +16,13 @@ from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.noise import check_noise
+from spinforge.simulation.noise import Noise, check_noise
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.reconstruction import intensity_scale, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import draw_line_mask
-from spinforge.simulation.scanner import check_readout
+from spinforge.simulation.scanner import Scanner, check_readout
+from spinforge.simulation.sequences import PulseSequence
 from spinforge.simulation.slices import Slices, matrix_size, voxels_per_slice
 from spinforge.simulation.tissue import TARGET_NAMES, Tissue
 from spinforge.simulation.tissue_sets import TISSUE_SETS
@@ -135,7 +136,7 @@ class KSpaceMaker:
     def make(self, subject: str) -> Made:
         """Simulate one subject's scan."""
         product = self._product
-        phantom = phantom_source(product).load(subject)
+        phantom = self.load_phantom(subject)
         scan = simulate_scan(
             phantom,
             product.slices,
@@ -146,6 +147,31 @@ class KSpaceMaker:
         )
         masks = fixed_masks(product, subject)
         return Made(_arrays(scan, masks), _provenance(product, phantom, scan))
+
+    def clean_scans(self) -> dict[str, tuple[PulseSequence, Scanner]]:
+        """Sequence and scanner of the k-space, as corruptions that scan again change them."""
+        return {"full": (self._product.scan, self._product.scanner)}
+
+    def load_phantom(self, subject: str) -> Phantom:
+        """The head that is scanned."""
+        return phantom_source(self._product).load(subject)
+
+    def rescan(
+        self,
+        phantom: Phantom,
+        contrast: str,
+        sequence: PulseSequence,
+        scanner: Scanner,
+        clean: dict[str, Any],
+    ) -> dict[str, StoredArray]:
+        """Scan again, with as much noise as the clean scan had."""
+        product = self._product
+        # Noise does not know the echo time: its level is the clean scan's, not a percentage of
+        # whatever white matter looks like now.
+        noise = Noise(percent=100 * clean["scan"]["noise_std"], reference="absolute")
+        scan = simulate_scan(phantom, product.slices, sequence, noise, scanner, seed=product.seed)
+        arrays = _arrays(scan, fixed_masks(product, phantom.subject))
+        return {name: arrays[name] for name in (contrast, "te", "tr")}
 
     def finish(self, store: DatasetStore) -> None:
         """Nothing: every slice of every subject is used."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from spinforge.simulation.corruption.volume import (
     Image,
     LevelledConfig,
+    PercentConfig,
     Record,
     SamplePath,
     Volume,
@@ -27,17 +28,29 @@ INU_PERCENT = (10.0, 20.0, 40.0, 60.0, 80.0)
 BIAS_LOG_RANGE = (0.10, 0.20, 0.30, 0.40, 0.50)
 LOG_GAMMA = (0.10, 0.20, 0.30, 0.45, 0.60)
 
+SHAPE_OF_CONTRAST = {"T1": "A", "T2": "B", "PD": "C"}
+"""BrainWeb's field of each of its contrasts."""
+
 _DEGREES = [(p, q, r) for p in range(4) for q in range(4) for r in range(4) if 1 <= p + q + r <= 3]
 _CONTROL_POINTS = 4
 _FIELD_LIMITS = (0.2, 2.0)
 
 
-class NonUniformity(LevelledConfig):
+class NonUniformity(PercentConfig):
     """Intensity non-uniformity (INU) of 10, 20, 40, 60, 80 %, as BrainWeb measures it."""
 
     kind: Literal["inu"] = "inu"
-    shape: Literal["drawn", "A", "B", "C"] = Field(
-        "drawn", description="a shape of its own for each volume, or one of three for all"
+    percent: float | None = Field(
+        None,
+        ge=-100,
+        le=100,
+        description="range over the brain itself [%], instead of a level; below 0 the field is "
+        "turned over, as in BrainWeb's custom simulator",
+    )
+    shape: Literal["drawn", "A", "B", "C", "by_contrast"] = Field(
+        "drawn",
+        description="a shape of its own for each volume, one of three for all, or of these A for "
+        "T1, B for T2 and C for PD, as BrainWeb has it",
     )
     unit_mean: bool = Field(False, description="divide the field by its mean over the brain")
 
@@ -45,14 +58,32 @@ class NonUniformity(LevelledConfig):
         """A field of the whole volume.
 
         Raises:
-            SpinforgeError: If the volume has no brain to have the range over.
+            SpinforgeError: If the volume has no brain to have the range over, or its contrast no
+                shape.
         """
-        rng = path.rng("field") if self.shape == "drawn" else SampleRng(0, "inu", self.shape)
+        shape = self.shape_for(volume.contrast)
+        rng = path.rng("field") if shape == "drawn" else SampleRng(0, "inu", shape)
         deviations = [1 / (1 + sum(degrees)) for degrees in _DEGREES]
         coefficients = rng.normals(len(_DEGREES)) * deviations
         return polynomial_field(
-            coefficients, INU_PERCENT[self.level - 1], volume, unit_mean=self.unit_mean
+            coefficients, self.percent_of(INU_PERCENT), volume, unit_mean=self.unit_mean
         )
+
+    def shape_for(self, contrast: str) -> str:
+        """Shape of the field of a contrast: drawn, A, B or C.
+
+        Raises:
+            SpinforgeError: If BrainWeb's is asked for, which has none for this contrast.
+        """
+        if self.shape != "by_contrast":
+            return self.shape
+        if contrast not in SHAPE_OF_CONTRAST:
+            raise SpinforgeError(
+                f"corruption inu, shape by_contrast: BrainWeb has no field for contrast "
+                f"{contrast or 'unknown'!r}, only for {', '.join(SHAPE_OF_CONTRAST)}. Choose "
+                f"drawn, A, B or C."
+            )
+        return SHAPE_OF_CONTRAST[contrast]
 
 
 @dataclass(frozen=True)
@@ -137,7 +168,7 @@ class SplineBias(LevelledConfig):
         points = path.rng("points").normals(_CONTROL_POINTS, _CONTROL_POINTS, _CONTROL_POINTS)
         basis = [_cubic_basis(count) for count in volume.image.shape]
         field = np.einsum("zp,yq,xr,pqr->zyx", *basis, points, optimize=True)
-        log_range = BIAS_LOG_RANGE[self.level - 1]
+        log_range = self.of(BIAS_LOG_RANGE)
         points *= log_range / np.abs(field).max()
         field *= log_range / np.abs(field).max()
         return LogField(torch.from_numpy(field).float(), log_range, tuple(points.ravel().tolist()))
@@ -187,7 +218,7 @@ class Gamma(LevelledConfig):
     def draw(self, volume: Volume, path: SamplePath) -> "Power":
         """Brighter or darker."""
         sign = 1 if float(path.rng("sign").uniforms(1)[0]) < 0.5 else -1
-        return Power(math.exp(sign * LOG_GAMMA[self.level - 1]), _white_point(volume.image))
+        return Power(math.exp(sign * self.of(LOG_GAMMA)), _white_point(volume.image))
 
 
 @dataclass(frozen=True)
@@ -204,12 +235,19 @@ class Power:
 
     def apply(self, image: Image) -> Image:
         """Bend the magnitude, keep the phase."""
-        white = torch.tensor(self.white, device=image.device)[:, None, None]
-        magnitude = image.abs()
-        bent = (magnitude / white) ** self.exponent * white
+        bent = self._bent(image.abs())
         if not image.is_complex():
             return bent
         return torch.polar(bent, image.angle())
+
+    def gain(self, image: Image) -> Image:
+        """What multiplies each voxel; 1 where there is nothing."""
+        magnitude = image.abs()
+        return torch.where(magnitude > 0, self._bent(magnitude) / magnitude, 1.0)
+
+    def _bent(self, magnitude: Image) -> Image:
+        white = torch.tensor(self.white, device=magnitude.device)[:, None, None]
+        return (magnitude / white) ** self.exponent * white
 
     def record(self) -> Record:
         """The exponent and what was 1."""

@@ -40,7 +40,7 @@ class Ghost(LevelledConfig):
         rng = path.rng("lines")
         period = 2 + min(2, int(3 * float(rng.uniforms(1)[0])))
         first = min(period - 1, int(period * float(rng.uniforms(1)[0])))
-        loss, phase_deg = GHOST[self.level - 1]
+        loss, phase_deg = self.of(GHOST)
         return TurnedLines(period, first, loss, phase_deg)
 
 
@@ -77,7 +77,7 @@ class Spike(LevelledConfig):
 
     def draw(self, volume: Volume, path: SamplePath) -> "Spikes":
         """Position and phase of every slice's spikes, outside the central fifth of each axis."""
-        count, magnitude = SPIKES[self.level - 1]
+        count, magnitude = self.of(SPIKES)
         outer = _outer_samples(volume.image.shape[1], volume.image.shape[2])
         spikes = []
         for index in range(len(volume.image)):
@@ -138,7 +138,7 @@ class Truncation(LevelledConfig):
 
     def draw(self, volume: Volume, path: SamplePath) -> "CentralSamples":
         """Nothing is random here."""
-        return CentralSamples(CENTRAL_FRACTION[self.level - 1])
+        return CentralSamples(self.of(CENTRAL_FRACTION))
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Undersampling(LevelledConfig):
 
     def draw(self, volume: Volume, path: SamplePath) -> "AcquiredLines":
         """The lines of every slice."""
-        keep, n_lines = KEPT_LINES[self.level - 1], volume.image.shape[1]
+        keep, n_lines = self.of(KEPT_LINES), volume.image.shape[1]
         # A small matrix has no room for all central lines.
         acs_lines = min(_MOST_ACS_LINES, int(keep * n_lines / 2))
         sampling = Gaussian1D(keep=keep, acs_lines=acs_lines)

@@ -1,10 +1,13 @@
 """Rigid motion during the acquisition."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
+from jaxtyping import Complex
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +24,9 @@ from spinforge.simulation.fourier import image_to_kspace
 MOTION = ((1.0, 1.0, 2), (2.0, 2.0, 3), (4.0, 4.0, 4), (6.0, 6.0, 5), (10.0, 10.0, 6))
 """Largest rotation [degree] and shift [mm], and number of segments between movements."""
 
+Sensitivity = Complex[Tensor, "#slice ky kx"]
+"""Of one coil; one slice where it is the same for all."""
+
 _CENTRE_FRACTION = 0.08
 _LEVELS_WITH_STILL_CENTRE = (1, 2)
 
@@ -36,7 +42,7 @@ class Motion(LevelledConfig):
 
     def draw(self, volume: Volume, path: SamplePath) -> "Poses":
         """When the head moves, and where to."""
-        most_degrees, most_mm, segments = MOTION[self.level - 1]
+        most_degrees, most_mm, segments = self.of(MOTION)
         n_lines = volume.image.shape[1]
         rng = path.rng("poses")
         moves = 2 * rng.uniforms(segments - 1, 3) - 1
@@ -76,13 +82,30 @@ class Poses:
     def apply(self, image: Image) -> Image:
         """Take every segment's lines from the k-space of the head in its pose."""
         moving = image.to(torch.complex64)
+        return self._through_poses(image, lambda move: move(moving))
+
+    def apply_to_coil(self, image: Image, head: Image, sensitivity: Sensitivity) -> Image:
+        """The same as one coil sees it, which stays where it is; as does its noise.
+
+        Args:
+            image: Of this coil.
+            head: Combined image of all coils, at unit sensitivity.
+            sensitivity: Of this coil, complex.
+        """
+        rest = image - sensitivity * head
+        return self._through_poses(image, lambda move: sensitivity * move(head) + rest)
+
+    def _through_poses(
+        self, image: Image, seen: Callable[[Callable[[Image], Image]], Image]
+    ) -> Image:
+        """Segments of k-space of what is `seen` in each pose, which gets the pose's movement."""
 
         def replace(kspace: Tensor) -> Tensor:
             ends = (*self.starts[1:], image.shape[1])
-            for segment in range(1, len(self.starts)):
-                lines = slice(self.starts[segment], ends[segment])
-                pose = moved(moving, self.degrees[segment], self.shifts_mm[segment], self.pixel_mm)
-                kspace[:, lines] = image_to_kspace(pose)[:, lines]
+            poses = zip(self.starts, ends, self.degrees, self.shifts_mm, strict=True)
+            for start, end, degrees, shift_mm in list(poses)[1:]:
+                move = partial(moved, degrees=degrees, shift_mm=shift_mm, pixel_mm=self.pixel_mm)
+                kspace[:, start:end] = image_to_kspace(seen(move))[:, start:end]
             return kspace
 
         return through_kspace(image, replace)

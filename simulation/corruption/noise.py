@@ -1,52 +1,46 @@
 """Noise of images and of k-space."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 
 from spinforge.simulation.corruption.volume import (
     Image,
-    LevelledConfig,
+    PercentConfig,
     Record,
     SamplePath,
     Volume,
     through_kspace,
 )
-from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import draw_noise
 
 RICIAN_PERCENT = (1.0, 3.0, 5.0, 7.0, 9.0)
 COMPLEX_PERCENT = (5.0, 10.0, 15.0, 20.0, 30.0)
 
 
-class RicianNoise(LevelledConfig):
-    """BrainWeb's noise: 1, 3, 5, 7, 9 % on both channels, then the magnitude."""
+class RicianNoise(PercentConfig):
+    """BrainWeb's noise: 1, 3, 5, 7, 9 % on both channels, then the magnitude.
+
+    Of complex images and k-space the magnitude is left to whoever shows them: it is Rician then.
+    """
 
     kind: Literal["noise"] = "noise"
 
     def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
-        """Noise of every slice.
-
-        Raises:
-            SpinforgeError: For a complex image, which has no Rician noise.
-        """
-        if volume.image.is_complex():
-            raise SpinforgeError(
-                "corruption noise is for magnitude images; use noise_gauss for complex ones."
-            )
-        percent = RICIAN_PERCENT[self.level - 1]
+        """Noise of every slice."""
+        percent = self.percent_of(RICIAN_PERCENT)
         return NoiseOfSlices(percent, percent / 100 * volume.reference_signal, path)
 
 
-class ComplexNoise(LevelledConfig):
+class ComplexNoise(PercentConfig):
     """White noise of 5, 10, 15, 20, 30 % in k-space."""
 
     kind: Literal["noise_gauss"] = "noise_gauss"
 
     def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
         """Noise of every slice."""
-        percent = COMPLEX_PERCENT[self.level - 1]
+        percent = self.percent_of(COMPLEX_PERCENT)
         return NoiseOfSlices(percent, percent / 100 * volume.reference_signal, path)
 
 
@@ -72,6 +66,10 @@ class NoiseOfSlices:
             for index in range(len(image))
         ]
         return through_kspace(image, lambda kspace: kspace + torch.stack(noise).to(kspace.device))
+
+    def of_coil(self, number: int) -> "NoiseOfSlices":
+        """As strong, but independent noise: that of one coil."""
+        return replace(self, path=self.path.below(f"coil-{number:02d}"))
 
     def record(self) -> Record:
         """Level and standard deviation."""

@@ -31,7 +31,7 @@ class OtherTiming(LevelledConfig):
         Raises:
             SpinforgeError: If no choice of ups and downs fits in the repetition.
         """
-        change = TIMING_CHANGE[self.level - 1]
+        change = self.of(TIMING_CHANGE)
         values = sequence.model_dump()
         names = [name for name in _CHANGED if name in values]
         choices = list(itertools.product((1 - change, 1 + change), repeat=len(names)))
@@ -72,7 +72,7 @@ class StrongerB0(LevelledConfig):
                 "corruption b0 needs off-resonance: set data.scanner.b0 to susceptibility or "
                 "gaussian (profile seranet has it)."
             )
-        factor = B0_FACTOR[self.level - 1]
+        factor = self.of(B0_FACTOR)
         stronger = _changed(scanner, b0_scale=scanner.b0_scale * factor)
         return sequence, stronger, {"factor": factor}
 
@@ -98,7 +98,7 @@ class NarrowBandwidth(LevelledConfig):
                 f"corruption chem_shift acts while a line is read, which scanner profile "
                 f"{scanner.profile} leaves out: add readout: true."
             )
-        bandwidth = BANDWIDTH_HZ_PER_PX[self.level - 1]
+        bandwidth = self.of(BANDWIDTH_HZ_PER_PX)
         narrow = _changed(scanner, bandwidth_hz_per_px=bandwidth)
         return sequence, narrow, {"bandwidth_hz_per_px": bandwidth}
 

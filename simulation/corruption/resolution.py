@@ -31,7 +31,7 @@ class Anisotropy(LevelledConfig):
     def draw(self, volume: Volume, path: SamplePath) -> "LongVoxels":
         """Which axis."""
         axis = min(2, int(3 * float(path.rng("axis").uniforms(1)[0])))
-        return LongVoxels(axis, ANISOTROPY[self.level - 1])
+        return LongVoxels(axis, self.of(ANISOTROPY))
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Blur(LevelledConfig):
 
     def draw(self, volume: Volume, path: SamplePath) -> "GaussianBlur":
         """Nothing is random here."""
-        return GaussianBlur(BLUR_SD_PX[self.level - 1])
+        return GaussianBlur(self.of(BLUR_SD_PX))
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Shaped
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from spinforge.simulation.arrays import KSpace
 from spinforge.simulation.config import Config
+from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
 from spinforge.simulation.rng import SampleRng
+
+Value = TypeVar("Value")
 
 Image = Shaped[Tensor, "slice ky kx"]
 """A stack of slices: complex, or real for magnitudes; float32 or complex64."""
@@ -55,6 +58,7 @@ class Volume:
         brain: Where the tissues to be segmented are, over which a bias field has its range.
         head: All of the object; its bounding box carries the bias field.
         voxel_mm: Distance of the slices, and size of the pixels along ky and kx [mm].
+        contrast: Such as "T1"; empty where nothing depends on it.
     """
 
     image: Image
@@ -62,8 +66,10 @@ class Volume:
     brain: Bool[Tensor, "slice ky kx"]
     head: Bool[Tensor, "slice ky kx"]
     voxel_mm: tuple[float, float, float]
+    contrast: str = ""
 
 
+@runtime_checkable
 class Drawn(Protocol):
     """A corruption with all its random numbers: applied again, it does the same again."""
 
@@ -77,7 +83,75 @@ class Drawn(Protocol):
 class LevelledConfig(Config):
     """What all corruptions share: a severity of 1 to 5, and 0 for none."""
 
-    level: int = Field(3, ge=0, le=5, description="severity, 1 to 5; 0 leaves the image as it is")
+    level: int | None = Field(
+        None,
+        ge=0,
+        le=5,
+        description="severity, 1 to 5; 0 leaves the image as it is; by default that of its set",
+    )
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether it says how strong it is."""
+        return self.level is not None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it leaves the image as it is, to the bit."""
+        return self.level == 0
+
+    @property
+    def strength(self) -> str:
+        """Part of the random numbers' path that tells one strength from another."""
+        return f"level-{self.level}"
+
+    def of(self, table: tuple[Value, ...]) -> Value:
+        """Value of this level, from a table of levels 1 to 5.
+
+        Raises:
+            SpinforgeError: If no level was chosen.
+        """
+        if not self.level:
+            kind = getattr(self, "kind", "")
+            raise SpinforgeError(f"corruption {kind} has level {self.level}; choose 1 to 5.")
+        return table[self.level - 1]
+
+
+class PercentConfig(LevelledConfig):
+    """A corruption whose strength may be given in percent instead."""
+
+    percent: float | None = Field(
+        None, ge=0, le=100, description="strength itself [%], instead of a level"
+    )
+
+    @model_validator(mode="after")
+    def _one_strength(self) -> "PercentConfig":
+        if self.level is not None and self.percent is not None:
+            raise ValueError("give either level or percent, not both")
+        return self
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether it says how strong it is."""
+        return self.percent is not None or super().has_strength
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether it leaves the image as it is, to the bit."""
+        return self.percent == 0 or super().is_nothing
+
+    @property
+    def strength(self) -> str:
+        """Part of the random numbers' path that tells one strength from another."""
+        return super().strength if self.percent is None else f"percent-{self.percent:g}"
+
+    def percent_of(self, table: tuple[float, ...]) -> float:
+        """The percentage given, or that of the level.
+
+        Raises:
+            SpinforgeError: If neither was chosen.
+        """
+        return self.of(table) if self.percent is None else self.percent
 
 
 def through_kspace(image: Image, change: Callable[[KSpace], KSpace]) -> Image:

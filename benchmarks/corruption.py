@@ -1,0 +1,164 @@
+"""Are BrainWeb's noise and bias sets what they say? Measured in stored images.
+
+    python benchmarks/corruption.py DATASET [--brainweb FOLDER]
+
+DATASET is a zarr store of T1, T2 and PD images with the sets of `corruptions: brainweb`, such as
+
+    spinforge generate studies/crdn-brainweb.yaml
+    spinforge corrupt studies/crdn-brainweb.yaml --set corruptions=brainweb
+
+leave in runs/crdn-brainweb/dataset.zarr; FOLDER may hold BrainWeb's own T1 images of 1 mm, clean
+(pn0, rf0) and noisy (pn1 to pn9, rf0), beside a model of its subject 0.
+
+Three measurements of sigma from magnitudes alone, in percent of the signal of the reference tissue
+(white matter in T1, CSF in T2 and PD), without a look at what was noted when they were made:
+
+* air: the clean image is 0, so the noisy one is Rayleigh and sigma = sqrt(mean(M^2) / 2);
+* tissue: where the clean signal A is at least 0.9 of the reference, hence 10 sigma or more, the
+  standard deviation of M - A is sigma to within sigma^2 / 4 A^2 = 0.25 %;
+* all: mean(M^2 - A^2) = 2 sigma^2 wherever and whatever A is. This one is printed, without a limit,
+  since at low noise it is the difference of two large numbers.
+
+Fields: corrupted / clean over the brain, least and largest. Ends with exit status 1 if a limit is
+not met.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spinforge.datasets.brainweb_images import ImageSettings, load_image
+from spinforge.datasets.corruption_sets import CorruptedStore, sets_in
+from spinforge.datasets.corruption_settings import BRAINWEB_INU_PERCENT, BRAINWEB_NOISE_PERCENT
+from spinforge.datasets.store import DatasetStore
+from spinforge.simulation.errors import SpinforgeError
+
+SIGMA_LIMIT = 0.01
+"""Of sigma."""
+
+RANGE_LIMIT = 2e-6
+"""Of a field's ends: images hold 24 bits, so a quotient of two is known to 1.2e-7 of it, and the
+field itself was rounded once."""
+
+
+def sigma_in_air(noisy: np.ndarray, clean: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(noisy[clean == 0], dtype=np.float64)) / 2))
+
+
+def sigma_in_tissue(noisy: np.ndarray, clean: np.ndarray, reference: float) -> float:
+    bright = clean >= 0.9 * reference
+    return float(np.std((noisy - clean)[bright], dtype=np.float64))
+
+
+def sigma_everywhere(noisy: np.ndarray, clean: np.ndarray) -> float:
+    excess = np.square(noisy, dtype=np.float64) - np.square(clean, dtype=np.float64)
+    return float(np.sqrt(max(0.0, excess.mean()) / 2))
+
+
+def within(measured: float, expected: float, limit: float) -> bool:
+    return abs(measured - expected) <= limit * expected
+
+
+def check_noise(store: DatasetStore, subject: str, contrast: str) -> list[bool]:
+    reference = store.subject_attributes(subject)["reference_signal"][contrast]
+    met = []
+    for inu in BRAINWEB_INU_PERCENT:
+        clean = CorruptedStore(store, f"rf{inu}", 0).read(subject, contrast)
+        for percent in BRAINWEB_NOISE_PERCENT[1:]:
+            noisy = CorruptedStore(store, f"rf{inu}", f"{percent:g}").read(subject, contrast)
+            found = [
+                100 * sigma / reference
+                for sigma in (
+                    sigma_in_air(noisy, clean),
+                    sigma_in_tissue(noisy, clean, reference),
+                    sigma_everywhere(noisy, clean),
+                )
+            ]
+            met.append(all(within(value, percent, SIGMA_LIMIT) for value in found[:2]))
+            shown = " | ".join(f"{value:.4f}" for value in found)
+            verdict = "met" if met[-1] else "NOT MET"
+            print(f"| {subject} | {contrast} | {inu} | {percent:g} | {shown} | {verdict} |")
+    return met
+
+
+def check_field(store: DatasetStore, subject: str, contrast: str) -> list[bool]:
+    clean = store.read(subject, contrast)
+    inside = store.read(subject, "brain").astype(bool) & (clean > 0)
+    met = []
+    for inu in BRAINWEB_INU_PERCENT:
+        shaded = CorruptedStore(store, f"rf{inu}", 0).read(subject, contrast)
+        ratio = shaded[inside].astype(np.float64) / clean[inside]
+        found, wanted = (ratio.min(), ratio.max()), (1 - inu / 200, 1 + inu / 200)
+        met.append(all(within(f, w, RANGE_LIMIT) for f, w in zip(found, wanted, strict=True)))
+        verdict = "met" if met[-1] else "NOT MET"
+        ends = f"{found[0]:.7f} | {found[1]:.7f} | {wanted[0]:g} | {wanted[1]:g}"
+        print(f"| {subject} | {contrast} | {inu} | {ends} | {verdict} |")
+    return met
+
+
+def check_brainweb(folder: Path | None) -> list[bool]:
+    """BrainWeb's own noisy images against its clean one: sigma is p % of the white matter there."""
+    if folder is None:
+        print("skipped: no --brainweb FOLDER with BrainWeb's own images was given")
+        return []
+    try:
+        clean = load_image(folder, ImageSettings(noise_percent=0, inu_percent=0)).values
+    except SpinforgeError as error:
+        print(f"skipped: {error}")
+        return []
+    clean = clean.numpy().astype(np.float64)
+    # White matter is the brightest large peak of a clean T1 image: fat is brighter, but less.
+    counts, edges = np.histogram(clean, bins=256)
+    upper = len(counts) // 2 + int(counts[len(counts) // 2 :].argmax())
+    white = (clean >= edges[upper]) & (clean <= edges[upper + 1])
+    met = []
+    for percent in (1, 3, 5, 7, 9):
+        try:
+            settings = ImageSettings(noise_percent=percent, inu_percent=0)
+            noisy = load_image(folder, settings).values.numpy().astype(np.float64)
+        except SpinforgeError:
+            print(f"skipped {percent} %: BrainWeb's own image is not in {folder}")
+            continue
+        found = 100 * float(np.std(noisy[white])) / float(noisy[white].mean())
+        met.append(within(found, percent, 0.05))
+        print(f"BrainWeb's own {percent} %: {found:.3f} % of white matter")
+    return met
+
+
+def heading(*names: str) -> None:
+    print(f"| {' | '.join(names)} |\n|{' --- |' * len(names)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("--brainweb", type=Path, metavar="FOLDER")
+    chosen = parser.parse_args()
+    torch.set_num_threads(1)
+    store = DatasetStore(chosen.dataset, "images")
+    missing = {f"rf{inu}" for inu in BRAINWEB_INU_PERCENT} - set(sets_in(store))
+    if missing:
+        parser.error(
+            f"{chosen.dataset} lacks the sets {', '.join(sorted(missing))}; see spinforge corrupt "
+            f"--set corruptions=brainweb"
+        )
+    subjects = CorruptedStore(store, "rf0", 0).complete_subjects()
+    contrasts = {s: sorted(store.subject_attributes(s)["reference_signal"]) for s in subjects}
+    print(
+        f"sigma [% of the reference tissue], limit {SIGMA_LIMIT:.0%} of it in air and in tissue\n"
+    )
+    heading("subject", "contrast", "INU", "wanted", "air", "tissue", "all", "")
+    met = [m for s in subjects for c in contrasts[s] for m in check_noise(store, s, c)]
+    print(f"\nrange of the field over the brain, limit {RANGE_LIMIT:g} of its ends\n")
+    heading("subject", "contrast", "INU", "least", "largest", "wanted", "wanted", "")
+    met += [m for s in subjects for c in contrasts[s] for m in check_field(store, s, c)]
+    print("\nBrainWeb's own T1\n")
+    met += check_brainweb(chosen.brainweb)
+    sys.exit(0 if all(met) else 1)
+
+
+if __name__ == "__main__":
+    main()

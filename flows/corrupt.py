@@ -1,0 +1,130 @@
+"""The corrupt flow: a clean set in, corruption sets beside it, one Prefect task a subject."""
+
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
+from itertools import groupby
+
+from prefect import flow, task
+from prefect.futures import PrefectFuture
+from prefect.futures import as_completed as tasks_as_completed
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from spinforge.datasets.corruption_checks import check_sets, chosen_sets, expected_bytes
+from spinforge.datasets.corruption_sets import make_sets, sets_digest
+from spinforge.datasets.corruption_settings import CorruptedSet
+from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.making import is_done, split_of
+from spinforge.flows.config import Study
+from spinforge.flows.preflight import check_space, check_writable
+from spinforge.flows.progress import progress_bar, say
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.workers import worker_processes
+from spinforge.simulation.errors import SpinforgeError
+
+
+def check_corruptions(study: Study, *, overwrite: bool = False) -> None:
+    """Check the clean set, the chains, what is there already and disk space; writes nothing.
+
+    Args:
+        study: What is about to be corrupted.
+        overwrite: Sets that were made from something else will be replaced.
+
+    Raises:
+        SpinforgeError: With the first problem found and what to do about it.
+    """
+    folder = RunFolder.of(study)
+    check_writable(folder.path)
+    store = folder.store
+    sets, subjects = _plan(study)
+    store.attributes()  # there is a set
+    store.require(study.data.recipe())
+    for subject in subjects:
+        if not is_done(study.data, store, subject):
+            raise SpinforgeError(
+                f"{store.path} has no complete subject {subject!r} yet, so it cannot be corrupted. "
+                f"Run first: spinforge generate STUDY.yaml"
+            )
+    if any(chosen.needs_phantom for chosen in sets):
+        maker_of(study.data).check()
+    check_sets(study.data, store, study.corruptions, overwrite=overwrite)
+    needed = [expected_bytes(study.data, store, subject, sets) for subject in subjects]
+    check_space(folder.path, sum(needed))
+
+
+@flow(name="corrupt")
+def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
+    """Make every corruption set of a study that is not there yet, from its clean set.
+
+    Args:
+        study: What to make; its clean set must be complete.
+        overwrite: Replace sets that were made from other settings or clean images.
+
+    Returns:
+        Where they are, how many, and SHA-256 over the content of all.
+    """
+    check_corruptions(study, overwrite=overwrite)
+    folder = RunFolder.of(study)
+    store = folder.store
+    sets, subjects = _plan(study)
+    with folder.opened(study), store.writing():
+        for chosen in sets:
+            store.within(chosen.group).remove_leftovers()
+        _make(study, subjects, sets, overwrite)
+        store.write_manifest()
+    digest = sets_digest(store, sets, subjects)
+    count = f"{len(sets)} corruption sets of {len(subjects)} subjects"
+    say(f"dataset   {store.path} ({count}, content {digest[:12]})")
+    return {
+        "dataset": str(store.path),
+        "corrupted_sets": len(sets),
+        "subjects": subjects,
+        "corruption_digest": digest,
+    }
+
+
+def _plan(study: Study) -> tuple[list[CorruptedSet], list[str]]:
+    """The sets and the subjects."""
+    sets = chosen_sets(study.data, study.corruptions)
+    return sets, study.corruptions.chosen_subjects(split_of(study.data))
+
+
+def _make(study: Study, subjects: list[str], sets: list[CorruptedSet], overwrite: bool) -> None:
+    """One task a subject, one process at a time for each chain at all its strengths."""
+    store = RunFolder.of(study).store
+    task_threads: ThreadPoolTaskRunner[None] = ThreadPoolTaskRunner(
+        max_workers=min(study.workers, len(subjects))
+    )
+    chains = [list(strengths) for _, strengths in groupby(sets, key=lambda chosen: chosen.name)]
+    count = min(study.workers, len(subjects) * len(chains))
+    # The processes end before the task threads that wait for them, or Ctrl-C would have to wait
+    # for the sets in work.
+    with (
+        task_threads as runner,
+        worker_processes(count) as pool,
+        progress_bar() as progress,
+    ):
+        bar = progress.add_task("corrupting subjects", total=len(subjects) * len(sets))
+
+        def corrupt_one(subject: str) -> None:
+            jobs = {
+                pool.submit(
+                    make_sets, study.data, store, subject, strengths, overwrite=overwrite
+                ): len(strengths)
+                for strengths in chains
+            }
+            for job in as_completed(jobs):
+                job.result()
+                progress.advance(bar, jobs[job])
+
+        one_subject = task(name="corrupt-subject", task_run_name="{subject}")(corrupt_one)
+        futures: list[PrefectFuture[None]] = [
+            runner.submit(one_subject, {"subject": subject}) for subject in subjects
+        ]
+        for future in tasks_as_completed(futures):
+            try:
+                future.result()
+            except BrokenProcessPool as error:
+                raise SpinforgeError(
+                    f"a worker process was ended from outside, perhaps for lack of memory. Use "
+                    f"fewer with --set workers={max(1, count - 1)} and run again."
+                ) from error

@@ -1,0 +1,84 @@
+"""One subject's arrays and provenance; behind corrupted images stands the clean set."""
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spinforge.datasets.store import DatasetStore
+
+CORNER_MM = (-90.5, -126.5, -72.5)
+"""Outer corner of every head's grid (x, y, z): BrainWeb's 1 mm grid starts at -90, -126, -72."""
+
+
+class SubjectReader:
+    """Arrays of a complete subject of any group.
+
+    What a set of corrupted images does not hold itself (labels, coil maps, timing) is taken from
+    the clean set it was made from.
+
+    Args:
+        store: A set, or a group of corrupted images in it.
+        subject: Name of a complete subject.
+
+    Raises:
+        SpinforgeError: If the subject is not there.
+    """
+
+    def __init__(self, store: DatasetStore, subject: str) -> None:
+        self.subject = subject
+        self._store = store
+        self.own = _names(store, subject)
+        self.attributes = store.subject_attributes(subject) or {}
+        self.set_attributes = store.attributes()
+        self._stores = dict.fromkeys(self.own, store)
+        clean = store.within(str(self.set_attributes["kind"]))
+        if clean.group != store.group and clean.subject_attributes(subject) is not None:
+            for name in _names(clean, subject):
+                self._stores.setdefault(name, clean)
+            self.attributes = (clean.subject_attributes(subject) or {}) | self.attributes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All arrays that can be read, those of the clean set included."""
+        return tuple(sorted(self._stores))
+
+    def read(self, name: str) -> NDArray[Any]:
+        """One whole array.
+
+        Raises:
+            SpinforgeError: If it is not there or damaged.
+        """
+        return self._stores.get(name, self._store).read(self.subject, name)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What the set was made with, as plain data."""
+        return dict(json.loads(self.set_attributes["config"]))
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Size of a voxel along z, y and x [mm]."""
+        z, y, x = (float(value) for value in self.attributes["spacing_mm"])
+        return z, y, x
+
+    @property
+    def affine(self) -> NDArray[np.float64]:
+        """From voxel (x, y, z) to millimetres (right, anterior, superior), 4 x 4.
+
+        A subject may bring its own `affine`. Else voxel edges start at
+        `phantom.parameters.corner_mm` or, as all our heads do, at `CORNER_MM`.
+        """
+        if self.attributes.get("affine") is not None:
+            return np.array(self.attributes["affine"], dtype=np.float64)
+        parameters = self.attributes.get("phantom", {}).get("parameters") or {}
+        spacing = np.array(self.spacing_mm[::-1])
+        affine = np.diag([*spacing, 1.0])
+        affine[:3, 3] = np.array(parameters.get("corner_mm", CORNER_MM)) + spacing / 2
+        return affine
+
+
+def _names(store: DatasetStore, subject: str) -> tuple[str, ...]:
+    store.open_subject(subject)  # complains if it is not there
+    return tuple(sorted((store.subject_attributes(subject) or {})["sha256"]))

@@ -55,8 +55,8 @@ def stored_volumes(store: DatasetStore, subject: str) -> list[StoredVolume]:
     reader = SubjectReader(store, subject)
     if "full" in reader.own:
         return [_scan(reader)]
-    sessions = sorted({name.split("/")[0] for name in reader.own if name.startswith("ses-")})
-    return [_images(reader, session) for session in sessions or [None]]
+    sessions = {name.split("/")[0] for name in reader.own if name.startswith("ses-")}
+    return [_images(reader, session) for session in sorted(sessions) or [""]]
 
 
 def _scan(reader: SubjectReader) -> StoredVolume:
@@ -98,7 +98,7 @@ def combined_magnitude(
     return torch.stack(planes).numpy()
 
 
-def _images(reader: SubjectReader, session: str | None) -> StoredVolume:
+def _images(reader: SubjectReader, session: str) -> StoredVolume:
     """Images that are stored as such; (z, y, x) already."""
     prefix = f"{session}/" if session else ""
     label = next((name for name in LABEL_NAMES if prefix + name in reader.names), None)
@@ -121,6 +121,7 @@ def _images(reader: SubjectReader, session: str | None) -> StoredVolume:
         affine=reader.affine,
         parameters=reader.attributes,
     )
-    age = session.removeprefix("ses-") if session else None
     classes = tuple(reader.attributes.get("classes") or ())
-    return StoredVolume(volume, age, classes, {}, False, reader.config)
+    return StoredVolume(
+        volume, session.removeprefix("ses-") or None, classes, {}, False, reader.config
+    )

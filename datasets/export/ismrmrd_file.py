@@ -37,7 +37,9 @@ def write_ismrmrd(scan: RawScan, path: Path) -> None:
         record["traj"] = np.zeros(0, dtype=np.float32)
     with replacing(path) as temporary, h5py.File(temporary, "w") as file:
         group = file.create_group("dataset")
-        group.create_dataset("xml", data=[header_xml(scan).encode()], dtype=h5py.special_dtype(vlen=bytes))
+        group.create_dataset(
+            "xml", data=[header_xml(scan).encode()], dtype=h5py.special_dtype(vlen=bytes)
+        )
         group.create_dataset("data", data=records, maxshape=(None,), chunks=(64,))
 
 
@@ -45,7 +47,7 @@ def _fill_headers(
     heads: NDArray[Any], scan: RawScan, slices: NDArray[np.intp], lines: NDArray[np.intp]
 ) -> None:
     """Everything but the samples of each acquisition, in place."""
-    n_slices, n_coils, n_lines, n_samples = scan.kspace.shape
+    _, n_coils, n_lines, n_samples = scan.kspace.shape
     heads["version"] = 1
     heads["measurement_uid"] = 1
     heads["scan_counter"] = np.arange(1, len(slices) + 1)

@@ -84,5 +84,7 @@ def _user_parameters(scan: RawScan) -> xsd.userParametersType:
     }
     return xsd.userParametersType(
         userParameterDouble=[xsd.userParameterDoubleType(name="sigma", value=scan.noise_std)],
-        userParameterString=[xsd.userParameterStringType(name=n, value=v) for n, v in texts.items()],
+        userParameterString=[
+            xsd.userParameterStringType(name=n, value=v) for n, v in texts.items()
+        ],
     )

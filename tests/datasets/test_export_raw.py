@@ -109,7 +109,10 @@ def test_the_same_scan_makes_the_same_files(coils_store, tmp_path):
 
 @pytest.mark.parametrize("mask", ["all", "fixed"])
 def test_fastmri_returns_the_same_bytes(coils_store, tmp_path, mask):
-    scan, full = load_raw_scan(coils_store, "head-000", mask), load_raw_scan(coils_store, "head-000")
+    scan, full = (
+        load_raw_scan(coils_store, "head-000", mask),
+        load_raw_scan(coils_store, "head-000"),
+    )
     write_fastmri(scan, full, tmp_path / "a.h5")
     read = read_fastmri(tmp_path / "a.h5")
     assert read.kspace.tobytes() == scan.kspace.tobytes()
@@ -129,7 +132,9 @@ def test_a_fastmri_reader_gets_its_axes_padding_and_image(coils_store, tmp_path)
     assert mask.shape == (45,)
     where = "m:encoding/m:encodingLimits/m:kspace_encoding_step_1"
     lines = int(root.findtext("m:encoding/m:encodedSpace/m:matrixSize/m:y", None, NAMESPACE))
-    centre, most = (int(root.findtext(f"{where}/m:{k}", None, NAMESPACE)) for k in ("center", "maximum"))
+    centre, most = (
+        int(root.findtext(f"{where}/m:{k}", None, NAMESPACE)) for k in ("center", "maximum")
+    )
     padding_left = lines // 2 - centre
     assert (padding_left, padding_left + most + 1) == (0, 45)
     axes = (-2, -1)

@@ -67,15 +67,18 @@ class SubjectReader:
     def affine(self) -> NDArray[np.float64]:
         """From voxel (x, y, z) to millimetres (right, anterior, superior), 4 x 4.
 
-        A subject may bring its own `affine`. Else voxel edges start at
-        `phantom.parameters.corner_mm` or, as all our heads do, at `CORNER_MM`.
+        A subject may bring its own `affine`. Else the phantom's parameters may say where the first
+        voxel's outer corner lies (`corner_mm`) and where x, y and z point (`axes`, columns); all
+        our heads begin at `CORNER_MM` and point to right, anterior and superior.
         """
         if self.attributes.get("affine") is not None:
             return np.array(self.attributes["affine"], dtype=np.float64)
         parameters = self.attributes.get("phantom", {}).get("parameters") or {}
         spacing = np.array(self.spacing_mm[::-1])
-        affine = np.diag([*spacing, 1.0])
-        affine[:3, 3] = np.array(parameters.get("corner_mm", CORNER_MM)) + spacing / 2
+        affine = np.eye(4)
+        affine[:3, :3] = np.array(parameters.get("axes", np.eye(3))) * spacing
+        corner = np.array(parameters.get("corner_mm", CORNER_MM))
+        affine[:3, 3] = corner + affine[:3, :3] @ np.full(3, 0.5)
         return affine
 
 

@@ -17,7 +17,7 @@ from spinforge.simulation.tissue import TARGET_NAMES
 LABEL_NAMES = ("label", "labels", "target")
 """Arrays with the hard labels of a volume, by product."""
 
-_NO_IMAGES = {*LABEL_NAMES, "truth", "brain", "object", "mask"}
+_NO_IMAGES = {*LABEL_NAMES, "truth", "brain", "object"}
 """Volumes beside the images that are no contrast."""
 
 
@@ -121,7 +121,7 @@ def _images(reader: SubjectReader, session: str) -> StoredVolume:
         affine=reader.affine,
         parameters=reader.attributes,
     )
-    classes = tuple(reader.attributes.get("classes") or ())
+    classes = tuple(reader.attributes.get("classes") or reader.attributes.get("targets") or ())
     return StoredVolume(
         volume, session.removeprefix("ses-") or None, classes, {}, False, reader.config
     )

@@ -69,7 +69,8 @@ class SubjectReader:
 
         A subject may bring its own `affine`. Else the phantom's parameters may say where the first
         voxel's outer corner lies (`corner_mm`) and where x, y and z point (`axes`, columns); all
-        our heads begin at `CORNER_MM` and point to right, anterior and superior.
+        our heads begin at `CORNER_MM` and point to right, anterior and superior. `box_zyx` says
+        which voxels of that grid were stored.
         """
         if self.attributes.get("affine") is not None:
             return np.array(self.attributes["affine"], dtype=np.float64)
@@ -78,6 +79,9 @@ class SubjectReader:
         affine = np.eye(4)
         affine[:3, :3] = np.array(parameters.get("axes", np.eye(3))) * spacing
         corner = np.array(parameters.get("corner_mm", CORNER_MM))
+        # Infants are stored in the box around their brains.
+        box = self.attributes.get("box_zyx", [[0]] * 3)
+        corner = corner + affine[:3, :3] @ np.array([first for first, *_ in box[::-1]])
         affine[:3, 3] = corner + affine[:3, :3] @ np.full(3, 0.5)
         return affine
 

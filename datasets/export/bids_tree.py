@@ -100,7 +100,7 @@ def _describe(
 ) -> None:
     """The files at the top of the tree."""
     attributes = store.attributes()
-    name = f"{store.path.name}: {store.group}"
+    name = f"{_name(store)}: {store.group}"
     role = {subject: group for group, members in groups.items() for subject in members}
     verified = all(
         (store.subject_attributes(s) or {}).get("orientation_verified", True) for s in labels
@@ -135,7 +135,7 @@ def _describe(
 def _describe_labels(store: DatasetStore, root: Path, classes: tuple[str, ...]) -> None:
     _write_json(
         root / "dataset_description.json",
-        _description(f"{store.path.name}: true labels", "derivative")
+        _description(f"{_name(store)}: true labels", "derivative")
         | {"SourceDatasets": [{"URL": "../.."}]},
     )
     rows = [f"{code}\t{name}" for code, name in enumerate(classes)] + [f"{IGNORE}\tunlabelled"]
@@ -155,6 +155,11 @@ def _description(name: str, kind: str) -> dict[str, Any]:
         "DatasetType": kind,
         "GeneratedBy": [{"Name": "Spinforge", "Version": importlib.metadata.version("spinforge")}],
     }
+
+
+def _name(store: DatasetStore) -> str:
+    """Last part of the set's path or URL."""
+    return str(store.path).rstrip("/").rpartition("/")[2]
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

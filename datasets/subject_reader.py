@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from spinforge.datasets.store import DatasetStore
+from spinforge.simulation.errors import SpinforgeError
 
 CORNER_MM = (-90.5, -126.5, -72.5)
 """Outer corner of every head's grid (x, y, z): BrainWeb's 1 mm grid starts at -90, -126, -72."""
@@ -51,6 +53,28 @@ class SubjectReader:
             SpinforgeError: If it is not there or damaged.
         """
         return self._stores.get(name, self._store).read(self.subject, name)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of an array, which is not read.
+
+        Raises:
+            SpinforgeError: If it is not there.
+        """
+        return tuple(self._array(name).shape)
+
+    def read_slice(self, name: str, number: int) -> NDArray[Any]:
+        """One entry of an array's first axis; quick, but damage goes unseen.
+
+        Raises:
+            SpinforgeError: If the array is not there.
+        """
+        return np.asarray(self._array(name)[number])
+
+    def _array(self, name: str) -> Any:
+        array = self._stores.get(name, self._store).open_subject(self.subject).get(name)
+        if not isinstance(array, zarr.Array):
+            raise SpinforgeError(f"{self._store.path}: {self.subject} has no array {name!r}")
+        return array
 
     @property
     def config(self) -> dict[str, Any]:

@@ -91,10 +91,9 @@ def add_corruptions(store: DatasetStore, names=("noise", "motion"), levels=(1, 3
     for name in names:
         for level in levels:
             corrupted = (clean + level).astype(np.float32)
-            parameters = {"sigma": 0.01 * level, "kind": name}
+            step = {"id": name, "level": level, "parameters": {"sigma": 0.01 * level}}
             store.within(f"corrupt/{name}/{level}").write_subject(
                 subject,
                 {"T1": StoredArray(corrupted, AXES)},
-                provenance()
-                | {"id": name, "level": level, "parameters": parameters, "subject": subject},
+                provenance() | {"subject": subject, "history": {"T1": [step]}},
             )

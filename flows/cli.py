@@ -275,6 +275,65 @@ def verify(
 
 
 @app.command()
+def export(
+    form: Annotated[
+        Literal["ismrmrd", "fastmri", "bids"], typer.Argument(metavar="FORMAT", help="The format.")
+    ],
+    place: Annotated[
+        str, typer.Argument(metavar="SET", help="A study file, or a dataset's folder or URL.")
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder for the files; new or empty for bids.")],
+    overrides: Overrides = None,
+    group: Annotated[
+        str | None,
+        typer.Option(metavar="GROUP", help="Corrupted images instead, such as corrupt/noise/3."),
+    ] = None,
+    mask: Annotated[
+        Literal["all", "fixed"],
+        typer.Option(help="Raw data: every line, or those of the stored masks only."),
+    ] = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Write a dataset as ISMRMRD, as fastMRI's HDF5, or as NIfTI in BIDS.
+
+    Raw data (`ismrmrd`, `fastmri`) exist for k-space sets only and need `spinforge[ismrmrd]`; the
+    `bids` tree has k-space as images of its magnitude, and labels under derivatives/.
+
+    Example: `spinforge export bids runs/quickstart/dataset.zarr --to quickstart-bids`
+    """
+    from spinforge.flows.export import export_set
+    from spinforge.flows.preflight import check_writable
+    from spinforge.flows.set_of import set_of
+
+    check_writable(to, "--to")
+    store, split = set_of(place, overrides or [])
+    wanted = store.within(group) if group else store
+    files = [str(p) for p in export_set(wanted, form, to, mask=mask, split=split)]
+    print_answer({"files": files}, as_json)
+
+
+@app.command()
+def card(
+    place: Annotated[
+        str, typer.Argument(metavar="SET", help="A study file, or a dataset's folder or URL.")
+    ],
+    to: Annotated[
+        Path, typer.Option("--to", help="Page to write, with a .md beside it; a .md for that only.")
+    ] = Path("card.html"),
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the data card of a dataset: what it holds, how it was made, slices to look at."""
+    from spinforge.flows.card import write_card
+    from spinforge.flows.preflight import check_writable
+    from spinforge.flows.set_of import set_of
+
+    check_writable(to.absolute().parent, "--to")
+    store, split = set_of(place, overrides or [])
+    print_answer({"files": [str(path) for path in write_card(store, to, split)]}, as_json)
+
+
+@app.command()
 def info(
     path: Annotated[
         str | None,

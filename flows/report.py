@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from prefect import flow
 
-from spinforge.datasets.card import data_card
+from spinforge.datasets.card.scan_facts import data_card
 from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.making import split_of

@@ -9,6 +9,7 @@ import torch
 
 from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.brainweb import subjects_in
+from spinforge.datasets.label_maps import LabelMaps
 from spinforge.datasets.phantoms import BrainWeb0, BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.products.kspace_settings import KSpaceProduct as KSpaceProduct
 from spinforge.datasets.products.product import Made
@@ -45,6 +46,8 @@ def phantom_source(product: KSpaceProduct) -> PhantomSource:
     assert product.path is not None
     if product.phantom == "brainweb0":
         return BrainWeb0(product.path)
+    if product.labels is not None:
+        return LabelMaps(product.path, product.labels, spacing_mm=spacing_mm)
     return BrainWeb20(
         product.path, fuzzy=product.fuzzy, complete=product.download, spacing_mm=spacing_mm
     )
@@ -256,7 +259,10 @@ def _provenance(product: KSpaceProduct, phantom: Phantom, scan: Scan) -> dict[st
             float(product.spacing_mm),
             float(product.spacing_mm),
         ],
-        "orientation_verified": phantom.source == "procedural",  # BrainWeb: x may be mirrored
+        # BrainWeb: x may be mirrored.
+        "orientation_verified": phantom.parameters.get(
+            "orientation_verified", phantom.source == "procedural"
+        ),
     }
 
 

@@ -7,12 +7,14 @@ from pydantic import Field, model_validator
 from spinforge.datasets.files import UserPath
 from spinforge.datasets.products.product import ProductSettings
 from spinforge.datasets.splits import Subjects
+from spinforge.datasets.tissue_names import TissueName, tissue_codes
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.rng import RNG_SCHEME
 from spinforge.simulation.sampling import Gaussian1D, LineSampling
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import PulseSequence, SpinEcho
 from spinforge.simulation.slices import Slices
+from spinforge.simulation.tissue import Tissue
 
 SIMULATION = "scan-2"
 """Version of the signal chain; whatever changes a stored byte changes it."""
@@ -27,15 +29,21 @@ class KSpaceProduct(ProductSettings):
     product: Literal["seranet"] = Field(
         "seranet", description="k-space sets such as SERANet's; needs not be said"
     )
-    phantom: Literal["procedural", "brainweb20", "brainweb0"] = Field(
+    phantom: Literal["procedural", "brainweb20", "brainweb0", "labels"] = Field(
         "procedural",
-        description="our own heads, BrainWeb's twenty subjects, or its subject 0 with and without "
-        "MS lesions: normal, msles1 to 3, which are one head, not to be split",
+        description="our own heads, BrainWeb's twenty subjects, its subject 0 with and without "
+        "MS lesions (normal, msles1 to 3, which are one head, not to be split), or label maps of "
+        "your own",
     )
     path: UserPath | None = Field(
         None,
         description="folder with BrainWeb's files: subjectNN_crisp_v.mnc.gz, or "
-        "phantom_1.0mm_normal_crisp.mnc.gz",
+        "phantom_1.0mm_normal_crisp.mnc.gz; or with label maps, one NIfTI file a subject",
+    )
+    labels: dict[int, TissueName] | None = Field(
+        None,
+        description="which tissue each value of the label maps is, such as {1: csf, 2: gm, 3: wm}; "
+        "0 is background unless said otherwise",
     )
     download: bool = Field(
         False,
@@ -47,7 +55,7 @@ class KSpaceProduct(ProductSettings):
         "brainweb20 only",
     )
     spacing_mm: Literal[1, 2, 4] = Field(
-        1, description="voxel size of procedural heads [mm]; 4 is for smoke tests"
+        1, description="voxel size of procedural heads and label maps [mm]; 4 is for smoke tests"
     )
     subjects: Subjects = Subjects()
     slices: Slices = Slices()
@@ -55,6 +63,22 @@ class KSpaceProduct(ProductSettings):
     scanner: Scanner = Scanner()
     noise: Noise = Noise()
     sampling: LineSampling = Gaussian1D()
+
+    @model_validator(mode="after")
+    def _labels_belong(self) -> "KSpaceProduct":
+        if self.phantom != "labels":
+            if self.labels is not None:
+                raise ValueError(f"labels belong to phantom labels, not to {self.phantom}")
+        elif not self.labels:
+            raise ValueError(
+                "phantom labels needs `labels`: which tissue each value of the maps is, such as "
+                "{1: csf, 2: gm, 3: wm}"
+            )
+        elif int(Tissue.BACKGROUND) not in tissue_codes(self.labels).values():
+            raise ValueError(
+                f"labels: 0 is {self.labels[0]}, so another value must be background; add it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "KSpaceProduct":
@@ -65,9 +89,12 @@ class KSpaceProduct(ProductSettings):
                 )
         elif self.path is None:
             raise ValueError(
-                f"phantom {self.phantom} needs `path`, the folder of its MINC files "
-                f"(--set data.path=FOLDER)"
+                f"phantom {self.phantom} needs `path`, the folder of its "
+                f"{'NIfTI' if self.phantom == 'labels' else 'MINC'} files (--set data.path=FOLDER)"
             )
+        elif self.phantom == "labels":
+            if self.download:
+                raise ValueError("download belongs to phantom brainweb20, not to labels")
         elif self.spacing_mm != 1:
             raise ValueError(
                 "spacing_mm is for procedural heads; leave it out for BrainWeb, scanned at 1 mm"
@@ -108,4 +135,6 @@ class KSpaceProduct(ProductSettings):
     def recipe(self) -> dict[str, Any]:
         """What determines one subject's bytes: all but paths and who is in which group."""
         settings = self.model_dump(mode="json", exclude={"path", "download", "subjects"})
+        if self.labels is None:
+            del settings["labels"]  # sets that were made before there were any keep their hash
         return settings | {"simulation": SIMULATION, "rng_scheme": RNG_SCHEME}

@@ -35,18 +35,18 @@ def magnitude_picture(image: Magnitude) -> str:
     brightest = max(float(np.percentile(image, BRIGHTEST_PERCENTILE)), np.finfo(np.float32).tiny)
     levels = np.rint(np.clip(image / brightest, 0, 1) * (GREY_LEVELS - 1))
     grey = np.rint(np.linspace(0, 255, GREY_LEVELS)).astype(np.uint8)
-    return _data_uri(levels.astype(np.uint8), np.repeat(grey[:, None], 3, axis=1))
+    return data_uri(levels.astype(np.uint8), np.repeat(grey[:, None], 3, axis=1))
 
 
 def tint_picture(labels: Labels) -> str:
     """Half-transparent colour for every tissue, to be laid over a grey picture."""
     opacity = bytes([0, *[OPACITY] * len(TISSUE_COLOURS)])
-    return _data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()), transparency=opacity)
+    return data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()), transparency=opacity)
 
 
 def label_picture(labels: Labels) -> str:
     """Every tissue in its colour, the background black."""
-    return _data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()))
+    return data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()))
 
 
 def error_picture(predicted: Labels, target: Labels) -> str:
@@ -58,20 +58,20 @@ def error_picture(predicted: Labels, target: Labels) -> str:
         target > 0,
     ]
     codes = np.select(conditions, [1, 2, 3, 4], default=0).astype(np.uint8)
-    return _data_uri(codes, _palette(BLACK, *ERROR_COLOURS.values(), GREY))
+    return data_uri(codes, _palette(BLACK, *ERROR_COLOURS.values(), GREY))
 
 
 def mask_picture(mask: Bool[np.ndarray, " ky"], readout: int) -> str:
     """Acquired phase-encoding lines white; `readout` is the number of samples along each."""
     lines = np.repeat(mask.astype(np.uint8)[:, None], readout, axis=1)
-    return _data_uri(lines, _palette(BLACK, WHITE))
+    return data_uri(lines, _palette(BLACK, WHITE))
 
 
 def _palette(*colours: str) -> Palette:
     return np.array([rgb(colour) for colour in colours], dtype=np.uint8)
 
 
-def _data_uri(entries: UInt8[np.ndarray, "ky kx"], palette: Palette, **options: bytes) -> str:
+def data_uri(entries: UInt8[np.ndarray, "ky kx"], palette: Palette, **options: bytes) -> str:
     """Encode palette entries as a PNG, anterior up, inside a data URI."""
     picture = Image.fromarray(np.ascontiguousarray(entries.T[::-1]))
     picture.putpalette(palette.ravel().tolist())

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from tiny_kspace import TINY
 
-from spinforge.datasets.card import data_card
+from spinforge.datasets.card.scan_facts import data_card
 from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace import fixed_masks

@@ -1,0 +1,50 @@
+"""The data card of any set: what it is, how it was made, what it holds, slices to look at."""
+
+from spinforge.datasets.card.content import Card
+from spinforge.datasets.card.examples import corruption_rows, examples
+from spinforge.datasets.card.set_facts import (
+    ABOUT,
+    balance_table,
+    count_subjects,
+    set_facts,
+    settings,
+    subject_table,
+)
+from spinforge.datasets.splits import Split
+from spinforge.datasets.store import DatasetStore
+
+
+def describe_set(store: DatasetStore, split: Split | None = None, title: str = "") -> Card:
+    """Look at a set, clean and corrupted images alike.
+
+    Args:
+        store: Any group of the set.
+        split: Who trains, validates and tests; only the study knows.
+        title: Name of the set; by default that of its folder.
+
+    Raises:
+        SpinforgeError: If there is no set, no complete subject, or one is damaged.
+    """
+    store = store.within(str(store.attributes()["kind"]))
+    counted = count_subjects(store)
+    first = next(iter(counted.values())).attributes
+    classes = tuple(first.get("classes") or first.get("targets") or ())
+    shown = next((s for s in (split.test if split else ()) if s in counted), next(iter(counted)))
+    corruptions, corruption_table = corruption_rows(store, shown)
+    made_with = settings(store)
+    product = made_with.get("product", "k-space")
+    tables = [balance_table(counted, classes)] if any(c.labels for c in counted.values()) else []
+    tables += [corruption_table] if corruptions else []
+    files = store.location.files("corrupt")
+    return Card(
+        title=title or str(store.path).rstrip("/").rpartition("/")[2],
+        summary=f"{ABOUT.get(store.group, '')} Product {product}: {len(counted)} subjects, "
+        f"{sum(c.slices for c in counted.values())} slices"
+        + (f", {len(corruptions)} kinds of corruption." if corruptions else "."),
+        facts=set_facts(store, counted, split, sum(files.values())),
+        classes=classes,
+        tables=[*tables, subject_table(counted, split)],
+        examples=examples(store, shown),
+        corruptions=corruptions,
+        settings=made_with,
+    )

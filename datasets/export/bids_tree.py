@@ -1,0 +1,171 @@
+"""A set as NIfTI files in the Brain Imaging Data Structure, labels as derivatives."""
+
+import importlib.metadata
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from spinforge.datasets.export.bids_names import sidecar, subject_labels, suffix_of
+from spinforge.datasets.export.nifti_file import write_nifti
+from spinforge.datasets.files import replacing
+from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.stored_volumes import StoredVolume, stored_volumes
+from spinforge.datasets.volumes import IGNORE
+from spinforge.simulation.errors import SpinforgeError
+
+BIDS_VERSION = "1.10.0"
+DERIVATIVE = "simseg"
+"""Name of the derivative with the segmentations."""
+
+_README = """# {name}
+
+Simulated images, made by Spinforge; nobody was scanned.
+
+Configuration {config_hash}. The axes of every volume point to right, anterior and superior.
+`derivatives/{derivative}` has the true label of each voxel (`dseg`) and, where the simulation knows
+it, how much of each class a voxel holds (`probseg`).{mirrored}
+"""
+_MIRRORED = """
+
+Left and right of these heads have not been verified: they may be mirrored."""
+
+
+def write_bids(
+    store: DatasetStore, root: Path, *, groups: Mapping[str, tuple[str, ...]] | None = None
+) -> Iterator[Path]:
+    """Write every complete subject of a set; the same set gives the same bytes.
+
+    Args:
+        store: The set, or a group of corrupted images in it.
+        root: A new or empty folder.
+        groups: "train", "validation", "test" -> subjects, for participants.tsv.
+
+    Yields:
+        Every image file as soon as it is written.
+
+    Raises:
+        SpinforgeError: If the folder is not empty, or BIDS has no name for what the set holds.
+    """
+    subjects = store.complete_subjects()
+    labels = subject_labels(subjects)
+    if not subjects:
+        raise SpinforgeError(f"{store.path}: group {store.group} has no complete subject to export")
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise SpinforgeError(f"{root} is not an empty folder. Choose a new one with --to")
+    segmentations = root / "derivatives" / DERIVATIVE
+    classes: tuple[str, ...] = ()
+    for subject in subjects:
+        for stored in stored_volumes(store, subject):
+            classes = classes or stored.classes
+            yield from _write_images(stored, root, labels[subject])
+            yield from _write_labels(stored, segmentations, labels[subject])
+    _describe(store, root, labels, groups or {})
+    if segmentations.is_dir():
+        _describe_labels(store, segmentations, classes)
+
+
+def _stem(stored: StoredVolume, root: Path, label: str) -> Path:
+    """Folder of a volume's files and what all their names begin with."""
+    session = f"ses-{stored.session}" if stored.session else ""
+    folder = root / f"sub-{label}" / session / "anat"
+    return folder / "_".join(part for part in (f"sub-{label}", session) if part)
+
+
+def _write_images(stored: StoredVolume, root: Path, label: str) -> Iterator[Path]:
+    stem = _stem(stored, root, label)
+    for contrast, values in stored.volume.contrasts.items():
+        name = f"{stem.name}_{suffix_of(stored, contrast)}"
+        write_nifti(stem.with_name(f"{name}.nii.gz"), values, stored.volume.affine)
+        _write_json(stem.with_name(f"{name}.json"), sidecar(stored, contrast))
+        yield stem.with_name(f"{name}.nii.gz")
+
+
+def _write_labels(stored: StoredVolume, root: Path, label: str) -> Iterator[Path]:
+    stem, volume = _stem(stored, root, label), stored.volume
+    volumes: dict[str, Any] = {} if volume.labels is None else {"dseg": volume.labels}
+    inside = {name: soft for name, soft in stored.memberships.items() if name != stored.classes[0]}
+    volumes |= {f"label-{name}_probseg": soft for name, soft in inside.items()}
+    for name, values in volumes.items():
+        path = stem.with_name(f"{stem.name}_{name}.nii.gz")
+        write_nifti(path, values, volume.affine)
+        yield path
+
+
+def _describe(
+    store: DatasetStore,
+    root: Path,
+    labels: Mapping[str, str],
+    groups: Mapping[str, tuple[str, ...]],
+) -> None:
+    """The files at the top of the tree."""
+    attributes = store.attributes()
+    name = f"{_name(store)}: {store.group}"
+    role = {subject: group for group, members in groups.items() for subject in members}
+    verified = all(
+        (store.subject_attributes(s) or {}).get("orientation_verified", True) for s in labels
+    )
+    _write_json(root / "dataset_description.json", _description(name, "raw"))
+    readme = _README.format(
+        name=name,
+        config_hash=attributes["config_hash"],
+        derivative=DERIVATIVE,
+        mirrored="" if verified else _MIRRORED,
+    )
+    _write_text(root / "README.md", readme)
+    rows = [f"sub-{labels[s]}\t{s}\t{role.get(s, 'n/a')}" for s in sorted(labels)]
+    header = "participant_id\tspinforge_subject\tgroup"
+    _write_text(root / "participants.tsv", "\n".join([header, *rows]) + "\n")
+    _write_json(
+        root / "participants.json",
+        {
+            "spinforge_subject": {"Description": "name of the subject in the Spinforge set"},
+            "group": {
+                "Description": "what the subject is for",
+                "Levels": {
+                    "train": "networks are trained on it",
+                    "validation": "picks the best network",
+                    "test": "judges the networks",
+                },
+            },
+        },
+    )
+
+
+def _describe_labels(store: DatasetStore, root: Path, classes: tuple[str, ...]) -> None:
+    _write_json(
+        root / "dataset_description.json",
+        _description(f"{_name(store)}: true labels", "derivative")
+        | {"SourceDatasets": [{"URL": "../.."}]},
+    )
+    rows = [f"{code}\t{name}" for code, name in enumerate(classes)] + [f"{IGNORE}\tunlabelled"]
+    _write_text(root / "dseg.tsv", "\n".join(["index\tname", *rows]) + "\n")
+    # These hold for every file below.
+    described = {"Description": "the simulation's own truth", "SpatialReference": "orig"}
+    _write_json(root / "dseg.json", described)
+    if any(root.rglob("*_probseg.nii.gz")):
+        _write_json(root / "probseg.json", described)
+    _write_text(root / "README.md", "# True labels of every voxel\n\nClasses are in dseg.tsv.\n")
+
+
+def _description(name: str, kind: str) -> dict[str, Any]:
+    return {
+        "Name": name,
+        "BIDSVersion": BIDS_VERSION,
+        "DatasetType": kind,
+        "GeneratedBy": [{"Name": "Spinforge", "Version": importlib.metadata.version("spinforge")}],
+    }
+
+
+def _name(store: DatasetStore) -> str:
+    """Last part of the set's path or URL."""
+    return str(store.path).rstrip("/").rpartition("/")[2]
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    _write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,0 +1,58 @@
+"""Slices of a data card as small PNG pictures with a palette, anterior up."""
+
+import numpy as np
+
+from spinforge.datasets.card.content import Picture, window_of
+from spinforge.datasets.volumes import IGNORE
+from spinforge.evaluation.report import colours
+from spinforge.evaluation.report.pictures import Palette, data_uri
+
+_OTHER_COLOURS = (
+    colours.SKY,
+    colours.VERMILLION,
+    colours.YELLOW,
+    colours.GREEN,
+    colours.PURPLE,
+    colours.ORANGE,
+    colours.BLUE,
+    "#F4C7AB",
+    "#8DD3C7",
+    "#B15928",
+    "#FFFFFF",
+)
+UNLABELLED = colours.GREY
+
+
+def class_colours(classes: tuple[str, ...]) -> dict[str, str]:
+    """Class -> colour, the background left out; CSF, GM and WM as in every report."""
+    return {
+        name: colours.TISSUE_COLOURS.get(name, _OTHER_COLOURS[number % len(_OTHER_COLOURS)])
+        for number, name in enumerate(classes[1:])
+    }
+
+
+def picture_uri(picture: Picture, classes: tuple[str, ...], grey_levels: int) -> str:
+    """PNG inside a data URI.
+
+    Args:
+        picture: The slice.
+        classes: Names of the labels, for their colours.
+        grey_levels: Shades of an image; noise hardly compresses, so few of them make a small file.
+    """
+    # The encoder takes (x, y), y from posterior to anterior, and puts anterior up.
+    values = picture.values.T
+    if picture.kind == "image":
+        low, high = picture.window or window_of(picture.values)
+        scaled = np.clip((values.astype(np.float32) - low) / (high - low), 0, 1)
+        levels = np.rint(scaled * (grey_levels - 1)).astype(np.uint8)
+        grey = np.rint(np.linspace(0, 255, grey_levels)).astype(np.uint8)
+        return data_uri(levels, np.repeat(grey[:, None], 3, axis=1))
+    if picture.kind == "lines":
+        return data_uri(values.astype(np.uint8), _palette(colours.BLACK, colours.WHITE))
+    shown = [colours.BLACK, *class_colours(classes).values()]
+    codes = np.where(values == IGNORE, len(shown), np.minimum(values, len(shown) - 1))
+    return data_uri(codes.astype(np.uint8), _palette(*shown, UNLABELLED))
+
+
+def _palette(*names: str) -> Palette:
+    return np.array([colours.rgb(name) for name in names], dtype=np.uint8)

@@ -6,9 +6,9 @@ from pydantic import Discriminator, Tag
 
 from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
 from spinforge.datasets.products.hvsmr import HVSMRLike
-from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.infant import InfantMaker
 from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
+from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.kspace import KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.mrbrains import MRBrainSLike

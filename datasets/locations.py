@@ -125,6 +125,7 @@ class LocalFolder:
         """
         final = self.at(name)
         temporary = _temporary(final)
+        replaced = _temporary(final.with_name(f"{final.name}.replaced"))
         try:
             with readable_errors(final):
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -133,10 +134,11 @@ class LocalFolder:
                 # The data must be on the disk before the name that says so is.
                 sync_folder(temporary)
                 if final.exists():
-                    shutil.rmtree(final)
+                    final.rename(replaced)  # never half deleted under its own name
                 temporary.rename(final)
         finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for folder in (temporary, replaced):
+                shutil.rmtree(folder, ignore_errors=True)
 
     def abandoned(self, name: str) -> list[Path]:
         """Folders that killed processes were building, for `name` itself or inside it."""

@@ -84,6 +84,13 @@ def refusal(place: Path | str, writer: Writer | None, way_out: str) -> Spinforge
     return SpinforgeError(f"{place} is being written by {writer or 'another process'}. {way_out}")
 
 
+def _noted(note: Path) -> Writer | None:
+    try:
+        return Writer.from_note(note.read_bytes())
+    except FileNotFoundError:
+        return None  # it is just coming, or just leaving
+
+
 @contextmanager
 def local_writer(path: Path) -> Iterator[None]:
     """Be the only process that writes the set at `path`; the same process may enter again.
@@ -100,9 +107,10 @@ def local_writer(path: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except Timeout:
-            writer = Writer.from_note(note.read_bytes() if note.is_file() else None)
             raise refusal(
-                path, writer, "Wait until it ends, or choose another folder with --set out=..."
+                path,
+                _noted(note),
+                "Wait until it ends, or choose another folder with --set out=...",
             ) from None
     try:
         if lock.lock_counter == 1:

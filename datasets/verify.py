@@ -204,15 +204,21 @@ def _strangers(
         for name in files
         if name not in known and not any(parent in subjects for parent in parents(name))
     ]
+    unknown = [name for name in unknown if not _is_empty_group(location, name)]
     folders = {next((p for p in parents(name) if p not in groups), name) for name in unknown}
     for name in sorted(folders):
         where = location.at(name)
-        if not is_hidden(name):
+        if not (is_hidden(name) and ".tmp-" in name):
             yield Problem(str(where), "does not belong to the set, or is damaged. Delete it")
-        elif not isinstance(where, Path) or is_abandoned(where) or ".tmp-" not in where.name:
+        elif not isinstance(where, Path) or is_abandoned(where):
             yield Problem(str(where), "was left behind; the next run removes it, or delete it")
     for path in location.abandoned(""):
         yield Problem(str(path), "was left behind; the next run removes it, or delete it")
+
+
+def _is_empty_group(location: Location, name: str) -> bool:
+    """Whether a file makes a group that holds nothing yet."""
+    return name.endswith(f"/{METADATA}") and location.read(name) == PLAIN_GROUP
 
 
 def _again(subject: str) -> str:
@@ -261,10 +267,13 @@ def _damaged_files(location: Location, name: str, noted: dict[str, str]) -> dict
     there = location.files(name).keys() - {METADATA}
     found = {file: "does not belong here" for file in sorted(there - noted.keys())}
     for file, digest in sorted(noted.items()):
-        if file not in there:
-            found[file] = "is missing"
-        elif location.digest(f"{name}/{file}") != digest:
-            found[file] = "was changed after it was written"
+        try:
+            if file not in there:
+                found[file] = "is missing"
+            elif location.digest(f"{name}/{file}") != digest:
+                found[file] = "was changed after it was written"
+        except OSError as error:
+            found[file] = f"cannot be read ({error.strerror})"
     return found
 
 

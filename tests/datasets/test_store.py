@@ -208,6 +208,17 @@ def test_a_set_that_was_being_deleted_is_no_set_and_goes(store, monkeypatch):
     assert list(store.path.parent.iterdir()) == [store.path]
 
 
+def test_a_subject_is_replaced_whole_or_not_at_all(store, monkeypatch):
+    """Killed while the old one is deleted, its name belongs to the new one already."""
+    store.write_subject("a", fields(), {})
+    monkeypatch.setattr(locations.shutil, "rmtree", lambda *path, **options: None)
+    digest = store.write_subject("a", {"te": fields()["te"]}, {})
+    monkeypatch.undo()
+    assert store.subject_attributes("a")["content_sha256"] == digest
+    assert sorted(p.name for p in store.subject_path("a").iterdir()) == ["te", "zarr.json"]
+    assert store.remove_leftovers() == [f".a.replaced.tmp-{os.getpid()}"]
+
+
 def test_digest_of_the_set_ignores_order_and_needs_every_subject(store):
     for name in ("a", "b"):
         store.write_subject(name, fields(ord(name)), {})

@@ -7,6 +7,8 @@ import pickle
 import platform
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import fsspec
@@ -136,6 +138,23 @@ def test_deleting_goes_on_where_it_was_stopped(url, monkeypatch):
 def test_a_store_travels_to_other_processes(url):
     store = pickle.loads(pickle.dumps(small_set(url)))  # noqa: S301 - ours
     assert store.complete_subjects() == ["a", "b"]
+
+
+def write_one(url: str, seed: int) -> str:
+    return DatasetStore(url).write_subject(f"s{seed}", small_arrays(seed), {})
+
+
+@pytest.mark.usefixtures("s3")
+def test_worker_processes_upload_side_by_side(tmp_path):
+    store = DatasetStore(f"s3://bucket/{tmp_path.name}/set.zarr")
+    with store.writing(), ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        store.create(CONFIG)
+        digests = list(pool.map(write_one, [store.path] * 4, [3, 1, 0, 2]))
+        store.write_manifest()
+    everyone = ["s3", "s1", "s0", "s2"]
+    found = [store.subject_attributes(name)["content_sha256"] for name in everyone]
+    assert found == digests
+    assert verify_store(store.path) == []
 
 
 def test_foreign_objects_are_neither_overwritten_nor_deleted(url):

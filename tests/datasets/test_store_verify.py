@@ -1,5 +1,6 @@
 """`verify` finds whatever is changed, lost or added, and nothing in a set as it was written."""
 
+import errno
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import zarr
 from small_sets import CONFIG, small_arrays, small_set
 
 from spinforge.datasets.arrays import array_digest
+from spinforge.datasets.locations import LocalFolder
 from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.store_metadata import group_metadata, sealed
 from spinforge.datasets.verify import Problem, verify_store
@@ -243,6 +245,21 @@ def test_an_older_set_is_refused_not_called_damaged(tmp_path):
     (tmp_path / "zarr.json").write_bytes(group_metadata(old))
     with pytest.raises(SpinforgeError, match="has schema spinforge version 1; this version of"):
         verify_store(tmp_path)
+
+
+def test_a_group_without_subjects_yet_is_no_problem(path):
+    DatasetStore(path, "corrupt/inu/1")._require_groups()
+    assert verify_store(path) == []
+
+
+def test_a_disk_that_cannot_be_read_is_named(path, monkeypatch):
+    def fail(self, name):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(LocalFolder, "digest", fail)
+    found = [p.what for p in verify_store(path)]
+    assert len(found) == 3 * (len(SUBJECT) - 1)
+    assert all(what.startswith("cannot be read (Input/output error)") for what in found)
 
 
 def test_an_empty_set_lacks_only_its_manifest(tmp_path):

@@ -1,0 +1,140 @@
+"""`spinforge verify`: what it answers, its exit code, and sets that were killed in the making."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from small_sets import small_set
+from typer.testing import CliRunner
+
+from spinforge.datasets.verify import verify_store
+from spinforge.flows.cli import app
+from spinforge.flows.generate import generate
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.verify import verify
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return Path(small_set(tmp_path / "set.zarr").path)
+
+
+@pytest.fixture
+def command(prefect_server):
+    def run(*arguments: str):
+        return CliRunner().invoke(app, ["verify", *map(str, arguments)])
+
+    return run
+
+
+def test_a_whole_set_answers_none_and_0(command, path):
+    result = command(path)
+    assert (result.exit_code, result.stdout.split()) == (
+        0,
+        ["dataset:", str(path), "problems:", "none"],
+    )
+    result = command(path, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["problems"]) == (0, [])
+
+
+def test_problems_are_one_line_each_and_exit_code_1(command, path):
+    (path / "kspace/a/te/c/0").unlink()
+    shutil.rmtree(path / "kspace/b")
+    result = command(path)
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert [line.partition(":")[0] for line in lines] == [
+        str(path / "kspace/a/te/c/0"),
+        str(path / "kspace/b"),
+        str(path / "manifest.json"),  # the size of a
+    ]
+    assert all("spinforge generate" in line for line in lines)
+    result = command(path, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["problems"]) == (1, lines)
+
+
+@pytest.mark.parametrize("place", ["nothing.zarr", "nonsense://a/b", "s3://key:secret@b/c.zarr"])
+def test_what_is_no_set_ends_with_exit_code_2(command, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    result = command(place)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert "secret" not in result.output
+
+
+def test_the_flow_finds_what_the_function_finds(prefect_server, path):
+    (path / "kspace/a/te/c/0").write_bytes(b"")
+    (path / "corrupt/noise/3/a/zarr.json").write_text("{}")
+    found = verify(path)
+    assert found == sorted(verify_store(path), key=lambda problem: problem.where)
+    assert found
+
+
+def test_a_generated_set_verifies(finished):
+    study, _ = finished
+    assert verify(RunFolder.of(study).store.path) == []
+
+
+@pytest.mark.slow
+def test_four_workers_make_the_same_content(finished, tiny):
+    _, answer = finished
+    assert generate(tiny.model_copy(update={"workers": 4})) == answer["dataset_digest"]
+
+
+@pytest.mark.slow
+def test_a_second_run_is_refused_and_harms_nothing(finished, spinforge, tiny_file, tmp_path):
+    _, answer = finished
+    options = ["generate", str(tiny_file), "--set", f"out={tmp_path}", "--json"]
+    first, second = spinforge(*options), None
+    store = RunFolder(tmp_path / "tiny").store
+    deadline = time.monotonic() + 120
+    while not store.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    second = spinforge(*options)
+    out, err = second.communicate(timeout=180)
+    if second.returncode:  # it came while the first was at work
+        assert (second.returncode, out) == (2, "")
+        assert "another run works in" in err or "is being written by" in err
+    out, err = first.communicate(timeout=180)
+    assert first.returncode == 0, err
+    assert json.loads(out)["dataset_digest"] == answer["dataset_digest"]
+    assert verify_store(store.path) == []
+
+
+@pytest.mark.slow
+def test_three_kills_of_the_command_lose_nothing(finished, spinforge, tiny_file, tmp_path):
+    _, answer = finished
+    store = RunFolder(tmp_path / "tiny").store
+    options = ["generate", str(tiny_file), "--set", f"out={tmp_path}", "--set", "workers=2"]
+    draw = random.Random(0)
+
+    def state() -> dict[str, tuple[int, int]]:
+        paths = {s: store.subject_path(s) / "zarr.json" for s in store.complete_subjects()}
+        return {s: (p.stat().st_ino, p.stat().st_mtime_ns) for s, p in paths.items()}
+
+    for _ in range(3):
+        before = state()
+        run = spinforge(*options)
+        deadline = time.monotonic() + 120
+        while run.poll() is None and not list(store.path.glob("kspace/.*.tmp-*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 0.5))
+        os.killpg(run.pid, signal.SIGKILL)
+        run.communicate()
+        after = state()
+        assert {name: after[name] for name in before} == before
+    before = state()
+    run = spinforge(*options, "--json")
+    out, err = run.communicate(timeout=180)
+    assert run.returncode == 0, err
+    assert json.loads(out)["dataset_digest"] == answer["dataset_digest"]
+    after = state()
+    assert {name: after[name] for name in before} == before
+    assert verify_store(store.path) == []

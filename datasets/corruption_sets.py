@@ -218,7 +218,7 @@ def sets_digest(store: DatasetStore, sets: Sequence[CorruptedSet], subjects: lis
 
 def sets_in(store: DatasetStore) -> dict[str, list[str]]:
     """Corruption sets of a store that hold subjects: name -> strengths, weakest first."""
-    root = zarr.open_group(store.path, mode="r").get("corrupt")
+    root = zarr.open_group(store.location.zarr_store(""), mode="r").get("corrupt")
     if not isinstance(root, zarr.Group):
         return {}
     found: dict[str, list[str]] = {}

@@ -4,7 +4,7 @@ Layout of a set; what a product does not make is not there:
 
     <dataset>.zarr/              schema, schema_version, kind, config, config_hash,
                                  attributes_sha256 (of the others)
-      manifest.json              subject -> status, digest, bytes; rebuilt, never the truth
+      manifest.json              subject or table -> status, digest, bytes; rebuilt, never the truth
       kspace/<subject>/          SERANet's product
         full                     complex64 (slice, coil, ky, kx)
         coil_maps                complex64 (slice, coil, ky, kx), or one for every slice
@@ -15,6 +15,8 @@ Layout of a set; what a product does not make is not there:
       images/<subject>/          one array a contrast, and labels
       longitudinal/<subject>/    one group a session, such as ses-06mo
       corrupt/<name>/<level>/<subject>/          arrays of the source, corrupted
+      slices/index.parquet       of images: which slice is for what
+      splits/<rule>.json         the same by group, for every rule the set knows
 
 Every subject has as attributes its provenance and, written by this module: `sha256` of each
 array's values, `content_sha256` over those, `files` with the SHA-256 of each stored file,
@@ -50,6 +52,7 @@ from spinforge.datasets.store_metadata import (
     parsed_attributes,
     sealed,
     stored_subjects,
+    tables,
 )
 from spinforge.simulation.config import canonical_json, content_hash
 from spinforge.simulation.errors import SpinforgeError
@@ -315,4 +318,5 @@ class DatasetStore:
         """Summarise the subjects of all groups in manifest.json, for people and scripts."""
         files = self.location.files("")
         content = manifest(stored_subjects(self.location, files), files)
+        content |= tables(self.location, files)
         self.location.write(MANIFEST, manifest_text(content))

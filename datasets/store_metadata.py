@@ -12,6 +12,9 @@ from spinforge.simulation.config import content_hash
 SEAL = "attributes_sha256"
 """Attribute that holds the digest of the others."""
 
+TABLES = ("slices/", "splits/")
+"""Folders of a set with files that are about all of its subjects."""
+
 
 def group_metadata(attributes: dict[str, Any]) -> bytes:
     """The zarr.json of a group."""
@@ -91,6 +94,20 @@ def manifest(subjects: dict[str, dict[str, Any]], files: dict[str, int]) -> dict
         }
         for name, attributes in sorted(subjects.items())
         if attributes.get("complete") is True
+    }
+
+
+def is_table(name: str) -> bool:
+    """Whether a file of a set lies beside its subjects: which slice is for what."""
+    return name.startswith(TABLES) and not is_hidden(name)
+
+
+def tables(location: Location, files: dict[str, int]) -> dict[str, Any]:
+    """Status, digest and size of what lies beside the subjects, as the manifest names it."""
+    return {
+        name: {"status": "complete", "digest": location.digest(name), "bytes": size}
+        for name, size in sorted(files.items())
+        if is_table(name)
     }
 
 

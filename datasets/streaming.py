@@ -1,6 +1,7 @@
 """Zero-filled slices read from the compressed store as they are asked for."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -9,6 +10,22 @@ from spinforge.datasets.noise_on_read import ReadNoise, read_noise
 from spinforge.datasets.shards import SubjectShards
 from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.arrays import CoilImages, CoilKSpace, Labels
+from spinforge.simulation.errors import SpinforgeError
+
+
+def _local(store: DatasetStore, subject: str) -> Path:
+    """Folder of a subject, whose shards can only be read by hand where they are files.
+
+    Raises:
+        SpinforgeError: If the set is in an object store.
+    """
+    folder = store.subject_path(subject)
+    if isinstance(folder, Path):
+        return folder
+    raise SpinforgeError(
+        f"{store.path} is no folder, so its slices cannot be streamed. Read it into memory, or "
+        f"copy it to a folder first."
+    )
 
 
 class StreamedSlices(ZeroFilledSlices):
@@ -24,7 +41,7 @@ class StreamedSlices(ZeroFilledSlices):
         self.shared_epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
         def shards(name: str) -> SubjectShards:
-            return SubjectShards([store.subject_path(s) / name for s in self.subjects])
+            return SubjectShards([_local(store, s) / name for s in self.subjects])
 
         self._full, self._targets = shards("full"), shards("target")
         self._noise: dict[str, ReadNoise] = {}

@@ -25,11 +25,13 @@ from spinforge.datasets.store_metadata import (
     group_metadata,
     is_hidden,
     is_sealed,
+    is_table,
     manifest,
     manifest_text,
     parents,
     parsed_attributes,
     stored_subjects,
+    tables,
 )
 from spinforge.datasets.store_remote import RemoteFolder
 from spinforge.simulation.config import content_hash
@@ -169,7 +171,8 @@ def _manifest_problems(
 ) -> Iterator[Problem]:
     where = str(location.at(MANIFEST))
     way_out = "Run `spinforge generate`, which makes what is missing and writes it again"
-    expected, text = manifest(subjects, files), location.read(MANIFEST)
+    expected = manifest(subjects, files) | tables(location, files)
+    text = location.read(MANIFEST)
     try:
         noted = dict(json.loads(text or b""))
     except (ValueError, TypeError):
@@ -202,7 +205,9 @@ def _strangers(
     unknown = [
         name
         for name in files
-        if name not in known and not any(parent in subjects for parent in parents(name))
+        if name not in known
+        and not is_table(name)
+        and not any(parent in subjects for parent in parents(name))
     ]
     unknown = [name for name in unknown if not _is_empty_group(location, name)]
     folders = {next((p for p in parents(name) if p not in groups), name) for name in unknown}

@@ -14,6 +14,7 @@ from spinforge.datasets.corruption_sets import make_sets, sets_digest
 from spinforge.datasets.corruption_settings import CorruptedSet
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, split_of
+from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_space, check_writable
 from spinforge.flows.progress import progress_bar, say
@@ -71,6 +72,7 @@ def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
             store.within(chosen.group).remove_leftovers()
         _make(study, subjects, sets, overwrite)
         store.write_manifest()
+        write_card(store, folder.card, split_of(study.data))
     digest = sets_digest(store, sets, subjects)
     count = f"{len(sets)} corruption sets of {len(subjects)} subjects"
     say(f"dataset   {store.path} ({count}, content {digest[:12]})")

@@ -2,20 +2,26 @@
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
 from pathlib import Path
 from typing import Any
 
+import zarr
+
+from spinforge.datasets.corruption_sets import sets_in
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
+from spinforge.datasets.products.slice_index import INDEX, read_slice_index
 from spinforge.datasets.store import DatasetStore
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import disk_needed, missing_subjects
 from spinforge.flows.run_folder import RunFolder
 from spinforge.models.networks import build_network, count_parameters
+from spinforge.simulation.config import content_hash
 from spinforge.simulation.tissue import TARGET_NAMES
 
 _PACKAGES = ("torch", "lightning", "zarr", "prefect", "mlflow", "pydantic", "numpy")
@@ -53,9 +59,14 @@ def study(study: Study) -> dict[str, Any]:
 
 def dataset(path: Path | str) -> dict[str, Any]:
     """What a dataset holds."""
-    store = DatasetStore(path)
-    attributes = store.attributes()
+    attributes = DatasetStore(path).attributes()
+    store = DatasetStore(path, str(attributes["kind"]))
     subjects = store.complete_subjects()
+    groups = [f"corrupt/{name}/{s}" for name, all_s in sets_in(store).items() for s in all_s]
+    corrupted = {
+        group: store.within(group).digest(store.within(group).complete_subjects())
+        for group in groups
+    }
     return {
         "path": str(path),
         "kind": attributes["kind"],
@@ -63,9 +74,29 @@ def dataset(path: Path | str) -> dict[str, Any]:
         "config_hash": attributes["config_hash"],
         "config": json.loads(attributes["config"]),
         "subjects": subjects,
-        "slices": sum(len(store.read(s, "te")) for s in subjects),
+        "slices": sum(_slices(store, subject) for subject in subjects),
+        "slices_used": _slices_used(store),
         "digest": store.digest(subjects),
+        "corrupted_sets": len(corrupted),
+        "corruption_digest": content_hash(corrupted) if corrupted else None,
     }
+
+
+def _slices(store: DatasetStore, subject: str) -> int:
+    """Slices of one subject, all its ages together."""
+    group = store.open_subject(subject)
+    # Of a series, has_label has one value for each age and slice.
+    label = next(group[name] for name in ("has_label", "target", "label") if name in group)
+    assert isinstance(label, zarr.Array)
+    return math.prod(label.shape) if store.group == "longitudinal" else label.shape[0]
+
+
+def _slices_used(store: DatasetStore) -> dict[str, int] | None:
+    """Slices that train, validate and test, where a table says so."""
+    if store.location.read(INDEX) is None:
+        return None
+    counts = read_slice_index(store)["split"].value_counts()
+    return {str(name): int(count) for name, count in counts.items()}
 
 
 def machine() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from spinforge.datasets.download import download_missing
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import is_done, make_subject, split_of
+from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import progress_bar, say
@@ -44,8 +45,10 @@ def generate(study: Study, overwrite: bool = False) -> str:
             _simulate(study, missing)
         maker_of(study.data).finish(store)
         store.write_manifest()
+        write_card(store, folder.card, split_of(study.data))
     digest = store.digest(everyone)
     say(f"dataset   {store.path} ({len(everyone)} subjects, content {digest[:12]})")
+    say(f"data card {folder.card}")
     return digest
 
 

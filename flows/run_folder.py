@@ -53,6 +53,11 @@ class RunFolder:
         return self.path / "evaluation"
 
     @property
+    def card(self) -> Path:
+        """What the data set holds, for people."""
+        return self.path / "dataset.html"
+
+    @property
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"

@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from spinforge.datasets.files import replacing
 from spinforge.datasets.slice_table import COLUMNS, GROUPS, counts
 from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
@@ -31,11 +30,11 @@ def write_slice_index(
     content = store.digest(subjects)
     for rule, table in tables.items():
         text = json.dumps(_split(rule, table, content), indent=1)
-        _write(store, f"splits/{rule}.json", text.encode() + b"\n")
+        store.location.write(f"splits/{rule}.json", text.encode() + b"\n")
     chosen = next(iter(tables.values()))
     stream = io.BytesIO()
     chosen.to_parquet(stream, index=False)
-    _write(store, INDEX, stream.getvalue())
+    store.location.write(INDEX, stream.getvalue())
 
 
 def read_slice_index(store: DatasetStore) -> pd.DataFrame:
@@ -44,12 +43,12 @@ def read_slice_index(store: DatasetStore) -> pd.DataFrame:
     Raises:
         SpinforgeError: If it is missing or damaged.
     """
-    path = store.path / INDEX
+    content = store.location.read(INDEX)
     try:
-        return pd.read_parquet(path)[list(COLUMNS)]
+        return pd.read_parquet(io.BytesIO(content or b""))[list(COLUMNS)]
     except (OSError, ValueError, KeyError) as error:
         raise SpinforgeError(
-            f"{path} is missing or damaged. Run: spinforge generate STUDY.yaml"
+            f"{store.location.at(INDEX)} is missing or damaged. Run: spinforge generate STUDY.yaml"
         ) from error
 
 
@@ -64,9 +63,3 @@ def _split(rule: str, table: pd.DataFrame, content: str) -> dict[str, Any]:
             )
         ]
     return {"rule": rule, "content_sha256": content, "counts": dict(counts(table)), **groups}
-
-
-def _write(store: DatasetStore, name: str, content: bytes) -> None:
-    """The one place where files beside the subjects are written."""
-    with replacing(store.path / name) as temporary:
-        temporary.write_bytes(content)

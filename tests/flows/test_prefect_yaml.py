@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -18,6 +18,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, validate
 from prefect.workers.process import ProcessJobConfiguration
 
+from spinforge.datasets.products.catalogue import Product
 from spinforge.flows.config import Study, load_study
 
 
@@ -50,7 +51,11 @@ def content(repository) -> dict[str, Any]:
 
 
 def deployments(content):
-    return {deployment["name"]: deployment for deployment in content["deployments"]}
+    """Flow and name -> deployment, as `prefect deployment run` names them."""
+    return {
+        f"{deployment['entrypoint'].rpartition('.')[2]}/{deployment['name']}": deployment
+        for deployment in content["deployments"]
+    }
 
 
 def test_prefect_knows_every_key(content):
@@ -84,14 +89,25 @@ def test_entrypoints_are_flows_and_parameters_fit_them(content):
         flow.validate_parameters(deployment["parameters"])
 
 
-def test_the_deployed_study_is_the_shipped_one(content, repository):
-    shipped = load_study(repository / "studies" / "quickstart.yaml")
+def test_every_deployed_study_is_a_shipped_one(content, repository):
     for deployment in deployments(content).values():
-        assert Study.model_validate(deployment["parameters"]["study"]) == shipped
+        study = Study.model_validate(deployment["parameters"]["study"])
+        assert study == load_study(repository / "studies" / f"{study.name}.yaml")
+
+
+def test_every_product_can_be_generated_by_a_deployment(content):
+    deployed = {d["parameters"]["study"]["data"].get("product") for d in content["deployments"]}
+    assert deployed == {None, *product_names()}
+
+
+def product_names():
+    (union, _) = get_args(Product)
+    models = [get_args(member)[0] for member in get_args(union)]
+    return {get_args(model.model_fields["product"].annotation)[0] for model in models}
 
 
 def test_regeneration_has_a_schedule(content):
-    (schedule,) = deployments(content)["nightly-regeneration"]["schedules"]
+    (schedule,) = deployments(content)["generate/nightly-regeneration"]["schedules"]
     RawScheduleConfig.model_validate(schedule)
     assert schedule["active"] is True
 
@@ -109,6 +125,8 @@ def test_prefects_server_accepts_the_parameters(content):
         schema = parameter_schema(flow.fn).model_dump_for_openapi()
         validate(deployment["parameters"], schema, raise_on_error=True, ignore_required=True)
         ambiguous = json.loads(json.dumps(deployment["parameters"]))
+        if "scan" not in ambiguous["study"]["data"]:
+            continue
         del ambiguous["study"]["data"]["scan"]["kind"]
-        with pytest.raises(ValidationError, match=r"study\.data\.scan"):
+        with pytest.raises(ValidationError, match=r"study\.data"):
             validate(ambiguous, schema, raise_on_error=True, ignore_required=True)

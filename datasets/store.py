@@ -12,7 +12,9 @@ Layout of a set; what a product does not make is not there:
         target, target_soft      uint8 (slice, ky, kx) and (slice, target, ky, kx)
         noise_sigma, te, tr, wm_signal, scale    float32 (slice,)
         masks/<name>             bool (slice, ky), for validation and test
-      images/<subject>/          one array a contrast, and labels
+      images/<subject>/          (z, y, x): one array a contrast, float32 or uint8
+        label                    uint8
+        object, brain            bool: what is no air; for heads, what is brain
       longitudinal/<subject>/    one group a session, such as ses-06mo
       corrupt/<name>/<level>/<subject>/          arrays of the source, corrupted
       slices/index.parquet       of images: which slice is for what

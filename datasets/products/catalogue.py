@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Tag
 
-from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
+from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb, SimulatedBrainWebMaker
 from spinforge.datasets.products.hvsmr import HVSMRLike
 from spinforge.datasets.products.infant import InfantMaker
 from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
@@ -58,6 +58,8 @@ def maker_of(product: Product) -> Maker:
     match product:
         case KSpaceProduct():
             return KSpaceMaker(product)
+        case CrdnBrainWeb(images="simulated"):
+            return SimulatedBrainWebMaker(product)
         case CrdnBrainWeb() | MRBrainSLike() | HVSMRLike() | ISICLike() | SpleenLike():
             return VolumeMaker(product)
         case InfantBric() | InfantIbis():

@@ -1,26 +1,32 @@
 """CRDN's BrainWeb set: T1, T2 and PD of one head, in slices along three directions."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.brainweb_subject0 import Model
-from spinforge.datasets.phantoms import BrainWeb0, ProceduralHeads
+from spinforge.datasets.phantoms import BrainWeb0, PhantomSource, ProceduralHeads
 from spinforge.datasets.products.brain_slices import (
     BrainSlices,
     TogetherSubjects,
     brain_slice_tables,
     check_split_fits,
 )
-from spinforge.datasets.products.volumes import VolumeProduct
+from spinforge.datasets.products.volumes import DIMENSIONS, VolumeMaker, VolumeProduct
 from spinforge.datasets.public.brainweb_volumes import BrainWebImages
 from spinforge.datasets.slice_table import View, largest
 from spinforge.datasets.splits import Split
-from spinforge.datasets.standins.heads import SimulatedBrainWeb
+from spinforge.datasets.standins.heads import PROPERTIES, SimulatedBrainWeb
+from spinforge.datasets.standins.names import as_zyx
 from spinforge.datasets.volumes import VolumeSource
+from spinforge.simulation.nominal_image import BRAINWEB_PROTOCOL, nominal_image
+from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import GRID_EXTENT_MM
+from spinforge.simulation.scanner import Scanner
+from spinforge.simulation.sequences import PulseSequence
 from spinforge.simulation.tissue import TARGET_NAMES
 
 
@@ -63,17 +69,21 @@ class CrdnBrainWeb(VolumeProduct):
 
     def source(self) -> VolumeSource:
         """Our heads, BrainWeb's model under our simulation, or BrainWeb's images."""
-        if self.path is None:
-            heads = ProceduralHeads(
-                self.subjects.total,
-                self.subjects.named,
-                seed=self.seed,
-                spacing_mm=float(self.spacing_mm),
-            )
-            return SimulatedBrainWeb(heads)
         if self.images == "brainweb":
+            assert self.path is not None
             return BrainWebImages(self.path)
-        return SimulatedBrainWeb(BrainWeb0(self.path), names=[self.model])
+        return SimulatedBrainWeb(self.phantoms(), None if self.path is None else [self.model])
+
+    def phantoms(self) -> PhantomSource:
+        """The heads that are simulated."""
+        if self.path is not None:
+            return BrainWeb0(self.path)
+        return ProceduralHeads(
+            self.subjects.total,
+            self.subjects.named,
+            seed=self.seed,
+            spacing_mm=float(self.spacing_mm),
+        )
 
     def shape_zyx(self) -> tuple[int, int, int]:
         """BrainWeb's grid."""
@@ -86,3 +96,44 @@ class CrdnBrainWeb(VolumeProduct):
         for rows in areas.groupby("subject").indices.values():
             used[rows] = largest(areas.iloc[rows], self.slices.count)
         return brain_slice_tables(areas, used, self.slices, split, self.seed)
+
+
+class SimulatedBrainWebMaker(VolumeMaker):
+    """Makes simulated images, and scans their heads again with other sequences.
+
+    Args:
+        product: With images = simulated.
+    """
+
+    def __init__(self, product: CrdnBrainWeb) -> None:
+        super().__init__(product)
+        self._phantoms = product.phantoms()
+
+    def clean_scans(self) -> dict[str, tuple[PulseSequence, Scanner]]:
+        """Sequence and scanner of every contrast."""
+        scanner = Scanner(profile="brainweb")
+        return {contrast: (sequence, scanner) for contrast, sequence in BRAINWEB_PROTOCOL.items()}
+
+    def load_phantom(self, subject: str) -> Phantom:
+        """What is scanned."""
+        return self._phantoms.load(subject)
+
+    def rescan(
+        self,
+        phantom: Phantom,
+        contrast: str,
+        sequence: PulseSequence,
+        scanner: Scanner,
+        clean: dict[str, Any],
+    ) -> dict[str, StoredArray]:
+        """Simulate one contrast again; without noise, as the clean one.
+
+        Args:
+            phantom: Of `load_phantom`.
+            contrast: Which.
+            sequence: Instead of the clean one.
+            scanner: BrainWeb's, which has no imperfection that a rescan could change.
+            clean: Attributes of the clean subject.
+        """
+        image = as_zyx(nominal_image(phantom, sequence, PROPERTIES))
+        return {contrast: StoredArray(image, DIMENSIONS)}

@@ -33,6 +33,9 @@ DIMENSIONS = ("z", "y", "x")
 _AIR = 0.1
 """Of the 99th percentile of a contrast, below which it shows air [1]."""
 
+_SLICES_PER_CHUNK = 16
+"""Two of three views need the whole volume anyway."""
+
 _LARGEST_REAL = 8
 """How much larger than a stand-in a real volume may be, for the estimate of disk space."""
 
@@ -152,15 +155,16 @@ class VolumeMaker:
         volume = self._product.prepared(self._source.load(subject))
         if volume.labels is None:
             raise SpinforgeError(f"{subject} has no labels: name labelled subjects only.")
-        arrays = {
-            name: StoredArray(np.ascontiguousarray(values), DIMENSIONS)
-            for name, values in volume.contrasts.items()
-        }
-        arrays["label"] = StoredArray(np.ascontiguousarray(volume.labels), DIMENSIONS)
-        arrays["object"] = StoredArray(object_mask(volume), DIMENSIONS)
+        values = {**volume.contrasts, "label": volume.labels, "object": object_mask(volume)}
         if self._product.has_brain:
             # Cerebellum and brainstem, where they are not scored, are brain all the same.
-            arrays["brain"] = StoredArray(volume.labels != 0, DIMENSIONS)
+            values["brain"] = volume.labels != 0
+        arrays = {
+            name: StoredArray(
+                np.ascontiguousarray(array), DIMENSIONS, slices_per_chunk=_SLICES_PER_CHUNK
+            )
+            for name, array in values.items()
+        }
         return Made(arrays, self._provenance(volume))
 
     def finish(self, store: DatasetStore) -> None:

@@ -21,7 +21,8 @@ from spinforge.simulation.tissue_sets import TISSUE_SETS
 GENERATOR = "brainweb-contrasts-1"
 """Version of the images; whatever changes a voxel changes it."""
 
-_PROPERTIES = TISSUE_SETS["brainweb_1p5T"].properties
+PROPERTIES = TISSUE_SETS["brainweb_1p5T"].properties
+"""Relaxation of every tissue, as BrainWeb has it."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class SimulatedBrainWeb:
         phantom = self.phantoms.load(subject)
         with one_thread():
             images = {
-                contrast: as_zyx(nominal_image(phantom, sequence, _PROPERTIES))
+                contrast: as_zyx(nominal_image(phantom, sequence, PROPERTIES))
                 for contrast, sequence in BRAINWEB_PROTOCOL.items()
             }
         spacing = phantom.spacing_mm
@@ -79,7 +80,7 @@ class SimulatedBrainWeb:
                 "tissue_set": "brainweb_1p5T",
                 "sequences": {c: s.model_dump(mode="json") for c, s in BRAINWEB_PROTOCOL.items()},
                 "reference_signal": {
-                    contrast: pure_signal(tissue, BRAINWEB_PROTOCOL[contrast], _PROPERTIES)
+                    contrast: pure_signal(tissue, BRAINWEB_PROTOCOL[contrast], PROPERTIES)
                     for contrast, tissue in BRAINWEB_REFERENCES.items()
                 },
                 # BrainWeb does not say which side of its subjects is left.

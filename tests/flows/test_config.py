@@ -171,7 +171,19 @@ def test_binary_files_are_named(file):
     assert "cannot be read" in message(file)
 
 
-@pytest.mark.parametrize("name", ["quickstart", "brainweb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "quickstart",
+        "brainweb",
+        "seranet",
+        "crdn-brainweb",
+        "mrbrains-like",
+        "hvsmr-like",
+        "isic-like",
+        "spleen-like",
+    ],
+)
 def test_shipped_studies_are_valid_and_say_what_they_mean(name, repository):
     path = repository / "studies" / f"{name}.yaml"
     study = load_study(path)
@@ -195,6 +207,10 @@ def assert_says(file, dumped):
     ("override", "message"),
     [
         ("data.scan.kind=foo", "data.scan.kind = 'foo': unknown kind. Valid: spin_echo, dual_echo"),
+        (
+            "data.product=crdn_brian",
+            "data.product = 'crdn_brian': unknown product. Did you mean `crdn_brainweb`? Valid",
+        ),
         ("data.scan.te=20", "data.scan.te: unknown key. Did you mean `te_ms`?"),
         (
             "data.sampling.kind=gausian1d",

@@ -1,18 +1,20 @@
 """What holds for every set of images: its arrays, its record, its slices, and that it repeats."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from tiny_images import TINY, generated
 
 from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.crdn_brainweb import SimulatedBrainWebMaker
 from spinforge.datasets.products.making import is_done, make_subject
 from spinforge.datasets.products.slice_index import read_slice_index
 from spinforge.datasets.slice_table import COLUMNS, GROUPS
 from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.verify import verify_store
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
 
@@ -168,12 +170,60 @@ def test_counts_of_the_tiny_sets_follow_the_rules(stores):
     assert sizes["spleen_like"] == {"train": 30, "unused": 10}
 
 
-def test_a_damaged_index_is_named(stores, tmp_path):
+@pytest.fixture
+def copy(stores, tmp_path) -> DatasetStore:
+    """A set that a test may damage."""
+    shutil.copytree(stores["isic_like"].path, tmp_path / "set.zarr")
     store = DatasetStore(tmp_path / "set.zarr", "images")
-    store.create(TINY["isic_like"].recipe())
-    with pytest.raises(SpinforgeError, match=r"index\.parquet is missing or damaged\. Run: spin"):
-        read_slice_index(store)
-    (store.path / "slices").mkdir()
-    pd.DataFrame({"subject": ["a"]}).to_parquet(store.path / "slices" / "index.parquet")
-    with pytest.raises(SpinforgeError, match=r"index\.parquet is missing or damaged"):
-        read_slice_index(store)
+    store.write_manifest()
+    return store
+
+
+@PRODUCTS
+def test_a_new_set_is_in_order(stores, name):
+    stores[name].write_manifest()
+    assert verify_store(stores[name].path) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("file", ["slices/index.parquet", "splits/official_parts.json"])
+def test_any_flipped_bit_of_the_index_is_found(copy, file, seed):
+    path = copy.path / file
+    content = bytearray(path.read_bytes())
+    where = int(np.random.default_rng(seed).integers(len(content)))
+    content[where] ^= 1 << (seed % 8)
+    path.write_bytes(content)
+    (problem,) = verify_store(copy.path)
+    assert file in str(problem)
+
+
+@pytest.mark.parametrize("file", ["slices/index.parquet", "splits/official_parts.json"])
+def test_a_lost_index_is_found_and_written_again(copy, file):
+    (copy.path / file).unlink()
+    (problem,) = verify_store(copy.path)
+    assert file in str(problem)
+    maker_of(TINY["isic_like"]).finish(copy)
+    assert verify_store(copy.path) == []
+
+
+def test_a_damaged_index_is_named(copy):
+    path = copy.path / "slices" / "index.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(SpinforgeError, match=r"index\.parquet is missing or damaged\. Run: "):
+        read_slice_index(copy)
+    path.unlink()
+    with pytest.raises(SpinforgeError, match=r"index\.parquet is missing or damaged\. Run: "):
+        read_slice_index(copy)
+
+
+def test_a_rescan_with_the_same_sequence_is_the_clean_image(stores):
+    store, maker = stores["crdn_brainweb"], maker_of(TINY["crdn_brainweb"])
+    assert isinstance(maker, SimulatedBrainWebMaker)
+    phantom, attributes = maker.load_phantom("head-000"), store.subject_attributes("head-000")
+    for contrast, (sequence, scanner) in maker.clean_scans().items():
+        (same,) = maker.rescan(phantom, contrast, sequence, scanner, attributes).values()
+        np.testing.assert_array_equal(same.values, store.read("head-000", contrast))
+        longer = sequence.model_copy(update={"tr_ms": 1.5 * sequence.tr_ms})
+        (other,) = maker.rescan(phantom, contrast, longer, scanner, attributes).values()
+        # More of the magnetisation comes back.
+        assert other.values.mean() > 1.02 * same.values.mean()

@@ -153,7 +153,7 @@ def _corrupted(
             first_position=len(chosen.rescans),
         )
         arrays |= scanned
-        arrays[contrast] = StoredArray(values, clean.dimensions(contrast))
+        arrays[contrast] = clean.stored_like(contrast, values)
         histories[contrast] = history + more
     return arrays, histories
 

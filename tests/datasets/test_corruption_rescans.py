@@ -41,6 +41,8 @@ def test_t1_with_other_timing_is_that_of_the_signal_equation(store):
     e1 = np.exp(-tr / tissue.t1)
     expected = tissue.proton_density * np.sin(angle) * (1 - e1) / (1 - e1 * np.cos(angle))
     expected *= np.exp(-te / tissue.t2_star)
+    chunks = [s.open_subject(SUBJECT)["T1"].chunks for s in (store, corrupted)]
+    assert chunks[0] == chunks[1]
     clean, changed = (s.read(SUBJECT, "T1") for s in (store, corrupted))
     pure = np.isclose(clean, store.subject_attributes(SUBJECT)["reference_signal"]["T1"], rtol=1e-5)
     assert pure.sum() > 20

@@ -13,7 +13,6 @@ reads both as one.
 from collections.abc import Sequence
 from typing import Any
 
-import zarr
 from numpy.typing import NDArray
 
 from spinforge.datasets.arrays import StoredArray
@@ -154,7 +153,7 @@ def _corrupted(
             first_position=len(chosen.rescans),
         )
         arrays |= scanned
-        arrays[contrast] = StoredArray(values, clean.dimensions(contrast))
+        arrays[contrast] = clean.stored_like(contrast, values)
         histories[contrast] = history + more
     return arrays, histories
 
@@ -218,12 +217,9 @@ def sets_digest(store: DatasetStore, sets: Sequence[CorruptedSet], subjects: lis
 
 def sets_in(store: DatasetStore) -> dict[str, list[str]]:
     """Corruption sets of a store that hold subjects: name -> strengths, weakest first."""
-    root = zarr.open_group(store.location.zarr_store(""), mode="r").get("corrupt")
-    if not isinstance(root, zarr.Group):
-        return {}
     found: dict[str, list[str]] = {}
-    for name, group in sorted(root.groups()):
-        strengths = [strength for strength, _ in group.groups()]
+    for name in sorted(store.location.folders("corrupt")):
+        strengths = store.location.folders(f"corrupt/{name}")
         held = [s for s in strengths if CorruptedStore(store, name, s).complete_subjects()]
         if held:
             found[name] = sorted(held, key=_as_number)

@@ -100,7 +100,8 @@ class CorruptedSet:
     def path(self, subject: str, contrast: str) -> SamplePath:
         """Where the random numbers of one image come from.
 
-        The name of the set is no part of it: the same chain draws the same under any name.
+        The name of the set is no part of it: the same corruption at the same place and strength
+        draws the same in every set, so that two of them differ by what else is in their chains.
         """
         return SamplePath(self.seed, ("corrupt", subject, *contrast.split("/")))
 

@@ -118,9 +118,12 @@ class CleanSubject:
             )
         return sorted(self.attributes["reference_signal"])
 
-    def dimensions(self, contrast: str) -> tuple[str, ...]:
-        """Names of the array's axes."""
-        return tuple(self._array(contrast).metadata.dimension_names)
+    def stored_like(self, contrast: str, values: NDArray[Any]) -> StoredArray:
+        """Values with the axes and chunks of a clean array."""
+        array = self._array(contrast)
+        return StoredArray(
+            values, tuple(array.metadata.dimension_names), slices_per_chunk=array.chunks[0]
+        )
 
     def nbytes(self) -> int:
         """Size of all its contrasts, uncompressed."""

@@ -8,10 +8,13 @@ import signal
 import time
 from pathlib import Path
 
+import fsspec
 import pytest
+from s3_server import environment, s3_server
 from small_sets import small_set
 from typer.testing import CliRunner
 
+from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.verify import verify_store
 from spinforge.flows.cli import app
 from spinforge.flows.generate import generate
@@ -91,7 +94,7 @@ def test_a_second_run_is_refused_and_harms_nothing(finished, spinforge, tiny_fil
     _, answer = finished
     options = ["generate", str(tiny_file), "--set", f"out={tmp_path}", "--json"]
     first, second = spinforge(*options), None
-    store = RunFolder(tmp_path / "tiny").store
+    store = DatasetStore(tmp_path / "tiny" / "dataset.zarr")
     deadline = time.monotonic() + 120
     while not store.exists():
         assert time.monotonic() < deadline
@@ -110,7 +113,7 @@ def test_a_second_run_is_refused_and_harms_nothing(finished, spinforge, tiny_fil
 @pytest.mark.slow
 def test_three_kills_of_the_command_lose_nothing(finished, spinforge, tiny_file, tmp_path):
     _, answer = finished
-    store = RunFolder(tmp_path / "tiny").store
+    store = DatasetStore(tmp_path / "tiny" / "dataset.zarr")
     options = ["generate", str(tiny_file), "--set", f"out={tmp_path}", "--set", "workers=2"]
     draw = random.Random(0)
 
@@ -138,3 +141,18 @@ def test_three_kills_of_the_command_lose_nothing(finished, spinforge, tiny_file,
     after = state()
     assert {name: after[name] for name in before} == before
     assert verify_store(store.path) == []
+
+
+@pytest.mark.slow
+def test_a_study_may_keep_its_set_in_an_object_store(finished, tiny, monkeypatch):
+    pytest.importorskip("s3fs")
+    pytest.importorskip("moto")
+    _, answer = finished
+    with s3_server("bucket") as endpoint:
+        for name, value in environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        study = tiny.model_copy(update={"dataset": "s3://bucket/tiny.zarr", "workers": 2})
+        assert generate(study) == answer["dataset_digest"]
+        assert verify("s3://bucket/tiny.zarr") == []
+        assert generate(study) == answer["dataset_digest"]  # nothing is left to do
+        fsspec.get_filesystem_class("s3").clear_instance_cache()

@@ -71,6 +71,11 @@ def count_subjects(store: DatasetStore) -> dict[str, Counted]:
     return counted
 
 
+def is_photograph(attributes: dict[str, Any]) -> bool:
+    """Whether a subject's contrasts are the three colours of photographs."""
+    return set(attributes.get("contrasts") or ()) == {"red", "green", "blue"}
+
+
 def set_facts(
     store: DatasetStore, counted: Mapping[str, Counted], split: Split | None, corrupted: int
 ) -> dict[str, dict[str, str]]:
@@ -96,12 +101,13 @@ def set_facts(
         "product": str(config.get("product", store.group)),
         "subjects": str(len(counted)),
         "slices": str(sum(c.slices for c in counted.values())),
-        "voxel": f"{x:g} x {y:g} x {z:g} mm (x, y, z)",
-        "left and right": "verified" if verified else "not verified: may be mirrored",
     }
+    if not is_photograph(first):
+        content["voxel"] = f"{x:g} x {y:g} x {z:g} mm (x, y, z)"
+        content["left and right"] = "verified" if verified else "not verified: may be mirrored"
     if contrasts:
         content["contrasts"] = ", ".join(contrasts)
-    how = _scan(config) if store.group == "kspace" else {}
+    how = _scan(config) if store.group == "kspace" else _sequences(first)
     return {
         "Content": content,
         **({"Scan": how} if how else {}),
@@ -138,6 +144,18 @@ def _scan(config: dict[str, Any]) -> dict[str, str]:
         "noise": f"{noise['percent']:g} % of {noise['reference']}, in each of the real and "
         f"imaginary channel",
         "lines of the stored masks": f"{lines['kind']}: {kept}",
+    }
+
+
+def _sequences(attributes: dict[str, Any]) -> dict[str, str]:
+    """How each contrast was acquired, where that is noted."""
+    sequences = attributes.get("parameters", {}).get("sequences", {})
+    return {
+        contrast: ", ".join(
+            [str(settings["kind"]).replace("_", " ")]
+            + [f"{name} {value}" for name, value in settings.items() if name != "kind"]
+        )
+        for contrast, settings in sequences.items()
     }
 
 

@@ -1,5 +1,6 @@
 """Slices for a data card: of every product, and of every corruption and level."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,12 @@ def corrupted_groups(store: DatasetStore) -> dict[str, list[str]]:
     }
 
 
-def _level_order(level: str) -> tuple[int, str]:
-    return (int(level), "") if level.isdigit() else (0, level)
+def _level_order(level: str) -> tuple[float, str]:
+    """Numbers, whole or not, by their value; words behind them."""
+    try:
+        return float(level), level
+    except ValueError:
+        return math.inf, level
 
 
 def corruption_rows(store: DatasetStore, preferred: str) -> tuple[list[PictureRow], CardTable]:

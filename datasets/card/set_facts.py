@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spinforge.datasets.card.content import CardTable
-from spinforge.datasets.card.sources import citation
+from spinforge.datasets.card.sources import REFERENCES, citation
 from spinforge.datasets.splits import Split
 from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.store_metadata import manifest, stored_subjects
@@ -18,7 +18,7 @@ from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
 
 ABOUT = {
-    "kspace": "Raw data of simulated multi-slice MRI: complex, noisy, fully sampled k-space, with "
+    "kspace": "Raw data of simulated multi-slice MRI: complex, fully sampled k-space, with "
     "sampling masks and the true label of every voxel.",
     "images": "Labelled images, whole volumes: what is cropped, stripped or sliced for training is "
     "so when they are read.",
@@ -135,14 +135,18 @@ def set_facts(
 def _scan(config: dict[str, Any]) -> dict[str, str]:
     """How k-space was made, in a few words; the settings have the rest."""
     scan, scanner, noise, lines = (config[k] for k in ("scan", "scanner", "noise", "sampling"))
-    kept = ", ".join(f"{k} {v}" for k, v in lines.items() if k != "kind")
+    kept = ", ".join(
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in lines.items()
+        if key != "kind"
+    )
     return {
         "sequence": f"{scan['kind'].replace('_', ' ')}, TR {scan['tr_ms']:g} ms, TE "
         f"{scan['te_ms']:g} ms, each subject within {100 * scan['variation']:g} %",
         "scanner": f"profile {scanner['profile']}, tissues {scanner['tissue_set']}, "
         f"{scanner['coils']} coil{'s' if scanner['coils'] > 1 else ''}",
-        "noise": f"{noise['percent']:g} % of {noise['reference']}, in each of the real and "
-        f"imaginary channel",
+        "noise": f"{noise['percent']:g} % of {REFERENCES[noise['reference']]}, in each of the real "
+        f"and imaginary channel",
         "lines of the stored masks": f"{lines['kind']}: {kept}",
     }
 

@@ -192,11 +192,14 @@ def box_average(inside: Tensor, weights: list[Tensor]) -> Tensor:
     Returns:
         (x, y, z) float32 on the target grid.
     """
-    # The last axis first, and the others brought there in turn: each is one matrix product.
+    # The first axis is averaged and put behind the others, three times. A target voxel overlaps
+    # few source voxels, so the weights are sparse.
     values = inside.float()
-    for weight in reversed(weights):
-        values = (values @ weight.T).permute(2, 0, 1)
-    return values.contiguous()
+    for weight in weights:
+        _, *others = values.shape
+        flat = torch.sparse.mm(weight.to_sparse(), values.reshape(len(values), -1))
+        values = flat.reshape(-1, *others).permute(1, 2, 0).contiguous()
+    return values
 
 
 def _parameters(header: Header, start_mm: tuple[float, ...]) -> dict[str, Any]:

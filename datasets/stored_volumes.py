@@ -108,7 +108,9 @@ def _images(reader: SubjectReader, session: str) -> StoredVolume:
         for name in candidates
         if name not in _NO_IMAGES and "/" not in name
     }
-    contrasts = {n: a for n, a in arrays.items() if a.ndim == 3 and a.dtype.kind != "b"}
+    listed = reader.attributes.get("contrasts", [])  # in the order people know them in
+    ordered = sorted(arrays, key=lambda n: (listed.index(n) if n in listed else len(listed), n))
+    contrasts = {n: arrays[n] for n in ordered if arrays[n].ndim == 3 and arrays[n].dtype != bool}
     if not contrasts:
         raise SpinforgeError(
             f"subject {reader.subject}: there is no image among its arrays: {', '.join(reader.own)}"

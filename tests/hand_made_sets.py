@@ -90,8 +90,9 @@ def add_corruptions(store: DatasetStore, names=("noise", "motion"), levels=(1, 3
     clean = store.read(subject, "T1")
     for name in names:
         for level in levels:
-            corrupted = (clean + level).astype(np.float32)
-            step = {"id": name, "level": level, "parameters": {"sigma": 0.01 * level}}
+            added = float(level) if level != "fixed" else 1.0
+            corrupted = (clean + added).astype(np.float32)
+            step = {"id": name, "level": level, "parameters": {"sigma": 0.01 * added}}
             store.within(f"corrupt/{name}/{level}").write_subject(
                 subject,
                 {"T1": StoredArray(corrupted, AXES)},

@@ -38,9 +38,10 @@ def describe_set(store: DatasetStore, split: Split | None = None, title: str = "
     files = store.location.files("corrupt")
     return Card(
         title=title or str(store.path).rstrip("/").rpartition("/")[2],
-        summary=f"{ABOUT.get(store.group, '')} Product {product}: {len(counted)} subjects, "
-        f"{sum(c.slices for c in counted.values())} slices"
-        + (f", {len(corruptions)} kinds of corruption." if corruptions else "."),
+        summary=f"{ABOUT.get(store.group, '')} Product {product}: "
+        f"{_count(len(counted), 'subject')}, "
+        f"{_count(sum(c.slices for c in counted.values()), 'slice')}"
+        + (f", {_count(len(corruptions), 'corruption')}." if corruptions else "."),
         facts=set_facts(store, counted, split, sum(files.values())),
         classes=classes,
         tables=[*tables, subject_table(counted, split)],
@@ -48,3 +49,7 @@ def describe_set(store: DatasetStore, split: Split | None = None, title: str = "
         corruptions=corruptions,
         settings=made_with,
     )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -6,7 +6,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-Plane = Float32[np.ndarray, "y x"] | UInt8[np.ndarray, "y x"] | Bool[np.ndarray, "y x"]
+Plane = (
+    Float32[np.ndarray, "y x"]
+    | UInt8[np.ndarray, "y x"]
+    | Bool[np.ndarray, "y x"]
+    | UInt8[np.ndarray, "y x 3"]
+)
 
 
 @dataclass(frozen=True)
@@ -15,15 +20,18 @@ class Picture:
 
     Attributes:
         title: A few words under it.
-        values: (y, x): the first row is posterior, the first column on the left.
-        kind: How it is drawn: an image in grey, labels in colours, or acquired lines.
+        values: (y, x): the first row is posterior, the first column on the left; of a photograph
+            (y, x, 3).
+        kind: How it is drawn: an image in grey, labels in colours, acquired lines, or a photograph.
         window: Values shown black and white; by default those of the image itself.
+        top_first: The first row is the upper one, as in photographs.
     """
 
     title: str
     values: Plane
-    kind: Literal["image", "labels", "lines"] = "image"
+    kind: Literal["image", "labels", "lines", "photograph"] = "image"
     window: tuple[float, float] | None = None
+    top_first: bool = False
 
 
 @dataclass(frozen=True)

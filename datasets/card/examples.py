@@ -1,5 +1,6 @@
 """Slices for a data card: of every product, and of every corruption and level."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from spinforge.datasets.card.content import CardTable, Picture, PictureRow, window_of
+from spinforge.datasets.card.set_facts import is_photograph
 from spinforge.datasets.products.kspace import FIXED_MASK
 from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.stored_volumes import stored_volumes
@@ -29,16 +31,28 @@ def examples(store: DatasetStore, subject: str) -> list[PictureRow]:
     for stored in stored_volumes(store, subject):
         volume = stored.volume
         labels = volume.labels
-        number = _fullest(labels) if labels is not None else volume_middle(volume.contrasts)
-        pictures = [Picture(name, _plain(a[number])) for name, a in volume.contrasts.items()]
+        number = _fullest(labels) if labels is not None else _middle(volume.contrasts)
+        photograph = is_photograph(volume.parameters)
+        if photograph:
+            pictures = [_photograph(volume.contrasts, number)]
+        else:
+            pictures = [Picture(name, _plain(a[number])) for name, a in volume.contrasts.items()]
         if labels is not None:
-            pictures.append(Picture("labels", labels[number], "labels"))
+            pictures.append(Picture("labels", labels[number], "labels", top_first=photograph))
         where = f"{subject}, {stored.session}" if stored.session else subject
         rows.append(PictureRow(f"{where}, slice {number}", "", pictures, volume.spacing_mm[1:]))
     return rows
 
 
-def volume_middle(contrasts: dict[str, NDArray[Any]]) -> int:
+def _photograph(contrasts: dict[str, NDArray[Any]], number: int) -> Picture:
+    """The three colours as one picture; bytes, or numbers from 0 to 1."""
+    colours = np.stack([contrasts[name][number] for name in ("red", "green", "blue")], axis=-1)
+    if colours.dtype != np.uint8:
+        colours = np.rint(255 * np.clip(colours, 0, 1)).astype(np.uint8)
+    return Picture("photograph", colours, "photograph", top_first=True)
+
+
+def _middle(contrasts: dict[str, NDArray[Any]]) -> int:
     """The middle slice."""
     return len(next(iter(contrasts.values()))) // 2
 
@@ -86,8 +100,12 @@ def corrupted_groups(store: DatasetStore) -> dict[str, list[str]]:
     }
 
 
-def _level_order(level: str) -> tuple[int, str]:
-    return (int(level), "") if level.isdigit() else (0, level)
+def _level_order(level: str) -> tuple[float, str]:
+    """Numbers, whole or not, by their value; words behind them."""
+    try:
+        return float(level), level
+    except ValueError:
+        return math.inf, level
 
 
 def corruption_rows(store: DatasetStore, preferred: str) -> tuple[list[PictureRow], CardTable]:

@@ -1,23 +1,12 @@
 """The data card within a report: what a k-space set holds, in words and numbers to check."""
 
-from spinforge.datasets.card.sources import citation
+from spinforge.datasets.card.sources import REFERENCES, citation
 from spinforge.datasets.products.kspace import FIXED_MASK, KSpaceProduct
 from spinforge.datasets.splits import Split
 from spinforge.datasets.store import DatasetStore
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import draw_lines
 from spinforge.simulation.tissue import TARGET_NAMES
-
-REFERENCES = {
-    "wm": "the white-matter signal",
-    "csf": "the CSF signal",
-    "gm": "the grey-matter signal",
-    "brightest": "the brightest tissue's signal",
-    "rms": "the image's root mean square",
-    "max": "the image's maximum",
-    "absolute": "a proton density of 1",
-    "brainweb": "BrainWeb's reference signal (WM in T1, CSF in T2 and PD; per mm of slice)",
-}
 
 
 def data_card(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spinforge.datasets.card.content import CardTable
-from spinforge.datasets.card.sources import citation
+from spinforge.datasets.card.sources import REFERENCES, citation
 from spinforge.datasets.splits import Split
 from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.store_metadata import manifest, stored_subjects
@@ -18,7 +18,7 @@ from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
 
 ABOUT = {
-    "kspace": "Raw data of simulated multi-slice MRI: complex, noisy, fully sampled k-space, with "
+    "kspace": "Raw data of simulated multi-slice MRI: complex, fully sampled k-space, with "
     "sampling masks and the true label of every voxel.",
     "images": "Labelled images, whole volumes: what is cropped, stripped or sliced for training is "
     "so when they are read.",
@@ -71,6 +71,11 @@ def count_subjects(store: DatasetStore) -> dict[str, Counted]:
     return counted
 
 
+def is_photograph(attributes: dict[str, Any]) -> bool:
+    """Whether a subject's contrasts are the three colours of photographs."""
+    return set(attributes.get("contrasts") or ()) == {"red", "green", "blue"}
+
+
 def set_facts(
     store: DatasetStore, counted: Mapping[str, Counted], split: Split | None, corrupted: int
 ) -> dict[str, dict[str, str]]:
@@ -96,12 +101,13 @@ def set_facts(
         "product": str(config.get("product", store.group)),
         "subjects": str(len(counted)),
         "slices": str(sum(c.slices for c in counted.values())),
-        "voxel": f"{x:g} x {y:g} x {z:g} mm (x, y, z)",
-        "left and right": "verified" if verified else "not verified: may be mirrored",
     }
+    if not is_photograph(first):
+        content["voxel"] = f"{x:g} x {y:g} x {z:g} mm (x, y, z)"
+        content["left and right"] = "verified" if verified else "not verified: may be mirrored"
     if contrasts:
         content["contrasts"] = ", ".join(contrasts)
-    how = _scan(config) if store.group == "kspace" else {}
+    how = _scan(config) if store.group == "kspace" else _sequences(first)
     return {
         "Content": content,
         **({"Scan": how} if how else {}),
@@ -129,15 +135,31 @@ def set_facts(
 def _scan(config: dict[str, Any]) -> dict[str, str]:
     """How k-space was made, in a few words; the settings have the rest."""
     scan, scanner, noise, lines = (config[k] for k in ("scan", "scanner", "noise", "sampling"))
-    kept = ", ".join(f"{k} {v}" for k, v in lines.items() if k != "kind")
+    kept = ", ".join(
+        f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in lines.items()
+        if key != "kind"
+    )
     return {
         "sequence": f"{scan['kind'].replace('_', ' ')}, TR {scan['tr_ms']:g} ms, TE "
         f"{scan['te_ms']:g} ms, each subject within {100 * scan['variation']:g} %",
         "scanner": f"profile {scanner['profile']}, tissues {scanner['tissue_set']}, "
         f"{scanner['coils']} coil{'s' if scanner['coils'] > 1 else ''}",
-        "noise": f"{noise['percent']:g} % of {noise['reference']}, in each of the real and "
-        f"imaginary channel",
+        "noise": f"{noise['percent']:g} % of {REFERENCES[noise['reference']]}, in each of the real "
+        f"and imaginary channel",
         "lines of the stored masks": f"{lines['kind']}: {kept}",
+    }
+
+
+def _sequences(attributes: dict[str, Any]) -> dict[str, str]:
+    """How each contrast was acquired, where that is noted."""
+    sequences = attributes.get("parameters", {}).get("sequences", {})
+    return {
+        contrast: ", ".join(
+            [str(settings["kind"]).replace("_", " ")]
+            + [f"{name} {value}" for name, value in settings.items() if name != "kind"]
+        )
+        for contrast, settings in sequences.items()
     }
 
 

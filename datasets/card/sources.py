@@ -1,4 +1,4 @@
-"""Where the anatomy of a set comes from: whom to cite, and under which terms."""
+"""Words of a data card: whom to cite and under which terms, and what noise is relative to."""
 
 _BRAINWEB = "BrainWeb publishes no licence: do not redistribute the voxels."
 
@@ -12,6 +12,19 @@ CITATIONS = {
     "labels": "label maps of your own: their terms are the set's",
 }
 """By `phantom.source` in a subject's provenance."""
+
+
+REFERENCES = {
+    "wm": "the white-matter signal",
+    "csf": "the CSF signal",
+    "gm": "the grey-matter signal",
+    "brightest": "the brightest tissue's signal",
+    "rms": "the image's root mean square",
+    "max": "the image's maximum",
+    "absolute": "a proton density of 1",
+    "brainweb": "BrainWeb's reference signal (WM in T1, CSF in T2 and PD; per mm of slice)",
+}
+"""By `noise.reference` of a study: what 100 % noise is."""
 
 
 def citation(source: str) -> str:

@@ -60,6 +60,8 @@ def suffix_of(stored: StoredVolume, contrast: str) -> str:
     if stored.is_kspace:
         return _weighting(stored.config["scan"])
     key = re.sub(r"[^0-9A-Z]", "", contrast.upper()).removesuffix("W")
+    if key not in SUFFIXES and (sequence := _sequence(stored, contrast)):
+        return _weighting(sequence)
     if key not in SUFFIXES:
         raise SpinforgeError(
             f"contrast {contrast!r} of subject {stored.volume.subject} has no place in BIDS, which "
@@ -69,13 +71,23 @@ def suffix_of(stored: StoredVolume, contrast: str) -> str:
     return SUFFIXES[key]
 
 
+def _sequence(stored: StoredVolume, contrast: str) -> dict[str, Any]:
+    """Settings of the sequence behind an image, as in a study; empty if it is not known."""
+    if stored.is_kspace:
+        return dict(stored.config["scan"])
+    noted = stored.volume.parameters.get("parameters", {}).get("sequences", {})
+    return dict(noted.get(contrast, {}))
+
+
+def _echo_ms(sequence: dict[str, Any]) -> float:
+    early = sequence["kind"] == "dual_echo" and sequence["echo"] == "early"
+    return float(sequence["early_te_ms"] if early else sequence["te_ms"])
+
+
 def _weighting(sequence: dict[str, Any]) -> str:
-    kind = sequence["kind"]
-    if kind in _BY_SEQUENCE:
-        return _BY_SEQUENCE[kind]
-    early = kind == "dual_echo" and sequence["echo"] == "early"
-    echo_ms = sequence["early_te_ms"] if early else sequence["te_ms"]
-    if echo_ms > _LONG_TE_MS:
+    if sequence["kind"] in _BY_SEQUENCE:
+        return _BY_SEQUENCE[sequence["kind"]]
+    if _echo_ms(sequence) > _LONG_TE_MS:
         return "T2w"
     return "PDw" if sequence["tr_ms"] > _LONG_TR_MS else "T1w"
 
@@ -83,45 +95,41 @@ def _weighting(sequence: dict[str, Any]) -> str:
 def sidecar(stored: StoredVolume, contrast: str) -> dict[str, Any]:
     """What the JSON file beside an image says; times are seconds, angles degrees."""
     attributes, config = stored.volume.parameters, stored.config
+    scanner, sequence = config.get("scanner", {}), _sequence(stored, contrast)
+    tissue_set = scanner.get("tissue_set") or attributes.get("parameters", {}).get("tissue_set")
     content: dict[str, Any] = {
         "Manufacturer": "Spinforge (simulated)",
-        "Simulated": True,
-        "SimulationProfile": config.get("scanner", {}).get("profile")
-        or config.get("profile")
-        or config.get("product", "unknown"),
+        "Simulated": attributes["phantom"]["source"] != "files",
+        "SimulationProfile": scanner.get("profile") or config.get("product", "unknown"),
         "SimulationConfigHash": attributes["config_hash"],
         "SimulationContentSha256": attributes["content_sha256"],
     }
+    if tissue_set in TISSUE_SETS:
+        content["MagneticFieldStrength"] = TISSUE_SETS[tissue_set].field_t
+    if sequence:
+        content |= _timing(sequence)
     if not stored.is_kspace:
-        drawn = attributes.get("sequences", {}).get(contrast, {})
-        return content | {"SourceContrast": contrast} | _timing(drawn)
+        return content | {"SourceContrast": contrast}
     drawn = attributes["scan"]
-    field_t = TISSUE_SETS[config["scanner"]["tissue_set"]].field_t
-    return (
-        content
-        | {
-            "ImageDescription": "Magnitude of the fully sampled k-space with its noise; "
-            "coils combined by their known sensitivities.",
-            "SkullStripped": False,
-            "MagneticFieldStrength": field_t,
-            "PulseSequenceType": config["scan"]["kind"].replace("_", " "),
-            "MRAcquisitionType": "2D",
-            "SliceThickness": stored.volume.spacing_mm[0],
-            "RepetitionTime": drawn["tr_s"],
-            "EchoTime": drawn["te_s"],
-            "FlipAngle": flip_angle_deg(config["scan"]),
-            "NoiseStandardDeviation": drawn["noise_std"],
-        }
-        | ({"InversionTime": 1e-3 * config["scan"]["ti_ms"]} if "ti_ms" in config["scan"] else {})
-    )
-
-
-def _timing(sequence: dict[str, Any]) -> dict[str, float]:
-    """Of a sequence as settings have it: milliseconds and degrees."""
-    found = {
-        "RepetitionTime": 1e-3 * float(sequence.get("tr_ms", 0)),
-        "EchoTime": 1e-3 * float(sequence.get("te_ms", 0)),
-        "InversionTime": 1e-3 * float(sequence.get("ti_ms", 0)),
-        "FlipAngle": float(sequence.get("flip_deg", 0)),
+    return content | {
+        "ImageDescription": "Magnitude of the fully sampled k-space with its noise; "
+        "coils combined by their known sensitivities.",
+        "SkullStripped": False,
+        "MRAcquisitionType": "2D",
+        "SliceThickness": stored.volume.spacing_mm[0],
+        "RepetitionTime": drawn["tr_s"],
+        "EchoTime": drawn["te_s"],
+        "NoiseStandardDeviation": drawn["noise_std"],
     }
-    return {name: value for name, value in found.items() if value}
+
+
+def _timing(sequence: dict[str, Any]) -> dict[str, Any]:
+    """What the operator set; in studies times are milliseconds."""
+    inversion = {"InversionTime": 1e-3 * sequence["ti_ms"]} if "ti_ms" in sequence else {}
+    return {
+        "PulseSequenceType": sequence["kind"].replace("_", " "),
+        "RepetitionTime": 1e-3 * sequence["tr_ms"],
+        "EchoTime": 1e-3 * _echo_ms(sequence),
+        "FlipAngle": flip_angle_deg(sequence),
+        **inversion,
+    }

@@ -76,7 +76,7 @@ def _unlabelled(card: Card) -> dict[str, str]:
 
 
 def _shown(row: PictureRow, card: Card, grey_levels: int) -> ShownRow:
-    height, width = row.pictures[0].values.shape
+    height, width = row.pictures[0].values.shape[:2]
     along_y, along_x = row.pixel_mm
     return ShownRow(
         heading=row.heading,

@@ -1,6 +1,8 @@
 """Slices of a data card as small PNG pictures with a palette, anterior up."""
 
 import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
 
 from spinforge.datasets.card.content import Picture, window_of
 from spinforge.datasets.volumes import IGNORE
@@ -21,6 +23,7 @@ _OTHER_COLOURS = (
     "#FFFFFF",
 )
 UNLABELLED = colours.GREY
+_PHOTOGRAPH_COLOURS = 128
 
 
 def class_colours(classes: tuple[str, ...]) -> dict[str, str]:
@@ -39,8 +42,11 @@ def picture_uri(picture: Picture, classes: tuple[str, ...], grey_levels: int) ->
         classes: Names of the labels, for their colours.
         grey_levels: Shades of an image; noise hardly compresses, so few of them make a small file.
     """
+    rows = picture.values[::-1] if picture.top_first else picture.values
+    if picture.kind == "photograph":
+        return _photograph_uri(rows)
     # The encoder takes (x, y), y from posterior to anterior, and puts anterior up.
-    values = picture.values.T
+    values = rows.T
     if picture.kind == "image":
         low, high = picture.window or window_of(picture.values)
         scaled = np.clip((values.astype(np.float32) - low) / (high - low), 0, 1)
@@ -52,6 +58,13 @@ def picture_uri(picture: Picture, classes: tuple[str, ...], grey_levels: int) ->
     shown = [colours.BLACK, *class_colours(classes).values()]
     codes = np.where(values == IGNORE, len(shown), np.minimum(values, len(shown) - 1))
     return data_uri(codes.astype(np.uint8), _palette(*shown, UNLABELLED))
+
+
+def _photograph_uri(rows: UInt8[np.ndarray, "y x 3"]) -> str:
+    """A photograph in the colours that suit it best."""
+    few = Image.fromarray(np.ascontiguousarray(rows[::-1])).quantize(_PHOTOGRAPH_COLOURS)
+    palette = np.array(few.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    return data_uri(np.ascontiguousarray(np.asarray(few)[::-1].T), palette)
 
 
 def _palette(*names: str) -> Palette:

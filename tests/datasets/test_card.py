@@ -7,6 +7,7 @@ from hand_made_sets import MARKER_ZYX, images_set, longitudinal_set
 
 from spinforge.datasets.card.card import describe_set
 from spinforge.datasets.card.content import window_of
+from spinforge.datasets.card.examples import corrupted_groups
 from spinforge.datasets.card.sources import citation
 from spinforge.datasets.splits import Split
 from spinforge.datasets.store import DatasetStore
@@ -66,6 +67,13 @@ def test_corruptions_are_shown_by_level_beside_the_clean_slice(images):
     assert len({picture.window for picture in noise.pictures}) == 1
     table = next(table for table in card.tables if "corrupted" in table.caption)
     assert table.rows == [["motion", "1, 3", "1"], ["noise", "1, 3", "1"]]
+
+
+def test_strengths_are_ordered_as_numbers(tmp_path):
+    store = images_set(tmp_path / "set.zarr")
+    hand_made_sets.add_corruptions(store, names=("noise",), levels=("fixed", "10", "9", "2.5"))
+    levels = corrupted_groups(store)
+    assert levels == {"noise": ["2.5", "9", "10", "fixed"]}
 
 
 def test_every_age_of_an_infant_is_shown(tmp_path):

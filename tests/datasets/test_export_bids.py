@@ -171,3 +171,17 @@ def test_a_folder_in_use_and_what_bids_does_not_know_are_refused(tmp_path):
     photographs.write_subject("batch-00", arrays, hand_made_sets.provenance())
     with pytest.raises(SpinforgeError, match="'red' of subject batch-00 has no place in BIDS"):
         exported(photographs, tmp_path / "bids")
+
+
+def test_a_contrast_with_its_sequence_noted_is_named_by_it(tmp_path):
+    store = DatasetStore(tmp_path / "heart.zarr", "images")
+    store.create({"product": "hvsmr_like"})
+    arrays = {"MR": hand_made_sets.StoredArray(hand_made_sets.marked(), hand_made_sets.AXES)}
+    sequence = {"kind": "balanced_ssfp", "tr_ms": 3.4, "te_ms": 1.7, "flip_deg": 60.0}
+    noted = {"sequences": {"MR": sequence}, "tissue_set": "literature_3T"}
+    store.write_subject("heart-000", arrays, hand_made_sets.provenance() | {"parameters": noted})
+    root = exported(store, tmp_path / "bids")
+    said = json.loads((root / "sub-heart000/anat/sub-heart000_acq-bSSFP_T2w.json").read_text())
+    assert (said["RepetitionTime"], said["EchoTime"]) == pytest.approx((0.0034, 0.0017))
+    assert (said["FlipAngle"], said["MagneticFieldStrength"]) == (60, 3)
+    assert said["SimulationProfile"] == "hvsmr_like"

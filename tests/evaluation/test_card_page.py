@@ -139,6 +139,17 @@ def test_pictures_have_anterior_up_and_their_colours():
     assert len({*class_colours(tuple("abcdefghijkl")).values()}) == 11
 
 
+def test_photographs_keep_their_colours_and_stand_upright():
+    colourful = np.zeros((3, 2, 3), dtype=np.uint8)
+    colourful[0, 1] = (255, 0, 0)
+    colourful[2, 0] = (0, 0, 255)
+    photograph = Picture("", colourful, "photograph", top_first=True)
+    np.testing.assert_array_equal(decoded(picture_uri(photograph, CLASSES, 32)), colourful)
+    labels = (colourful[..., 0] > 0).astype(np.uint8)
+    shown = decoded(picture_uri(Picture("", labels, "labels", top_first=True), CLASSES, 32))
+    assert tuple(shown[0, 1]) == colours.rgb(colours.TISSUE_COLOURS["CSF"])
+
+
 def test_markdown_says_the_same(card):
     text = card_markdown(card)
     assert text.startswith("# runs/&lt;set>.zarr\n\nA set & more.")

@@ -15,7 +15,7 @@ from spinforge.datasets.network_input import (
     network_target,
     padded,
 )
-from spinforge.datasets.slice_index import read_slice_index
+from spinforge.datasets.products.slice_index import read_slice_index
 from spinforge.datasets.slice_table import VIEW_AXIS
 from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
@@ -67,7 +67,8 @@ class ImageSlices(Dataset[dict[str, Any]]):
             )
         ]
         self.subjects = tuple(dict.fromkeys(subject for subject, _, _ in self.index))
-        attributes = store.open_subject(self.subjects[0]).attrs.asdict()
+        store.open_subject(self.subjects[0])  # says so if it is not there
+        attributes = store.subject_attributes(self.subjects[0]) or {}
         self.contrasts = tuple(attributes["contrasts"] if contrasts is None else contrasts)
         if unknown := sorted(set(self.contrasts) - set(attributes["contrasts"])):
             raise SpinforgeError(

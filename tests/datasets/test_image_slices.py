@@ -8,7 +8,7 @@ import torch
 from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.image_slices import ImageSlices
 from spinforge.datasets.network_input import IGNORE_INDEX
-from spinforge.datasets.slice_index import write_slice_index
+from spinforge.datasets.products.slice_index import write_slice_index
 from spinforge.datasets.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.models.training.data import SliceDataset, training_loader

@@ -8,8 +8,8 @@ the same `DataLoader` in the same random order with as many workers. First what 
 gives, k-space and targets in batches; then what noise adds to whole batches of network input, to
 the time of an epoch.
 
-Ends with 1 if a limit is missed. Wall times: several processes take part. The best of a few
-epochs, for other jobs may run.
+Ends with 1 if a limit is missed. Wall times where workers or a GPU take part, else CPU times of the
+one thread; the best of a few epochs that the compared take by turns, for other jobs may run.
 """
 
 import argparse
@@ -151,7 +151,7 @@ def stores(folder, n_subjects):
     return quiet, noisy, subjects
 
 
-def slices_a_second(loaders, n_slices, device):
+def slices_a_second(loaders, n_slices, device, clock=time.perf_counter):
     """Best of a few epochs of each loader, after one that starts workers and warms up.
 
     The loaders take turns, so that whatever else the machine does meets all of them.
@@ -161,14 +161,19 @@ def slices_a_second(loaders, n_slices, device):
         for loader, of_loader in zip(loaders, times, strict=True):
             with contextlib.suppress(AttributeError):
                 loader.sampler.set_epoch(epoch)
-            start = time.perf_counter()
+            start = clock()
             for batch in loader:
                 last = {k: v.to(device) for k, v in batch.items() if isinstance(v, torch.Tensor)}
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            of_loader.append(time.perf_counter() - start)
+            of_loader.append(clock() - start)
             del last
     return [n_slices / min(of_loader[1:]) for of_loader in times]
+
+
+def alone(device):
+    """The clock of work in one process: other jobs do not count, unless a GPU works."""
+    return time.perf_counter if device.type == "cuda" else time.process_time
 
 
 def loader(data, workers=0):
@@ -195,8 +200,8 @@ def reading(noisy, subjects, folder, device, workers):
     }
     missed = False
     print(f"{'reading alone':32}{'slices/s':>10}{'ratio':>8}{'least':>8}")
-    for ways in (here, apart):
-        found = slices_a_second([way for way, _ in ways.values()], len(memory), device)
+    for ways, clock in ((here, alone(device)), (apart, time.perf_counter)):
+        found = slices_a_second([way for way, _ in ways.values()], len(memory), device, clock)
         for (name, (_, least)), speed in zip(ways.items(), found, strict=True):
             ratio = speed / found[0]
             missed |= least is not None and ratio < least
@@ -238,7 +243,8 @@ def noise(quiet, noisy, subjects, device, workers):
     missed = False
     print(f"\n{'noise added on read':38}{'without':>10}{'with':>10}{'cost':>8}{'most':>8}")
     for name, (without, with_noise, most) in pairs.items():
-        fast, slow = slices_a_second([without, with_noise], len(clean), device)
+        clock = alone(device) if isinstance(without, DeviceSlices) else time.perf_counter
+        fast, slow = slices_a_second([without, with_noise], len(clean), device, clock)
         cost = fast / slow - 1
         missed |= most is not None and cost > most
         limit = "" if most is None else f"{most:.0%}"

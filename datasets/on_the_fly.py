@@ -1,0 +1,238 @@
+"""Slices that are scanned anew in each epoch: fresh timing, fields, noise and masks.
+
+The anatomy of each subject is kept on the device as what its slices hold. In each epoch every
+subject has another scan, simulated as a whole when its first slice is asked for; so a slice
+depends on the seed, the epoch, the subject and its number, and not on the batch, the order, or
+where a training was resumed: bit for bit on one kind of device.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.simulation.acquisition import check_scan, noise_free_kspace
+from spinforge.simulation.arrays import CoilKSpace, CoilMaps, Labels, SliceMemberships
+from spinforge.simulation.config import content_hash
+from spinforge.simulation.contrast import nominal_amplitudes
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.noise import noise_std, reference_signal
+from spinforge.simulation.phantom import Phantom
+from spinforge.simulation.philox import noise_on_lines, sample_keys
+from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
+from spinforge.simulation.rng import SampleRng
+from spinforge.simulation.sampling import draw_line_mask
+from spinforge.simulation.scan_fields import coil_maps, scan_fields
+from spinforge.simulation.scan_parameters import (
+    ScanParameters,
+    draw_scan_parameters,
+    line_phases,
+)
+from spinforge.simulation.slices import slice_memberships, slice_targets, warped
+from spinforge.simulation.tissue import TARGET_NAMES
+from spinforge.simulation.tissue_sets import TISSUE_SETS, with_factors
+
+
+@dataclass(frozen=True)
+class _Anatomy:
+    """What of a subject is the same in every epoch.
+
+    Attributes:
+        phantom: Without its memberships, which are large.
+        memberships: What each slice holds, on the device.
+        target: Labels of every slice, on the device.
+        off_resonance: Of every voxel [Hz], and its range in the field of view.
+    """
+
+    phantom: Phantom
+    memberships: SliceMemberships
+    target: Labels
+    off_resonance: Tensor
+    off_resonance_range: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _FreshScan:
+    """One subject's scan of one epoch, without noise."""
+
+    kspace: CoilKSpace
+    maps: CoilMaps
+    noise_std: float
+
+
+class SimulatedSlices(Dataset[dict[str, Any]]):
+    """Zero-filled slices of scans that nobody stored; satisfies `SliceDataset`.
+
+    Tissues keep the relaxation that the subject has in a stored set of the same seed. Noise is
+    that of `philox.py`; coils are uncorrelated unless the scanner says otherwise.
+
+    Args:
+        phantoms: The subjects, one at a time; their volumes are not kept.
+        product: How they are scanned; its seed is the tissues', `subjects` and paths are unused.
+        seed: Seed of everything that is fresh.
+        device: Where to simulate and to keep the slices.
+
+    Raises:
+        SpinforgeError: If there are no phantoms, they do not fit the scan, or the product has what
+            cannot be simulated slice by slice.
+    """
+
+    n_channels = 2
+    n_classes = len(TARGET_NAMES)
+
+    def __init__(
+        self,
+        phantoms: Iterable[Phantom],
+        product: KSpaceProduct,
+        *,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        _check(product)
+        self._product, self._seed, self._device = product, seed, device
+        self._anatomy = {phantom.subject: self._keep(phantom) for phantom in phantoms}
+        if not self._anatomy:
+            raise SpinforgeError("there are no phantoms to scan")
+        self.index = [
+            (subject, number) for subject in self._anatomy for number in range(product.slices.count)
+        ]
+        self.digest = content_hash(
+            {
+                "recipe": product.recipe(),
+                "seed": seed,
+                "phantoms": [anatomy.phantom.digest for anatomy in self._anatomy.values()],
+            }
+        )
+        self._epoch = 0
+        self._scans: dict[str, _FreshScan] = {}
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Forget the scans of another epoch."""
+        if epoch != self._epoch:
+            self._scans.clear()
+        self._epoch = epoch
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        """One slice on the device: image (2, ky, kx) float32, target (ky, kx) int64, and names."""
+        subject, number = self.index[position]
+        scan = self._scan(subject)
+        kspace = scan.kspace[number].clone()
+        n_coils, n_lines, width = kspace.shape
+        path = ("on-the-fly", subject, f"slice-{number:03d}", f"epoch-{self._epoch}")
+        rng = SampleRng(self._seed, *path, "mask")
+        mask = draw_line_mask(self._product.sampling, n_lines, rng)
+        keys = sample_keys([(*path, "noise")], seed=self._seed)
+        noise = noise_on_lines(keys, mask[None], (n_coils, width), self._device)
+        there = mask.to(self._device)
+        kspace[:, there] += scan.noise_std * self._correlated(noise).movedim(0, 1)
+        maps = scan.maps[number if len(scan.maps) > 1 else 0]
+        image = zero_filled_combined(kspace, there, maps)
+        return {
+            "image": real_channels(image / intensity_scale(image)),
+            "target": self._anatomy[subject].target[number].long(),
+            "subject": subject,
+            "slice": number,
+        }
+
+    def _keep(self, phantom: Phantom) -> _Anatomy:
+        """What is needed of a phantom in every epoch."""
+        product = self._product
+        check_scan(phantom, product.scan, product.scanner, product.noise)
+        memberships = slice_memberships(phantom, product.slices, product.scanner.slice_profile)
+        if product.scanner.warp_mm:
+            memberships = warped(memberships, product.scanner.warp_mm, phantom.spacing_mm)
+        codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
+        fields = scan_fields(phantom, product.slices, product.scanner, self._drawn(phantom))
+        return _Anatomy(
+            replace(phantom, memberships=torch.zeros(len(phantom.tissues), 1, 1, 1)),
+            memberships.to(self._device),
+            slice_targets(memberships, codes).to(self._device),
+            fields.off_resonance,
+            fields.off_resonance_range,
+        )
+
+    def _drawn(self, phantom: Phantom, epoch: int | None = None) -> ScanParameters:
+        """Parameters of an epoch's scan; of the stored set's, where no epoch is given."""
+        product = self._product
+        seed = product.seed
+        if epoch is not None:
+            words = SampleRng(self._seed, "on-the-fly", "scans", epoch).uniforms(1)
+            seed = int(words[0] * 2**52)
+        return draw_scan_parameters(
+            phantom.subject, phantom.tissues, product.scan, product.scanner, seed=seed
+        )
+
+    def _scan(self, subject: str) -> _FreshScan:
+        """This epoch's scan of a subject, simulated when it is asked for first."""
+        if subject not in self._scans:
+            self._scans[subject] = self._simulate(self._anatomy[subject])
+        return self._scans[subject]
+
+    def _simulate(self, anatomy: _Anatomy) -> _FreshScan:
+        product, phantom = self._product, anatomy.phantom
+        scanner, slices = product.scanner, product.slices
+        tissue_factors = self._drawn(phantom).tissue_factors
+        drawn = replace(self._drawn(phantom, self._epoch), tissue_factors=tissue_factors)
+        properties = with_factors(TISSUE_SETS[scanner.tissue_set].properties, tissue_factors)
+        # The main field's deviation is the anatomy's; the others are this scan's.
+        without_b0 = scanner.model_copy(update={"b0": "none"})
+        fields = replace(
+            scan_fields(phantom, slices, without_b0, drawn),
+            off_resonance=anatomy.off_resonance,
+            off_resonance_range=anatomy.off_resonance_range,
+        )
+        maps = coil_maps(phantom, slices, scanner, drawn)
+        kspace = noise_free_kspace(
+            anatomy.memberships,
+            phantom.tissues,
+            properties,
+            fields,
+            maps,
+            scanner,
+            drawn.sequence,
+            device=str(self._device),
+        )
+        angles = line_phases(drawn, scanner, len(kspace), kspace.shape[-2]).to(self._device)
+        kspace *= torch.polar(torch.ones_like(angles), angles).to(kspace.dtype)[:, None, :, None]
+        amplitudes = nominal_amplitudes(drawn.sequence, properties, phantom.tissues)
+        nothing = torch.zeros(1, 1, 1, dtype=torch.complex64)
+        reference = reference_signal(
+            product.noise, drawn.sequence, phantom.tissues, amplitudes, nothing
+        )
+        std = noise_std(product.noise, reference, slices.thickness_mm)
+        return _FreshScan(kspace, maps.to(self._device), std)
+
+    def _correlated(self, noise: Tensor) -> Tensor:
+        """Noise (line, coil, kx) with the scanner's correlation of any two coils."""
+        correlation = self._product.scanner.coil_correlation
+        if not correlation:
+            return noise
+        n_coils = noise.shape[1]
+        covariance = torch.full((n_coils, n_coils), correlation).fill_diagonal_(1.0)
+        mixing = torch.linalg.cholesky(covariance).to(noise)
+        return torch.einsum("ij,ljx->lix", mixing, noise)
+
+
+def _check(product: KSpaceProduct) -> None:
+    """Refuse what is not simulated on the fly.
+
+    Raises:
+        SpinforgeError: If the product has it.
+    """
+    unsupported = {
+        "scanner.supersample": product.scanner.supersample != 1,
+        "scanner.rf_bandwidth_hz": bool(product.scanner.rf_bandwidth_hz),
+        "noise.reference": product.noise.reference in ("rms", "max"),
+    }
+    if named := [name for name, is_set in unsupported.items() if is_set]:
+        raise SpinforgeError(
+            f"data.{', data.'.join(named)}: cannot be simulated on the fly. Generate the set and "
+            f"read it, or leave these at their defaults."
+        )

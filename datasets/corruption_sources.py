@@ -202,9 +202,7 @@ class CleanSubject:
         reference = self._reference(contrast)
         brain, head = self._mask(contrast, "brain"), self._mask(contrast, "object")
         if brain is None:
-            name = "target" if self.is_kspace else "label"
-            labels = self._in_plane(self.read(_beside(contrast, name)))
-            brain = (labels > 0) & (labels != IGNORE)
+            brain = self._labelled(contrast) if head is None else head
         if head is None:
             head = image.abs() > _AIR * (reference or float(image.abs().max()))
         return Volume(
@@ -215,6 +213,12 @@ class CleanSubject:
             voxel_mm=(slice_mm, ky_mm, kx_mm),
             contrast=self.known_as(contrast),
         )
+
+    def _labelled(self, contrast: str) -> Tensor:
+        """Where the tissues are; the truth, where what networks may know is only a part of it."""
+        names = [_beside(contrast, name) for name in ("target", "truth", "label")]
+        labels = self._in_plane(self.read(next(n for n in names if n in self._group)))
+        return (labels > 0) & (labels != IGNORE)
 
     def _reference(self, contrast: str) -> float:
         """What 100 % noise is."""

@@ -152,6 +152,11 @@ class InfantMaker:
                 session(age): scan["noise_sigma"]
                 for age, scan in zip(product.ages_months, scans, strict=True)
             },
+            "reference_signal": {
+                f"{session(age)}/{name}": signal
+                for age, scan in zip(product.ages_months, scans, strict=True)
+                for name, signal in zip(CONTRASTS, scan["white_matter_signal"], strict=True)
+            },
             "spacing_mm": [float(product.spacing_mm)] * 3,
             "box_zyx": [[part.start, part.stop] for part in box],
             "orientation_verified": True,
@@ -164,14 +169,15 @@ def _scan(product: InfantBric | InfantIbis, subject: str, age: int) -> dict[str,
         subject, seed=product.seed, age_months=float(age), spacing_mm=float(product.spacing_mm)
     )
     age_of_white_matter = torch.tensor(float(age), dtype=torch.float64)
-    signals = infant_signals(Tissue.WHITE_MATTER, age_of_white_matter).abs()
+    signals = infant_signals(Tissue.WHITE_MATTER, age_of_white_matter).abs().tolist()
     truth = target_labels(head.phantom.labels).permute(2, 1, 0)
     return {
         "age": age,
         "images": infant_images(head).permute(0, 3, 2, 1).contiguous().numpy(),
         "truth": np.ascontiguousarray(truth.numpy()),
         "heights": _heights(head),
-        "noise_sigma": [product.noise_percent / 100 * float(signal) for signal in signals],
+        "white_matter_signal": signals,
+        "noise_sigma": [product.noise_percent / 100 * signal for signal in signals],
         "parameters": head.phantom.parameters,
     }
 

@@ -30,10 +30,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spinforge.datasets.brainweb_images import ImageSettings, load_image
-from spinforge.datasets.corruption_sets import CorruptedStore, sets_in
-from spinforge.datasets.corruption_settings import BRAINWEB_INU_PERCENT, BRAINWEB_NOISE_PERCENT
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.brainweb.images import ImageSettings, load_image
+from spinforge.datasets.corruption.sets import CorruptedStore, sets_in
+from spinforge.datasets.corruption.settings import BRAINWEB_INU_PERCENT, BRAINWEB_NOISE_PERCENT
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 SIGMA_LIMIT = 0.01

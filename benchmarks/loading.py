@@ -23,16 +23,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.device_resident import DeviceSlices
-from spinforge.datasets.loading import ZeroFilledSlices
-from spinforge.datasets.noise_on_read import add_noise, read_noise
 from spinforge.datasets.products.kspace import FIXED_MASK, KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.product import provenance
+from spinforge.datasets.reading.device_resident import DeviceSlices
+from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.noise_on_read import add_noise, read_noise
+from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.splits import Subjects
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.streaming import StreamedSlices
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import training_loader
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.sampling import Gaussian1D

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from timing import MATRIX, best_seconds
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.verify import verify_subject
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.datasets.storage.verify import verify_subject
 
 SLICES = 57
 LIMIT = 6.0

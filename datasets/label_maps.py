@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spinforge.datasets.brainweb_files import files_digest
+from spinforge.datasets.brainweb.files import files_digest
 from spinforge.datasets.public.nifti import Header, read_header, read_labels
 from spinforge.datasets.tissue_names import tissue_codes
 from spinforge.simulation.config import content_hash

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from spinforge.datasets import brainweb, brainweb_subject0
-from spinforge.datasets.brainweb_files import files_digest
-from spinforge.datasets.brainweb_subject0 import Glial, Model
+from spinforge.datasets.brainweb import subject0 as brainweb_subject0
+from spinforge.datasets.brainweb import twenty as brainweb
+from spinforge.datasets.brainweb.files import files_digest
+from spinforge.datasets.brainweb.subject0 import Glial, Model
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.phantoms.head import generate_head, head_digest

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64
 
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.overlap import (
     Confusion,
     LabelSlices,

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from spinforge.datasets.card.card import describe_set
-from spinforge.datasets.files import replacing
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.files import replacing
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.evaluation.card.page import card_html, card_markdown
 
 

@@ -11,11 +11,11 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from spinforge.datasets.corruption_settings import Corruptions
-from spinforge.datasets.files import UserPath
-from spinforge.datasets.locations import StoreAddress
+from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.datasets.products.catalogue import Product
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.storage.files import UserPath
+from spinforge.datasets.storage.locations import StoreAddress
 from spinforge.models.crdn import CRDNConfig
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import TrainingConfig

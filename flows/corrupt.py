@@ -9,9 +9,9 @@ from prefect.futures import PrefectFuture
 from prefect.futures import as_completed as tasks_as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from spinforge.datasets.corruption_checks import check_sets, chosen_sets, expected_bytes
-from spinforge.datasets.corruption_sets import make_sets, sets_digest
-from spinforge.datasets.corruption_settings import CorruptedSet
+from spinforge.datasets.corruption.checks import check_sets, chosen_sets, expected_bytes
+from spinforge.datasets.corruption.sets import make_sets, sets_digest
+from spinforge.datasets.corruption.settings import CorruptedSet
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, split_of
 from spinforge.flows.card import write_card

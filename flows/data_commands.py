@@ -46,9 +46,9 @@ def download(
     there already is checked, not fetched again. Please cite BrainWeb when you use them, and do not
     redistribute them.
     """
-    from spinforge.datasets import brainweb_collections as collections
-    from spinforge.datasets.brainweb import SUBJECTS
-    from spinforge.datasets.download import download_volumes
+    from spinforge.datasets.brainweb import collections as collections
+    from spinforge.datasets.brainweb.download import download_volumes
+    from spinforge.datasets.brainweb.twenty import SUBJECTS
     from spinforge.flows.progress import progress_bar
 
     if subject and collection != "brainweb20":
@@ -84,7 +84,7 @@ def verify(
 
     Example: `spinforge verify runs/quickstart/dataset.zarr`
     """
-    from spinforge.datasets.store import DatasetStore
+    from spinforge.datasets.storage.store import DatasetStore
     from spinforge.flows.verify import verify as verify_flow
 
     place = DatasetStore(path).path

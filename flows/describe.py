@@ -11,12 +11,12 @@ from typing import Any
 
 import zarr
 
-from spinforge.datasets.corruption_sets import sets_in
+from spinforge.datasets.corruption.sets import sets_in
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.products.slice_index import INDEX, read_slice_index
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import disk_needed, missing_subjects
 from spinforge.flows.run_folder import RunFolder

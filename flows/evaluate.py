@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from prefect import flow, task
 
-from spinforge.datasets.files import replacing
-from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.catalogue import kspace_product
+from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.score import (
     average_dice,
     read_scores,

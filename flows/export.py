@@ -6,7 +6,7 @@ from typing import Literal
 
 from spinforge.datasets.export.raw_scan import MaskName, load_raw_scan
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 Format = Literal["ismrmrd", "fastmri", "bids"]

@@ -6,7 +6,7 @@ from prefect import flow, task
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from spinforge.datasets.download import download_missing
+from spinforge.datasets.brainweb.download import download_missing
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import is_done, make_subject, split_of

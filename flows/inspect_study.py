@@ -5,16 +5,16 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from spinforge.datasets.brainweb_images import (
+from spinforge.datasets.brainweb.images import (
     MODALITIES,
     Modality,
     cleanest_image,
     load_image,
 )
-from spinforge.datasets.files import readable_errors, replacing
 from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.kspace import fixed_masks, phantom_source
 from spinforge.datasets.products.making import split_of
+from spinforge.datasets.storage.files import readable_errors, replacing
 from spinforge.evaluation.inspection import (
     acquisition_figure,
     contrast_figure,

@@ -10,9 +10,9 @@ import pandas as pd
 from prefect import flow
 
 from spinforge.datasets.card.scan_facts import data_card
-from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.making import split_of
+from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.evaluation.report.content import (
     CaseImages,
     ExampleSlice,

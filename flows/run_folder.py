@@ -7,12 +7,12 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from spinforge.datasets.files import is_abandoned, readable_errors, replacing
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.splits import Subjects
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.files import is_abandoned, readable_errors, replacing
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import Study, study_yaml
 from spinforge.simulation.errors import SpinforgeError
 

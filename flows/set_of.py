@@ -4,7 +4,7 @@ from pathlib import Path
 
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import load_study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from spinforge.datasets.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.making import is_done, split_of
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.evaluation.score import METRICS_VERSION
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 from prefect import flow, task
 
-from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.kspace import check_split
+from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.flows.config import Study
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder

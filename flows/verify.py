@@ -7,7 +7,7 @@ from prefect import flow, task
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from spinforge.datasets.verify import Problem, take_inventory, verify_subject
+from spinforge.datasets.storage.verify import Problem, take_inventory, verify_subject
 from spinforge.flows.progress import progress_bar
 
 

@@ -11,7 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 from spinforge.models.networks import NetworkConfig, build_network
 from spinforge.simulation.errors import SpinforgeError
 

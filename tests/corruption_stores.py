@@ -3,8 +3,8 @@
 import numpy as np
 from corruption_volume import make_volume
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
 
 REFERENCE = {"PD": 0.8, "T1": 0.8, "T2": 1.6}
 SHAPE_ZYX = (6, 72, 60)

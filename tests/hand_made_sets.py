@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
 
 SPACING_ZYX = (3.0, 2.0, 1.0)
 SHAPE_ZYX = (4, 6, 10)

@@ -19,8 +19,8 @@ from tiny_kspace import TINY
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, make_subject
 from spinforge.datasets.splits import Subjects
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.verify import verify_store
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.datasets.storage.verify import verify_store
 from spinforge.simulation.slices import Slices
 
 KILLS = 20

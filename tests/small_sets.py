@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
 
 CONFIG = {"noise": {"percent": 10.0}, "seed": 0}
 

@@ -10,7 +10,7 @@ from spinforge.datasets.products.isic import ISICLike, ISICSubjects
 from spinforge.datasets.products.making import make_subject
 from spinforge.datasets.products.mrbrains import MRBrainSLike, MRBrainSSlices, MRBrainSSubjects
 from spinforge.datasets.products.spleen import SpleenLike, SpleenSlices, SpleenSubjects
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 
 ONE_EACH = {"train": 1, "validation": 1, "test": 1}
 

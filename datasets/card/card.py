@@ -11,7 +11,7 @@ from spinforge.datasets.card.set_facts import (
     subject_table,
 )
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 
 
 def describe_set(store: DatasetStore, split: Split | None = None, title: str = "") -> Card:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from spinforge.datasets.card.content import CardTable, Picture, PictureRow, window_of
 from spinforge.datasets.card.set_facts import is_photograph
 from spinforge.datasets.products.kspace import FIXED_MASK
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.stored_volumes import stored_volumes
-from spinforge.datasets.subject_reader import SubjectReader
+from spinforge.datasets.reading.stored_volumes import stored_volumes
+from spinforge.datasets.reading.subject_reader import SubjectReader
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.reconstruction import zero_filled_combined
 

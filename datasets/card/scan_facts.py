@@ -3,7 +3,7 @@
 from spinforge.datasets.card.sources import REFERENCES, citation
 from spinforge.datasets.products.kspace import FIXED_MASK, KSpaceProduct
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import draw_lines
 from spinforge.simulation.tissue import TARGET_NAMES

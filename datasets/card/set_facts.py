@@ -10,10 +10,10 @@ import numpy as np
 
 from spinforge.datasets.card.content import CardTable
 from spinforge.datasets.card.sources import REFERENCES, citation
+from spinforge.datasets.reading.stored_volumes import LABEL_NAMES
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.store_metadata import manifest, stored_subjects
-from spinforge.datasets.stored_volumes import LABEL_NAMES
+from spinforge.datasets.storage.metadata import manifest, stored_subjects
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spinforge.datasets.export.raw_scan import flip_angle_deg
-from spinforge.datasets.stored_volumes import StoredVolume
+from spinforge.datasets.reading.stored_volumes import StoredVolume
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue_sets import TISSUE_SETS
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from spinforge.datasets.export.bids_names import sidecar, subject_labels, suffix_of
 from spinforge.datasets.export.nifti_file import write_nifti
-from spinforge.datasets.files import replacing
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.stored_volumes import StoredVolume, stored_volumes
+from spinforge.datasets.reading.stored_volumes import StoredVolume, stored_volumes
+from spinforge.datasets.storage.files import replacing
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from spinforge.datasets.export.ismrmrd_header import header_xml
 from spinforge.datasets.export.raw_scan import RawScan
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import kspace_to_image
 from spinforge.simulation.reconstruction import root_sum_of_squares

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from spinforge.datasets.export.ismrmrd_header import header_xml
 from spinforge.datasets.export.raw_scan import RawScan
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 from spinforge.simulation.errors import SpinforgeError
 
 CENTRE_LINE = ismrmrd.ACQ_USER1

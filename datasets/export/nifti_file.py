@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 from numpy.typing import NDArray
 
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 
 
 def write_nifti(path: Path, values: NDArray[Any], affine: NDArray[np.float64]) -> None:

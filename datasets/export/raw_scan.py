@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinforge.datasets.products.kspace import FIXED_MASK
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.subject_reader import SubjectReader
+from spinforge.datasets.reading.subject_reader import SubjectReader
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue_sets import TISSUE_SETS
 

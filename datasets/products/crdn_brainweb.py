@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.brainweb_subject0 import Model
+from spinforge.datasets.brainweb.subject0 import Model
 from spinforge.datasets.phantoms import BrainWeb0, PhantomSource, ProceduralHeads
 from spinforge.datasets.products.brain_slices import (
     BrainSlices,
@@ -21,6 +20,7 @@ from spinforge.datasets.slice_table import View, largest
 from spinforge.datasets.splits import Split
 from spinforge.datasets.standins.heads import PROPERTIES, SimulatedBrainWeb
 from spinforge.datasets.standins.names import as_zyx
+from spinforge.datasets.storage.arrays import StoredArray
 from spinforge.datasets.volumes import VolumeSource
 from spinforge.simulation.nominal_image import BRAINWEB_PROTOCOL, nominal_image
 from spinforge.simulation.phantom import Phantom

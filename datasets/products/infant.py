@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int16, UInt8
 
-from spinforge.datasets.arrays import StoredArray
 from spinforge.datasets.em_segmentation import em_labels
 from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
 from spinforge.datasets.products.product import Made
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.noise import draw_noise

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.brainweb import subjects_in
+from spinforge.datasets.brainweb.twenty import subjects_in
 from spinforge.datasets.label_maps import LabelMaps
 from spinforge.datasets.phantoms import BrainWeb0, BrainWeb20, PhantomSource, ProceduralHeads
 from spinforge.datasets.products.kspace_settings import KSpaceProduct as KSpaceProduct
 from spinforge.datasets.products.product import Made
 from spinforge.datasets.splits import Split, Subjects, split_subjects
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.acquisition import Scan, simulate_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise, check_noise

@@ -4,9 +4,9 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from spinforge.datasets.files import UserPath
 from spinforge.datasets.products.product import ProductSettings
 from spinforge.datasets.splits import Subjects
+from spinforge.datasets.storage.files import UserPath
 from spinforge.datasets.tissue_names import TissueName, tissue_codes
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.rng import RNG_SCHEME

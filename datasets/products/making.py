@@ -5,7 +5,7 @@ import torch
 from spinforge.datasets.products.catalogue import Product, maker_of
 from spinforge.datasets.products.product import provenance
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 

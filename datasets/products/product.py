@@ -8,10 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.code_version import code_version
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.code_version import code_version
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.config import Config, content_hash
 from spinforge.simulation.rng import RNG_SCHEME
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from spinforge.datasets.slice_table import COLUMNS, GROUPS, counts
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 INDEX = "slices/index.parquet"

@@ -14,13 +14,13 @@ from jaxtyping import Bool, Shaped
 from pydantic import Field, model_validator
 from scipy import ndimage
 
-from spinforge.datasets.arrays import StoredArray
-from spinforge.datasets.files import UserPath
 from spinforge.datasets.products.product import Made, ProductSettings
 from spinforge.datasets.products.slice_index import write_slice_index
 from spinforge.datasets.slice_table import View, slice_areas
 from spinforge.datasets.splits import Split, Subjects, split_subjects
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.arrays import StoredArray
+from spinforge.datasets.storage.files import UserPath
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE, LabelledVolume, VolumeSource
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import RNG_SCHEME

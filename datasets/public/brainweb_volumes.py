@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spinforge.datasets.brainweb_files import files_digest, find_volume
-from spinforge.datasets.brainweb_images import (
+from spinforge.datasets.brainweb.files import files_digest, find_volume
+from spinforge.datasets.brainweb.images import (
     MODALITIES,
     ImageSettings,
     InuPercent,
@@ -21,7 +21,7 @@ from spinforge.datasets.brainweb_images import (
     image_shapes,
     load_image,
 )
-from spinforge.datasets.brainweb_subject0 import MAT_NAMES, Glial, canonical_tissues, read_crisp
+from spinforge.datasets.brainweb.subject0 import MAT_NAMES, Glial, canonical_tissues, read_crisp
 from spinforge.datasets.public.layout import unknown_subject, wrong_layout
 from spinforge.datasets.volumes import LabelledVolume
 from spinforge.simulation.config import content_hash

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from spinforge.datasets.brainweb_files import files_digest
+from spinforge.datasets.brainweb.files import files_digest
 from spinforge.datasets.public.layout import (
     Part,
     entries,

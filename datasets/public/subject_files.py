@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from spinforge.datasets.brainweb_files import files_digest
+from spinforge.datasets.brainweb.files import files_digest
 from spinforge.datasets.public.nifti import (
     Header,
     check_same_grid,

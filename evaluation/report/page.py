@@ -9,7 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.report import colours, pictures, plots, tables
 from spinforge.evaluation.report.cases import RankedCase, ranked_cases
 from spinforge.evaluation.report.content import (

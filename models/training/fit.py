@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
 from torch import Tensor
 
-from spinforge.datasets.files import replacing
+from spinforge.datasets.storage.files import replacing
 from spinforge.models.devices import device_of
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters
 from spinforge.models.training.checkpoints import (

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from spinforge.datasets.device_resident import DeviceSlices, fits
-from spinforge.datasets.loading import ZeroFilledSlices
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.streaming import StreamedSlices
+from spinforge.datasets.reading.device_resident import DeviceSlices, fits
+from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.streaming import StreamedSlices
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import training_loader
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.sampling import LineSampling

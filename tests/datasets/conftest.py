@@ -10,9 +10,11 @@ from brainweb_form import LABELS, SHAPE, BrainWebForm
 from minc import write_minc
 from tiny_kspace import TINY
 
-from spinforge.datasets import brainweb, brainweb_images, brainweb_subject0
+from spinforge.datasets.brainweb import images as brainweb_images
+from spinforge.datasets.brainweb import subject0 as brainweb_subject0
+from spinforge.datasets.brainweb import twenty as brainweb
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from spinforge.datasets.card.content import window_of
 from spinforge.datasets.card.examples import corrupted_groups
 from spinforge.datasets.card.sources import citation
 from spinforge.datasets.splits import Split
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 SPLIT = Split(train=("head-000",), validation=(), test=("head-001",))

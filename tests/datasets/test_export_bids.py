@@ -14,8 +14,8 @@ from hand_made_sets import MARKER_ZYX, ORIGIN_MM, images_set, longitudinal_set
 from spinforge.datasets.export.bids_names import subject_labels
 from spinforge.datasets.export.bids_tree import write_bids
 from spinforge.datasets.public.nifti import read_header, read_image
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.stored_volumes import stored_volumes
+from spinforge.datasets.reading.stored_volumes import stored_volumes
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 VALIDATOR = Path(sys.executable).with_name("bids-validator-deno")

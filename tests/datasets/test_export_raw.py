@@ -12,7 +12,7 @@ from spinforge.datasets.export.fastmri_file import read_fastmri, write_fastmri
 from spinforge.datasets.export.ismrmrd_file import read_ismrmrd, write_ismrmrd
 from spinforge.datasets.export.raw_scan import load_raw_scan
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.scanner import Scanner
 

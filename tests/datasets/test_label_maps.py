@@ -12,9 +12,9 @@ from spinforge.datasets.label_maps import LabelMaps, box_average, overlap_weight
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace import KSpaceProduct
 from spinforge.datasets.products.making import make_subject
+from spinforge.datasets.reading.stored_volumes import stored_volumes
 from spinforge.datasets.splits import Subjects
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.stored_volumes import stored_volumes
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import Gaussian1D
 from spinforge.simulation.slices import Slices

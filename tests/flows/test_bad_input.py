@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows import describe, preflight
 from spinforge.flows.cli import app
 from spinforge.flows.run_folder import RunFolder

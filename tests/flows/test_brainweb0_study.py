@@ -7,7 +7,7 @@ import pytest
 from minc import write_minc
 from typer.testing import CliRunner
 
-from spinforge.datasets import brainweb_subject0
+from spinforge.datasets.brainweb import subject0 as brainweb_subject0
 from spinforge.datasets.products.kspace import check_split
 from spinforge.datasets.products.making import split_of
 from spinforge.flows.cli import app

@@ -7,7 +7,7 @@ import torch
 from real_data import BRAINWEB20, needs_brainweb20
 
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import load_study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study import study as study_flow

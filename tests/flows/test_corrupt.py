@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from spinforge.datasets.corruption_sets import sets_in
-from spinforge.datasets.corruption_settings import Corruptions
+from spinforge.datasets.corruption.sets import sets_in
+from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.flows.config import load_study
 from spinforge.flows.corrupt import check_corruptions, corrupt
 from spinforge.flows.run_folder import RunFolder

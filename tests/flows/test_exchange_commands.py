@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.cli import app
 from spinforge.flows.config import load_study, study_yaml
 from spinforge.flows.run_folder import RunFolder

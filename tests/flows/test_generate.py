@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from spinforge.datasets.store import DatasetStore
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.generate import generate
 from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError

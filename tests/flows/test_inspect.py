@@ -7,7 +7,7 @@ from minc import write_minc
 from PIL import Image
 from typer.testing import CliRunner
 
-from spinforge.datasets import brainweb_subject0
+from spinforge.datasets.brainweb import subject0 as brainweb_subject0
 from spinforge.flows import inspect_study
 from spinforge.flows.cli import app
 

@@ -14,8 +14,8 @@ from s3_server import environment, s3_server
 from small_sets import small_set
 from typer.testing import CliRunner
 
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.verify import verify_store
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.datasets.storage.verify import verify_store
 from spinforge.flows.cli import app
 from spinforge.flows.generate import generate
 from spinforge.flows.run_folder import RunFolder

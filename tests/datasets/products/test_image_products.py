@@ -13,8 +13,8 @@ from spinforge.datasets.products.crdn_brainweb import SimulatedBrainWebMaker
 from spinforge.datasets.products.making import is_done, make_subject
 from spinforge.datasets.products.slice_index import read_slice_index
 from spinforge.datasets.slice_table import COLUMNS, GROUPS
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.verify import verify_store
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.datasets.storage.verify import verify_store
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
 

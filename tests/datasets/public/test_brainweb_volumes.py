@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from brainweb_form import LABELS, SHAPE
 
-from spinforge.datasets import brainweb_subject0
+from spinforge.datasets.brainweb import subject0 as brainweb_subject0
 from spinforge.datasets.public.brainweb_volumes import BrainWebImages
 from spinforge.datasets.volumes import VolumeSource
 from spinforge.simulation.errors import SpinforgeError

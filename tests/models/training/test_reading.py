@@ -6,11 +6,11 @@ import pytest
 import torch
 from tiny_kspace import TINY
 
-from spinforge.datasets.device_resident import DeviceSlices
-from spinforge.datasets.loading import ZeroFilledSlices
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.store import DatasetStore
-from spinforge.datasets.streaming import StreamedSlices
+from spinforge.datasets.reading.device_resident import DeviceSlices
+from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.streaming import StreamedSlices
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.reading import kspace_bytes, training_batches
 
 SUBJECT = ("head-000",)

@@ -1,0 +1,131 @@
+"""Slices of stored images for a network: any view, any split, clean or corrupted."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch.utils.data import Dataset
+
+from spinforge.datasets.products.slice_index import read_slice_index
+from spinforge.datasets.reading.network_input import (
+    MULTIPLE,
+    common_size,
+    intensity_99,
+    network_target,
+    padded,
+)
+from spinforge.datasets.slice_table import VIEW_AXIS
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.datasets.volumes import IGNORE
+from spinforge.simulation.errors import SpinforgeError
+
+
+class ImageSlices(Dataset[dict[str, Any]]):
+    """The slices of one group of a set of images, the volumes in memory.
+
+    Each contrast is a channel, divided by the 99th percentile of its clean volume; so a corrupted
+    image meets the network with the brightness that the scanner would have given it.
+    Slices of all views and subjects are padded to one size, with `IGNORE_INDEX` in the target, so
+    that they fit into one batch.
+
+    Args:
+        path: The zarr store.
+        group: Which slices of the set's slice index.
+        contrasts: Channels, in this order; all of the set's by default.
+        variant: Group of a corrupted variant, such as "corrupt/noise/3": its images are read
+            instead, with the labels of the clean set.
+        brain_only: Set what is not brain to 0, by the set's own `brain` mask.
+        multiple: The size is a multiple of this [pixel].
+
+    Raises:
+        SpinforgeError: If the store, the slice index, a contrast or the mask is missing, or the
+            group has no slice.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        group: Literal["train", "validation", "test"],
+        *,
+        contrasts: tuple[str, ...] | None = None,
+        variant: str | None = None,
+        brain_only: bool = False,
+        multiple: int = MULTIPLE,
+    ) -> None:
+        store = DatasetStore(path, "images")
+        shown = store if variant is None else store.within(variant)
+        table = read_slice_index(store)
+        rows = table[table["split"] == group]
+        if rows.empty:
+            raise SpinforgeError(f"{path}: its slice index has no {group} slices.")
+        self.index = [
+            (str(subject), str(view), int(index))
+            for subject, view, index in zip(
+                rows["subject"], rows["view"], rows["index"], strict=True
+            )
+        ]
+        self.subjects = tuple(dict.fromkeys(subject for subject, _, _ in self.index))
+        store.open_subject(self.subjects[0])  # says so if it is not there
+        attributes = store.subject_attributes(self.subjects[0]) or {}
+        self.contrasts = tuple(attributes["contrasts"] if contrasts is None else contrasts)
+        if unknown := sorted(set(self.contrasts) - set(attributes["contrasts"])):
+            raise SpinforgeError(
+                f"{path} has no contrast {', '.join(unknown)}; it has "
+                f"{', '.join(attributes['contrasts'])}."
+            )
+        self.n_channels, self.n_classes = len(self.contrasts), len(attributes["classes"])
+        self._volumes = {s: self._load(store, shown, s, brain_only) for s in self.subjects}
+        self._labels = {s: store.read(s, "label") for s in self.subjects}
+        one_of_each = {(subject, view): index for subject, view, index in self.index}
+        self.size = common_size(
+            (
+                self._plane(self._labels[subject], view, index).shape
+                for (subject, view), index in one_of_each.items()
+            ),
+            multiple,
+        )
+        self.digest = shown.digest(list(self.subjects))
+
+    def _load(
+        self, store: DatasetStore, shown: DatasetStore, subject: str, brain_only: bool
+    ) -> Float[np.ndarray, "contrast z y x"]:
+        """Scaled images of one subject."""
+        volumes = []
+        for name in self.contrasts:
+            clean = store.read(subject, name).astype(np.float32)
+            image = clean if shown is store else np.abs(shown.read(subject, name))
+            volumes.append(image.astype(np.float32) / np.float32(intensity_99(clean)))
+        stacked = np.stack(volumes)
+        return stacked * store.read(subject, "brain") if brain_only else stacked
+
+    @staticmethod
+    def _plane(volume: np.ndarray, view: str, index: int) -> np.ndarray:
+        """One slice of (..., z, y, x): axial (y, x), coronal (z, x) or sagittal (z, y)."""
+        axis = next(axis for name, axis in VIEW_AXIS.items() if name == view)
+        return volume.take(index, axis=volume.ndim - 3 + axis)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing changes between epochs."""
+
+    def __getitem__(self, position: int) -> dict[str, Any]:
+        """One slice.
+
+        Returns:
+            "image": (contrast, height, width) float32; "target": (height, width) int64;
+            "subject", "view" and "slice".
+        """
+        subject, view, index = self.index[position]
+        image = self._plane(self._volumes[subject], view, index)
+        label: UInt8[np.ndarray, "h w"] = self._plane(self._labels[subject], view, index)
+        return {
+            "image": torch.from_numpy(padded(image, self.size, value=0)),
+            "target": network_target(torch.from_numpy(padded(label, self.size, value=IGNORE))),
+            "subject": subject,
+            "view": view,
+            "slice": index,
+        }

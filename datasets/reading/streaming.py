@@ -1,0 +1,79 @@
+"""Zero-filled slices read from the compressed store as they are asked for."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.noise_on_read import ReadNoise, read_noise
+from spinforge.datasets.reading.shards import SubjectShards
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.simulation.arrays import CoilImages, CoilKSpace, Labels
+from spinforge.simulation.errors import SpinforgeError
+
+
+def _local(store: DatasetStore, subject: str) -> Path:
+    """Folder of a subject, whose shards can only be read by hand where they are files.
+
+    Raises:
+        SpinforgeError: If the set is in an object store.
+    """
+    folder = store.subject_path(subject)
+    if isinstance(folder, Path):
+        return folder
+    raise SpinforgeError(
+        f"{store.path} is no folder, so its slices cannot be streamed. Read it into memory, or "
+        f"copy it to a folder first."
+    )
+
+
+class StreamedSlices(ZeroFilledSlices):
+    """The same slices as `ZeroFilledSlices`, for sets that do not fit into memory.
+
+    Only masks and coil maps are kept. May be read by several worker processes: each opens the
+    shards for itself, and all of them follow the epoch that is set in the process that owns them.
+    Arguments and errors are those of `ZeroFilledSlices`.
+    """
+
+    def _open(self, store: DatasetStore) -> None:
+        """Open the shards; their content is not checked against the digests."""
+        self.shared_epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+        def shards(name: str) -> SubjectShards:
+            return SubjectShards([_local(store, s) / name for s in self.subjects])
+
+        self._full, self._targets = shards("full"), shards("target")
+        self._noise: dict[str, ReadNoise] = {}
+        if self._noise_on_read is not None:
+            self._noise = {s: read_noise(store, s, self._noise_on_read) for s in self.subjects}
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose masks are drawn, also in the workers."""
+        return int(self.shared_epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose masks are drawn, here and in the workers."""
+        self.shared_epoch.fill_(epoch)
+
+    def slice_kspace(self, position: int) -> CoilImages:
+        """Fully sampled k-space of one slice, noise included, (coil, ky, kx)."""
+        return self.batch_kspace([position])[0]
+
+    def slice_target(self, position: int) -> Labels:
+        """Labels of one slice, (ky, kx) uint8."""
+        return self._targets.read([position])[0]
+
+    def batch_kspace(self, positions: Sequence[int], *, shared: bool = False) -> CoilKSpace:
+        """Fully sampled k-space of some slices, noise included, (slice, coil, ky, kx)."""
+        kspace = self._full.read(positions, shared=shared)
+        for values, position in zip(kspace.numpy(), positions, strict=True):
+            subject, number = self.index[position]
+            if subject in self._noise:
+                values += self._noise[subject].of_slice(number, values.shape)
+        return kspace
+
+    def batch_target(self, positions: Sequence[int], *, shared: bool = False) -> Labels:
+        """Labels of some slices, (slice, ky, kx) uint8."""
+        return self._targets.read(positions, shared=shared)

@@ -1,0 +1,234 @@
+"""Every way to read a k-space set shows the same slices, and damage is named."""
+
+import pickle
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from tiny_kspace import TINY
+
+from spinforge.datasets.products.making import make_subject
+from spinforge.datasets.reading.device_resident import DeviceSlices, fits
+from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
+from spinforge.datasets.reading.shards import ShardReader, SubjectShards
+from spinforge.datasets.reading.streaming import StreamedSlices
+from spinforge.datasets.storage.arrays import StoredArray, write_array
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.models.training.data import training_loader
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.noise import Noise
+
+SUBJECTS = ("head-000", "head-001")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def quiet_store(tmp_path_factory) -> DatasetStore:
+    """The set of `TINY` without noise."""
+    quiet = TINY.model_copy(update={"noise": Noise(percent=0)})
+    store = DatasetStore(tmp_path_factory.mktemp("quiet") / "set.zarr")
+    store.create(quiet.recipe())
+    make_subject(quiet, "head-001", store)
+    return store
+
+
+def open_as(kind, store, subjects=SUBJECTS, **options):
+    options = {"masks": "fresh", "seed": 5, **options}
+    return kind(store.path, subjects, sampling=TINY.sampling, **options)
+
+
+def assert_same_item(one, other):
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        same = torch.equal(value, other[key]) if torch.is_tensor(value) else value == other[key]
+        assert same, key
+
+
+# ------------------------------------------------------------------------------ shards
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.float32, np.uint8])
+def test_slices_are_those_zarr_reads(tmp_path, dtype):
+    import zarr
+
+    values = (np.arange(5 * 7 * 3) % 251).reshape(5, 7, 3).astype(dtype)
+    values[2] = 0  # zarr leaves out chunks of zeros
+    group = zarr.create_group(tmp_path / "g", zarr_format=3)
+    write_array(group, "a", StoredArray(values, ("slice", "ky", "kx")))
+    shards = SubjectShards([tmp_path / "g" / "a"] * 2)
+    assert len(shards) == 10
+    np.testing.assert_array_equal(shards.read([4, 2, 7]).numpy(), values[[4, 2, 2]])
+    assert shards.read([1], shared=True).is_shared()
+
+
+def test_an_array_of_zeros_has_no_shard(tmp_path):
+    import zarr
+
+    group = zarr.create_group(tmp_path / "g", zarr_format=3)
+    write_array(group, "a", StoredArray(np.zeros((3, 4, 2), np.uint8), ("slice", "ky", "kx")))
+    assert not SubjectShards([tmp_path / "g" / "a"]).read([0, 2]).any()
+
+
+def test_a_reader_may_be_sent_to_another_process(tiny_store):
+    reader = SubjectShards([tiny_store.subject_path("head-000") / "target"])
+    again = pickle.loads(pickle.dumps(reader))  # noqa: S301 (our own object)
+    assert torch.equal(again.read([6]), reader.read([6]))
+
+
+@pytest.fixture
+def damaged(tiny_store, tmp_path):
+    """A copy of one array whose shard may be changed: its folder and its file."""
+    folder = tmp_path / "target"
+    shutil.copytree(tiny_store.subject_path("head-000") / "target", folder)
+    return folder, next(path for path in (folder / "c").rglob("*") if path.is_file())
+
+
+def test_damage_is_found_in_the_index(damaged):
+    folder, file = damaged
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(SpinforgeError, match="the checksum of its index is wrong"):
+        ShardReader(folder)
+
+
+def test_damage_is_found_in_a_slice_that_cannot_be_decompressed(damaged):
+    folder, file = damaged
+    content = bytearray(file.read_bytes())
+    reader = ShardReader(folder)
+    content[:200] = bytes(200)
+    file.write_bytes(content)
+    with pytest.raises(SpinforgeError, match="slice 0 is damaged"):
+        reader.read_into(np.empty((45, 54), np.uint8), 0)
+
+
+def test_another_layout_is_refused(tiny_store):
+    with pytest.raises(SpinforgeError, match="no array of one shard with a chunk a slice"):
+        ShardReader(tiny_store.subject_path("head-000") / "te")
+    with pytest.raises(SpinforgeError, match="no array of one shard"):
+        ShardReader(tiny_store.subject_path("head-000") / "nothing")
+
+
+# --------------------------------------------------------------------------- streaming
+
+
+@pytest.mark.parametrize("masks", ["fixed", "fresh"])
+def test_streamed_slices_are_those_in_memory(tiny_store, masks):
+    memory = open_as(ZeroFilledSlices, tiny_store, masks=masks)
+    streamed = open_as(StreamedSlices, tiny_store, masks=masks)
+    for epoch in (0, 3):
+        memory.set_epoch(epoch)
+        streamed.set_epoch(epoch)
+        for position in (0, 13, 14, 27):
+            assert_same_item(memory[position], streamed[position])
+    assert torch.equal(memory.fully_sampled(3), streamed.fully_sampled(3))
+
+
+@pytest.mark.slow
+def test_workers_read_the_same_batches_in_every_epoch(tiny_store):
+    here = training_loader(open_as(StreamedSlices, tiny_store), batch_size=5, seed=1)
+    there = training_loader(open_as(StreamedSlices, tiny_store), batch_size=5, seed=1, workers=2)
+    for epoch in (0, 1, 4):
+        for loader in (here, there):
+            loader.sampler.set_epoch(epoch)
+        for one, other in zip(here, there, strict=True):
+            assert_same_item(one, other)
+
+
+# ------------------------------------------------------------------------ noise on read
+
+
+@pytest.mark.parametrize("kind", [ZeroFilledSlices, StreamedSlices])
+def test_noise_added_on_read_gives_the_stored_bytes(quiet_store, tiny_store, kind):
+    subject = ("head-001",)
+    stored = open_as(ZeroFilledSlices, tiny_store, subject)
+    added = open_as(kind, quiet_store, subject, noise_on_read=TINY.noise)
+    clean = open_as(ZeroFilledSlices, quiet_store, subject)
+    for position in (0, 6, 13):
+        assert torch.equal(added.slice_kspace(position), stored.slice_kspace(position))
+        assert not torch.equal(clean.slice_kspace(position), stored.slice_kspace(position))
+
+
+def test_noise_on_top_of_noise_is_refused(tiny_store):
+    with pytest.raises(SpinforgeError, match="was made with 10 % noise"):
+        open_as(ZeroFilledSlices, tiny_store, noise_on_read=Noise(percent=5))
+
+
+def test_fingerprint_tells_noise_that_is_added(quiet_store):
+    def fingerprint(**options):
+        return slices_fingerprint(
+            quiet_store, ("head-001",), sampling=TINY.sampling, masks="fixed", **options
+        )
+
+    others = {fingerprint(noise_on_read=Noise(percent=p)) for p in (5, 10)}
+    assert len(others | {fingerprint()}) == 3
+
+
+# ---------------------------------------------------------------------- on the device
+
+
+def test_batches_on_the_device_are_those_of_the_loader(tiny_store):
+    loader = training_loader(open_as(ZeroFilledSlices, tiny_store), batch_size=5, seed=1)
+    resident = DeviceSlices(
+        open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=5, order_seed=1
+    )
+    assert len(resident) == len(loader) == 6
+    for epoch in (2, 0):
+        loader.sampler.set_epoch(epoch)
+        resident.sampler.set_epoch(epoch)
+        for one, other in zip(loader, resident, strict=True):
+            assert one["subject"] == other["subject"]
+            assert torch.equal(one["target"], other["target"])
+            assert torch.equal(one["slice"], other["slice"])
+            # Fourier transforms of a batch may round differently than one at a time.
+            torch.testing.assert_close(one["image"], other["image"], rtol=1e-5, atol=1e-5)
+
+
+def test_without_a_seed_the_order_is_that_of_the_set(tiny_store):
+    resident = DeviceSlices(open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=8)
+    places = [place for batch in resident for place in batch["slice"].tolist()]
+    assert places == [*range(14), *range(14)]
+
+
+def noisy_images(store, batch_size, epoch, order_seed, std=1.0):
+    """Image of each slice, whatever batch it came in."""
+    slices = open_as(ZeroFilledSlices, store, ("head-001",))
+    resident = DeviceSlices(
+        slices, device=CPU, batch_size=batch_size, order_seed=order_seed, fresh_noise=std
+    )
+    images = {}
+    for batch in resident.batches(epoch):
+        images |= dict(zip(batch["slice"].tolist(), batch["image"], strict=True))
+    return images
+
+
+def test_fresh_noise_depends_on_slice_and_epoch_alone(quiet_store):
+    one, other = noisy_images(quiet_store, 4, 2, 0), noisy_images(quiet_store, 14, 2, 9)
+    for number, image in one.items():
+        torch.testing.assert_close(image, other[number], rtol=1e-5, atol=1e-5)
+    later = noisy_images(quiet_store, 4, 3, 0)
+    assert not torch.allclose(one[7], later[7], atol=0.1)
+
+
+def test_fresh_noise_has_the_deviation_asked_for(quiet_store):
+    slices = open_as(ZeroFilledSlices, quiet_store, ("head-001",))
+    resident = DeviceSlices(slices, device=CPU, batch_size=14, fresh_noise=2.0)
+    masks = torch.stack([slices.line_mask(position) for position in range(14)])
+    kspace = torch.zeros_like(slices.kspace)
+    resident._add_noise(kspace, masks, list(range(14)), 0)
+    drawn = torch.view_as_real(kspace.movedim(2, 1)[masks]).double()
+    # A deviation of n numbers has a relative standard error of 1 / sqrt(2 n), here 0.5 %.
+    assert float(drawn.std()) == pytest.approx(2.0, rel=0.025)
+    assert not kspace.movedim(2, 1)[~masks].any()
+    assert len(drawn.unique()) > 0.99 * drawn.numel()
+
+
+def test_a_set_that_does_not_fit_is_not_loaded(tiny_store, monkeypatch):
+    assert fits(1, CPU)
+    assert not fits(2**60, CPU)
+    module = sys.modules["spinforge.datasets.reading.device_resident"]
+    monkeypatch.setattr(module, "free_bytes", lambda device: 1000)
+    with pytest.raises(SpinforgeError, match="stream it instead"):
+        DeviceSlices(open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=4)

@@ -36,3 +36,8 @@ def small_set(path: Path | str) -> DatasetStore:
         corrupt.write_subject("a", small_arrays(2), {"subject": "a", "sigma": 0.1})
         store.write_manifest()
     return store
+
+
+def write_one(path: str, seed: int) -> str:
+    """Add one subject to a set; here, where other processes find it."""
+    return DatasetStore(path).write_subject(f"s{seed}", small_arrays(seed), {"subject": f"s{seed}"})

@@ -15,7 +15,7 @@ import fsspec
 import numpy as np
 import pytest
 from s3_server import environment, s3_server
-from small_sets import CONFIG, small_arrays, small_set
+from small_sets import CONFIG, small_arrays, small_set, write_one
 
 from spinforge.datasets.storage.locations import location_of
 from spinforge.datasets.storage.lock import WRITER_NOTE, Writer
@@ -138,10 +138,6 @@ def test_deleting_goes_on_where_it_was_stopped(url, monkeypatch):
 def test_a_store_travels_to_other_processes(url):
     store = pickle.loads(pickle.dumps(small_set(url)))  # noqa: S301 - ours
     assert store.complete_subjects() == ["a", "b"]
-
-
-def write_one(url: str, seed: int) -> str:
-    return DatasetStore(url).write_subject(f"s{seed}", small_arrays(seed), {})
 
 
 @pytest.mark.usefixtures("s3")

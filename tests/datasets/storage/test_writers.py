@@ -8,7 +8,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from small_sets import CONFIG, small_arrays, small_set
+from small_sets import CONFIG, small_arrays, small_set, write_one
 
 from spinforge.datasets.storage.lock import Writer
 from spinforge.datasets.storage.store import DatasetStore
@@ -96,10 +96,6 @@ def test_reading_and_verifying_need_no_lock(path, other):
     assert store.read("a", "te").shape == (14,)
     assert verify_store(path) == []
     assert other.poll() is None
-
-
-def write_one(path: str, seed: int) -> str:
-    return DatasetStore(path).write_subject(f"s{seed}", small_arrays(seed), {})
 
 
 @pytest.mark.parametrize("workers", [1, 2])

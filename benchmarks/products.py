@@ -30,7 +30,16 @@ PRODUCTS = (
     "spleen-like",
     "robustness",
 )
-HEADINGS = ("product", "subjects", "slices", "corrupted", "time", "peak", "size", "content sha256")
+HEADINGS = (
+    "study",
+    "subjects",
+    "slices",
+    "corruption sets",
+    "time",
+    "largest process",
+    "size",
+    "content sha256",
+)
 
 
 def spinforge(command: str, study: Path, out: Path, workers: int) -> list[str]:
@@ -63,18 +72,28 @@ def row(name: str, out: Path, workers: int) -> tuple[str, ...]:
     return (
         name,
         str(len(held["subjects"])),
-        str(held["slices"]),
+        slices_of(held),
         str(held["corrupted_sets"]),
         f"{seconds:.0f} s",
         f"{largest / 1e9:.2f} GB",
         f"{size / 1e9:.3f} GB",
-        held["digest"][:12],
+        " / ".join(d[:12] for d in (held["digest"], held["corruption_digest"]) if d),
     )
+
+
+def slices_of(held: dict) -> str:
+    """Such as 1140, or "215 + 24 + 160 of 579" to train, validate and test."""
+    used = held["slices_used"]
+    if used is None:
+        return str(held["slices"])
+    chosen = " + ".join(str(used.get(group, 0)) for group in ("train", "validation", "test"))
+    return f"{chosen} of {sum(used.values())}"
 
 
 def report(names: list[str], out: Path, workers: int) -> bool:
     print(f"{os.cpu_count()} cores, {workers} workers, load before {os.getloadavg()[0]:.1f}")
-    print("peak: resident memory of the largest process; 1 GB = 1e9 bytes\n")
+    print("largest process: resident memory; slices: to train, validate, test; 1 GB = 1e9 bytes")
+    print("content sha256: of the clean subjects / of the corruption sets\n")
     print(f"| {' | '.join(HEADINGS)} |")
     print(f"|{' --- |' * len(HEADINGS)}", flush=True)
     failed = []

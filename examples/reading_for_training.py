@@ -71,7 +71,7 @@ print(len(on_device), "batches of", tuple(batch["image"].shape))
 # Scanned anew each epoch: other noise, masks, TE and TR of the same heads, never stored.
 
 # %%
-heads = ProceduralHeads(1, seed=0, spacing_mm=4)
+heads = ProceduralHeads(1, seed=0, spacing_mm=4.0)
 fresh = SimulatedSlices(
     [heads.load(name) for name in heads.subjects()], product, seed=1, device=torch.device("cpu")
 )

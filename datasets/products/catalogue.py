@@ -8,6 +8,7 @@ from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb, SimulatedBra
 from spinforge.datasets.products.hvsmr import HVSMRLike
 from spinforge.datasets.products.infant import InfantMaker
 from spinforge.datasets.products.infant_settings import InfantBric, InfantIbis
+from spinforge.datasets.products.iseg import ISeg
 from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.kspace import KSpaceMaker
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
@@ -29,6 +30,7 @@ Product = Annotated[
     | Annotated[CrdnBrainWeb, Tag("crdn_brainweb")]
     | Annotated[MRBrainSLike, Tag("mrbrains_like")]
     | Annotated[HVSMRLike, Tag("hvsmr_like")]
+    | Annotated[ISeg, Tag("iseg")]
     | Annotated[ISICLike, Tag("isic_like")]
     | Annotated[SpleenLike, Tag("spleen_like")]
     | Annotated[InfantBric, Tag("infant_bric")]
@@ -60,7 +62,7 @@ def maker_of(product: Product) -> Maker:
             return KSpaceMaker(product)
         case CrdnBrainWeb(images="simulated"):
             return SimulatedBrainWebMaker(product)
-        case CrdnBrainWeb() | MRBrainSLike() | HVSMRLike() | ISICLike() | SpleenLike():
+        case CrdnBrainWeb() | MRBrainSLike() | HVSMRLike() | ISeg() | ISICLike() | SpleenLike():
             return VolumeMaker(product)
         case InfantBric() | InfantIbis():
             return InfantMaker(product)

@@ -84,6 +84,27 @@ def test_hvsmr(tmp_path):
     assert found == {"train": 6, "validation": 4, "test": 18, "unused": 26}
 
 
+@pytest.mark.parametrize("edition", [2017, 2019])
+def test_iseg(tmp_path, edition):
+    public_miniatures.iseg(tmp_path, edition)
+    subjects = {"train": 1, "validation": 1, "test": 1}
+    product = settings(product="iseg", path=tmp_path, edition=edition, subjects=subjects)
+    store = generated(product, tmp_path / "set.zarr")
+    first = store.complete_subjects()[0]
+    label = store.read(first, "label")
+    assert set(np.unique(label)) <= {0, 1, 2, 3}
+    np.testing.assert_array_equal(store.read(first, "brain"), label != 0)
+    table = read_slice_index(store)
+    used = table[table["split"] != "unused"]
+    assert (used["foreground_px"] > 0).all()
+    assert (table[table["split"] == "unused"]["foreground_px"] == 0).all()
+
+
+def test_iseg_needs_the_real_data():
+    with pytest.raises(ValidationError, match=r"path\n.*Field required"):
+        settings(product="iseg")
+
+
 def test_isic(tmp_path):
     public_miniatures.isic(tmp_path)
     product = ISICLike(

@@ -87,7 +87,7 @@ def generate(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Simulate the k-space of every subject that is not in the dataset yet."""
+    """Make every subject of the study's product that is not in its dataset yet."""
     resolved = _checked_study(file, overrides, overwrite)
     from spinforge.flows.generate import generate as generate_flow
     from spinforge.flows.run_folder import RunFolder

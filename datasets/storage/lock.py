@@ -2,7 +2,7 @@
 
 On a local disk the operating system holds the lock, so it ends with the process, however that
 ends; a note beside it says who has it. An object store has no such locks: there the note itself,
-created only where none is, is the lock (`store_remote.py`).
+created only where none is, is the lock (`remote.py`).
 """
 
 import getpass

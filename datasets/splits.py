@@ -1,5 +1,6 @@
 """Which subjects train, validate and test: always by subject, never by slice."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -68,6 +69,24 @@ class Split(Config):
     def everyone(self) -> list[str]:
         """All subjects, sorted."""
         return sorted({*self.train, *self.validation, *self.test})
+
+
+AT_OTHER_AGES = "train and test (by age)"
+"""Role of infants, who train a network at some ages and test it at others."""
+
+
+def roles(groups: Iterable[tuple[str, tuple[str, ...]]]) -> dict[str, str]:
+    """Subject -> what it is for: its group, or `AT_OTHER_AGES` if it both trains and tests.
+
+    Args:
+        groups: Name and subjects of each, such as a `Split`.
+    """
+    found: dict[str, str] = {}
+    for name, members in groups:
+        for subject in members:
+            # Only infants are split by age; everybody else is in one group (`split_subjects`).
+            found[subject] = name if subject not in found else AT_OTHER_AGES
+    return found
 
 
 def split_subjects(wanted: Subjects, available: list[str]) -> Split:

@@ -84,7 +84,7 @@ def longitudinal_set(path: Path) -> DatasetStore:
     return store
 
 
-def add_corruptions(store: DatasetStore, names=("noise", "motion"), levels=(1, 3)) -> None:
+def add_corruptions(store: DatasetStore, names=("noise", "motion"), levels=(1, 3), **notes) -> None:
     """Corrupted T1 images of the last subject."""
     subject = store.complete_subjects()[-1]
     clean = store.read(subject, "T1")
@@ -96,5 +96,5 @@ def add_corruptions(store: DatasetStore, names=("noise", "motion"), levels=(1, 3
             store.within(f"corrupt/{name}/{level}").write_subject(
                 subject,
                 {"T1": StoredArray(corrupted, AXES)},
-                provenance() | {"subject": subject, "history": {"T1": [step]}},
+                provenance() | {"subject": subject, "history": {"T1": [step]}} | notes,
             )

@@ -118,7 +118,7 @@ def corruption_rows(store: DatasetStore, preferred: str) -> tuple[list[PictureRo
     rows, listed = [], []
     for name, levels in corrupted_groups(store).items():
         pictures: list[Picture] = []
-        details, subjects = [], set()
+        details, shown, subjects = [], [], set()
         pixel = (1.0, 1.0)
         for level in levels:
             group = store.within(f"corrupt/{name}/{level}")
@@ -133,13 +133,21 @@ def corruption_rows(store: DatasetStore, preferred: str) -> tuple[list[PictureRo
                 clean = _plane(SubjectReader(store, reader.subject), contrast)
                 pictures.append(Picture("clean", clean, window=window_of(clean)))
             plane = _plane(reader, contrast)
-            pictures.append(Picture(f"level {level}", plane, window=pictures[0].window))
-            details.append(f"{level}: {_parameters(reader.attributes, contrast)}")
+            strength = _strength(level, reader.attributes)
+            title = f"level {strength}" if strength.isdigit() else strength
+            pictures.append(Picture(title, plane, window=pictures[0].window))
+            details.append(f"{strength}: {_parameters(reader.attributes, contrast)}")
+            shown.append(strength)
         if pictures:
             rows.append(PictureRow(name, "; ".join(details), pictures, pixel))
-            listed.append([name, ", ".join(levels), str(len(subjects))])
+            listed.append([name, ", ".join(shown), str(len(subjects))])
     caption = "Sets of corrupted images: corrupt/<name>/<level>/<subject>."
-    return rows, CardTable(caption, ["Corruption", "levels", "subjects"], listed)
+    return rows, CardTable(caption, ["Corruption", "levels or percentages", "subjects"], listed)
+
+
+def _strength(name: str, attributes: dict[str, Any]) -> str:
+    """A level as its number, a percentage with its unit, anything else by its name."""
+    return name if attributes.get("percent") is None else f"{name} %"
 
 
 def _shown_contrast(reader: SubjectReader) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from spinforge.datasets.card.content import CardTable
 from spinforge.datasets.card.sources import REFERENCES, citation
 from spinforge.datasets.reading.stored_volumes import LABEL_NAMES
-from spinforge.datasets.splits import Split
+from spinforge.datasets.splits import Split, roles
 from spinforge.datasets.storage.metadata import manifest, stored_subjects
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
@@ -135,6 +135,8 @@ def set_facts(
 def _scan(config: dict[str, Any]) -> dict[str, str]:
     """How k-space was made, in a few words; the settings have the rest."""
     scan, scanner, noise, lines = (config[k] for k in ("scan", "scanner", "noise", "sampling"))
+    is_early = scan["kind"] == "dual_echo" and scan["echo"] == "early"
+    echo_ms = scan["early_te_ms" if is_early else "te_ms"]
     kept = ", ".join(
         f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in lines.items()
@@ -142,7 +144,7 @@ def _scan(config: dict[str, Any]) -> dict[str, str]:
     )
     return {
         "sequence": f"{scan['kind'].replace('_', ' ')}, TR {scan['tr_ms']:g} ms, TE "
-        f"{scan['te_ms']:g} ms, each subject within {100 * scan['variation']:g} %",
+        f"{echo_ms:g} ms, each subject within {100 * scan['variation']:g} %",
         "scanner": f"profile {scanner['profile']}, tissues {scanner['tissue_set']}, "
         f"{scanner['coils']} coil{'s' if scanner['coils'] > 1 else ''}",
         "noise": f"{noise['percent']:g} % of {REFERENCES[noise['reference']]}, in each of the real "
@@ -166,10 +168,13 @@ def _sequences(attributes: dict[str, Any]) -> dict[str, str]:
 def _groups(split: Split | None, counted: Mapping[str, Counted]) -> dict[str, str]:
     if split is None:
         return {"groups": "not noted in the set; the study that made it says"}
+    members_of: dict[str, list[str]] = {}
+    for subject, role in roles(split).items():
+        members_of.setdefault(role, []).append(subject)
     return {
-        name: f"{', '.join(members)} ({sum(counted[m].slices for m in members)} slices)"
-        for name, members in split
-        if members and all(member in counted for member in members)
+        role: f"{', '.join(members)} ({sum(counted[m].slices for m in members)} slices)"
+        for role, members in members_of.items()
+        if all(member in counted for member in members)
     }
 
 
@@ -195,7 +200,7 @@ def balance_table(counted: Mapping[str, Counted], classes: tuple[str, ...]) -> C
 
 def subject_table(counted: Mapping[str, Counted], split: Split | None) -> CardTable:
     """One row a subject, with the hash that identifies its bytes."""
-    groups = {s: g for g, members in (split or {}) for s in members} if split else {}
+    groups = roles(split) if split else {}
     rows = [
         [
             subject,

@@ -9,6 +9,7 @@ from typing import Any
 from spinforge.datasets.export.bids_names import sidecar, subject_labels, suffix_of
 from spinforge.datasets.export.nifti_file import write_nifti
 from spinforge.datasets.reading.stored_volumes import StoredVolume, stored_volumes
+from spinforge.datasets.splits import AT_OTHER_AGES, roles
 from spinforge.datasets.storage.files import replacing
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
@@ -101,7 +102,7 @@ def _describe(
     """The files at the top of the tree."""
     attributes = store.attributes()
     name = f"{_name(store)}: {store.group}"
-    role = {subject: group for group, members in groups.items() for subject in members}
+    role = roles(groups.items())
     verified = all(
         (store.subject_attributes(s) or {}).get("orientation_verified", True) for s in labels
     )
@@ -126,6 +127,7 @@ def _describe(
                     "train": "networks are trained on it",
                     "validation": "picks the best network",
                     "test": "judges the networks",
+                    AT_OTHER_AGES: "networks are trained on it at some ages, judged at others",
                 },
             },
         },

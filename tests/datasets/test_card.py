@@ -1,17 +1,23 @@
 """The data card's content: planted numbers come out, for every kind of set."""
 
+from collections import Counter
+
 import hand_made_sets
 import numpy as np
 import pytest
-from hand_made_sets import MARKER_ZYX, images_set, longitudinal_set
+from hand_made_sets import AXES, MARKER_ZYX, images_set, longitudinal_set, marked, provenance
+from tiny_kspace import TINY
 
 from spinforge.datasets.card.card import describe_set
 from spinforge.datasets.card.content import window_of
 from spinforge.datasets.card.examples import corrupted_groups
+from spinforge.datasets.card.set_facts import Counted, set_facts
 from spinforge.datasets.card.sources import citation
 from spinforge.datasets.splits import Split
+from spinforge.datasets.storage.arrays import StoredArray
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.sequences import DualEcho
 
 SPLIT = Split(train=("head-000",), validation=(), test=("head-001",))
 
@@ -119,3 +125,36 @@ def test_an_empty_set_has_no_card(tmp_path):
     store.create({"product": "crdn_brainweb"})
     with pytest.raises(SpinforgeError, match="has no complete subject yet"):
         describe_set(store)
+
+
+def test_percentages_are_no_levels_and_empty_strengths_are_not_listed(tmp_path):
+    store = images_set(tmp_path / "set.zarr")
+    hand_made_sets.add_corruptions(store, names=("rf20",), levels=(5,), percent=5.0, level=None)
+    hand_made_sets.add_corruptions(store, names=("bias",), levels=("fixed",))
+    (store.path / "corrupt" / "rf20" / "9").mkdir()
+    card = describe_set(store)
+    rows = {row.heading: row for row in card.corruptions}
+    assert [picture.title for picture in rows["rf20"].pictures] == ["clean", "5 %"]
+    assert [picture.title for picture in rows["bias"].pictures] == ["clean", "fixed"]
+    table = next(table for table in card.tables if "corrupted" in table.caption)
+    assert table.rows == [["bias", "fixed", "1"], ["rf20", "5 %", "1"]]
+
+
+def test_infants_train_and_test_by_age(tmp_path):
+    """A split by age has every infant in both groups; neither alone would be true."""
+    names = ("infant-000",)
+    split = Split(train=names, validation=(), test=names)
+    card = describe_set(longitudinal_set(tmp_path / "set.zarr"), split)
+    assert card.facts["Split"] == {"train and test (by age)": "infant-000 (8 slices)"}
+    assert card.tables[-1].rows[0][1] == "train and test (by age)"
+
+
+@pytest.mark.parametrize(("echo", "te"), [("early", "TE 35 ms"), ("late", "TE 120 ms")])
+def test_the_echo_time_is_that_of_the_echo_that_is_the_image(tmp_path, echo, te):
+    scan = DualEcho(kind="dual_echo", echo=echo)
+    product = TINY.model_copy(update={"scan": scan})
+    store = DatasetStore(tmp_path / "set.zarr")
+    store.create(product.recipe())
+    counted = {"head-000": Counted(provenance(), Counter(), 0, 0)}
+    store.write_subject("head-000", {"full": StoredArray(marked(), AXES)}, provenance())
+    assert te in set_facts(store, counted, None, 0)["Scan"]["sequence"]

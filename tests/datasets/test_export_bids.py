@@ -153,6 +153,17 @@ def test_corrupted_images_are_exported_with_the_clean_labels(tmp_path):
     assert list(root.rglob("sub-head001_dseg.nii.gz"))
 
 
+def test_infants_train_and_test_at_other_ages(tmp_path):
+    store, root = longitudinal_set(tmp_path / "set.zarr"), tmp_path / "bids"
+    names = ("infant-000",)
+    for _ in write_bids(store, root, groups={"train": names, "validation": (), "test": names}):
+        pass
+    row = (root / "participants.tsv").read_text().splitlines()[1]
+    assert row == "sub-infant000\tinfant-000\ttrain and test (by age)"
+    levels = json.loads((root / "participants.json").read_text())["group"]["Levels"]
+    assert "train and test (by age)" in levels
+
+
 def test_names_that_become_one_are_refused():
     assert subject_labels(["subject04", "head-000"]) == {"subject04": "04", "head-000": "head000"}
     with pytest.raises(SpinforgeError, match=r"a-1, a1 would all be sub-a1"):

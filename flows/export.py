@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from spinforge.datasets.export.raw_scan import MaskName, load_raw_scan
+from spinforge.datasets.reading.groups import no_subjects
 from spinforge.datasets.splits import Split
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
@@ -33,7 +34,7 @@ def export_set(
     """
     subjects = store.complete_subjects()
     if not subjects:
-        raise SpinforgeError(f"{store.path}: group {store.group} has no complete subject to export")
+        raise no_subjects(store)
     if form == "bids":
         if mask != "all":
             raise SpinforgeError("--mask is for raw data; a BIDS image is always fully sampled")

@@ -10,12 +10,12 @@ import numpy as np
 
 from spinforge.datasets.card.content import CardTable
 from spinforge.datasets.card.sources import REFERENCES, citation
+from spinforge.datasets.reading.groups import no_subjects
 from spinforge.datasets.reading.stored_volumes import LABEL_NAMES
 from spinforge.datasets.splits import Split, roles
 from spinforge.datasets.storage.metadata import manifest, stored_subjects
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
-from spinforge.simulation.errors import SpinforgeError
 
 ABOUT = {
     "kspace": "Raw data of simulated multi-slice MRI: complex, fully sampled k-space, with "
@@ -67,7 +67,7 @@ def count_subjects(store: DatasetStore) -> dict[str, Counted]:
         size = sizes[f"{store.group}/{subject}"]["bytes"]
         counted[subject] = Counted(attributes, labels, slices, size)
     if not counted:
-        raise SpinforgeError(f"{store.path}: group {store.group} has no complete subject yet")
+        raise no_subjects(store)
     return counted
 
 

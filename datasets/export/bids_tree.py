@@ -8,6 +8,7 @@ from typing import Any
 
 from spinforge.datasets.export.bids_names import sidecar, subject_labels, suffix_of
 from spinforge.datasets.export.nifti_file import write_nifti
+from spinforge.datasets.reading.groups import no_subjects
 from spinforge.datasets.reading.stored_volumes import StoredVolume, stored_volumes
 from spinforge.datasets.splits import AT_OTHER_AGES, roles
 from spinforge.datasets.storage.files import replacing
@@ -51,7 +52,7 @@ def write_bids(
     subjects = store.complete_subjects()
     labels = subject_labels(subjects)
     if not subjects:
-        raise SpinforgeError(f"{store.path}: group {store.group} has no complete subject to export")
+        raise no_subjects(store)
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise SpinforgeError(f"{root} is not an empty folder. Choose a new one with --to")
     segmentations = root / "derivatives" / DERIVATIVE

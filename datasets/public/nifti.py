@@ -131,8 +131,8 @@ def read_image(header: Header) -> NDArray[np.float32]:
         raise _damaged(header.path, error) from error
     if not np.isfinite(stored).all():
         raise SpinforgeError(
-            f"{header.path} holds NaN or infinite values: it is damaged, or not as published. "
-            f"Unpack the archive again."
+            f"{header.path} holds NaN or infinite values: it is damaged. "
+            f"Get it again: unpack its archive, or save your own file once more."
         )
     return header.in_ras(stored.reshape(header.stored_shape))
 
@@ -257,11 +257,11 @@ def _is_usable(affine: NDArray[np.float64]) -> bool:
 
 
 def _not_a_volume(path: Path, reason: str) -> SpinforgeError:
-    return SpinforgeError(f"{path} is not a volume of this collection: {reason}.")
+    return SpinforgeError(f"{path} is not a volume that can be read: {reason}.")
 
 
 def _damaged(path: Path, reason: object) -> SpinforgeError:
     return SpinforgeError(
-        f"{path} is missing, damaged or no NIfTI or Analyze file ({reason}). Unpack the archive "
-        f"again."
+        f"{path} is missing, damaged or no NIfTI or Analyze file ({reason}). Get it again: "
+        f"unpack its archive, or save your own file once more."
     )

@@ -14,6 +14,8 @@ from spinforge.simulation.errors import SpinforgeError
 UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 """A path in a study file; ~ is the user's home."""
 
+_OPTIONS = "(--set out=... of a study, --to of an export, a card or pictures)"
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -72,11 +74,11 @@ def readable_errors(path: Path) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise SpinforgeError(
                 f"the disk is full: {path} was not written, what was complete before is kept. "
-                f"Free some space, or choose another disk with --set out=..., and run again."
+                f"Free some space, or choose a folder on another disk {_OPTIONS}, and run again."
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise SpinforgeError(
                 f"no permission to write {path}. Change its rights or choose another folder "
-                f"with --set out=..."
+                f"{_OPTIONS}."
             ) from error
         raise

@@ -123,7 +123,7 @@ def test_terms_of_the_anatomy_are_named():
 def test_an_empty_set_has_no_card(tmp_path):
     store = DatasetStore(tmp_path / "set.zarr", "images")
     store.create({"product": "crdn_brainweb"})
-    with pytest.raises(SpinforgeError, match="has no complete subject yet"):
+    with pytest.raises(SpinforgeError, match=r"has no complete subject yet.*spinforge generate"):
         describe_set(store)
 
 

@@ -153,6 +153,18 @@ def test_corrupted_images_are_exported_with_the_clean_labels(tmp_path):
     assert list(root.rglob("sub-head001_dseg.nii.gz"))
 
 
+def test_a_group_that_is_not_there_is_told_from_those_that_are(tmp_path):
+    store = images_set(tmp_path / "set.zarr")
+    hand_made_sets.add_corruptions(store, names=("noise",))
+    (tmp_path / "set.zarr" / "corrupt" / "motion" / "1").mkdir(parents=True)  # nothing in it
+    message = (
+        r"group corrupt/nois/3 has no complete subject; groups that have: images, "
+        r"corrupt/noise/1, corrupt/noise/3\. .*--group.*spinforge corrupt"
+    )
+    with pytest.raises(SpinforgeError, match=message):
+        exported(store.within("corrupt/nois/3"), tmp_path / "bids")
+
+
 def test_infants_train_and_test_at_other_ages(tmp_path):
     store, root = longitudinal_set(tmp_path / "set.zarr"), tmp_path / "bids"
     names = ("infant-000",)

@@ -139,7 +139,7 @@ def test_what_does_not_fit_or_is_not_there_is_refused(tmp_path):
     with pytest.raises(SpinforgeError, match=r"empty\.nii\.gz is background everywhere"):
         source.check("empty")
     (tmp_path / "maps" / "broken.nii.gz").write_bytes(b"no gzip")
-    with pytest.raises(SpinforgeError, match=r"broken\.nii\.gz is missing, damaged"):
+    with pytest.raises(SpinforgeError, match=r"broken\.nii\.gz is missing, damaged.*save your own"):
         source.check("broken")
     assert source.subjects() == ["broken", "empty", "tall"]
 

@@ -36,5 +36,7 @@ def test_a_full_disk_is_named(tmp_path):
         with replacing(tmp_path / "file.txt"):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(SpinforgeError, match=r"the disk is full: .*file.txt was not written"):
+    with pytest.raises(
+        SpinforgeError, match=r"the disk is full: .*file.txt was not written.* --to of"
+    ):
         fill()

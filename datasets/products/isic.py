@@ -97,8 +97,8 @@ class ISICSubjects(Subjects):
 class ISICLike(VolumeProduct):
     """Photographs as bytes; a grey channel is made of them when they are read.
 
-    Networks take red, green, blue and their luma (`simulation.phantoms.skin.with_grey_channel`),
-    each 0 to 1. Luma is not stored, so that it belongs to the colours of a corrupted set too.
+    Networks take red, green, blue and their luma (`datasets.reading.photographs`), each 0 to 1.
+    Luma is not stored, so that it belongs to the colours of a corrupted set too.
     """
 
     product: Literal["isic_like"] = Field(description="photographs of skin lesions (HLE-Net)")
@@ -111,6 +111,7 @@ class ISICLike(VolumeProduct):
 
     classes: ClassVar = ("background", "lesion")
     references: ClassVar = {"red": 1.0, "green": 1.0, "blue": 1.0}
+    has_grey_channel: ClassVar = True
 
     @model_validator(mode="after")
     def _not_too_wide(self) -> "ISICLike":

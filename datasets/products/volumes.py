@@ -50,6 +50,7 @@ class VolumeProduct(ProductSettings):
         views: Along which slices are cut.
         stand_in_only: Settings without effect on real data, to be left out there.
         has_brain: Whether everything labelled is one brain, to be stripped of its skull.
+        has_grey_channel: Whether networks take the grey of three colours beside these.
     """
 
     path: UserPath | None = Field(
@@ -63,6 +64,7 @@ class VolumeProduct(ProductSettings):
     views: ClassVar[tuple[View, ...]] = ("axial",)
     stand_in_only: ClassVar[tuple[str, ...]] = ()
     has_brain: ClassVar[bool] = False
+    has_grey_channel: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _only_what_applies(self) -> "VolumeProduct":
@@ -189,6 +191,7 @@ class VolumeMaker:
             },
             "parameters": parameters,
             "contrasts": list(volume.contrasts),
+            "grey_channel": self._product.has_grey_channel,
             "classes": list(self._product.classes),
             "ignore": IGNORE,
             "scale": {name: _scale(values) for name, values in volume.contrasts.items()},

@@ -16,6 +16,7 @@ from spinforge.datasets.reading.network_input import (
     network_target,
     padded,
 )
+from spinforge.datasets.reading.photographs import COLOURS, GREY, with_grey
 from spinforge.datasets.slice_table import VIEW_AXIS
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
@@ -26,7 +27,8 @@ class ImageSlices(Dataset[dict[str, Any]]):
     """The slices of one group of a set of images, the volumes in memory.
 
     Each contrast is a channel, divided by the 99th percentile of its clean volume; so a corrupted
-    image meets the network with the brightness that the scanner would have given it.
+    image meets the network with the brightness that the scanner would have given it. Photographs
+    are 0 to 1 as they are, and get a grey channel ("grey") behind their colours.
     Slices of all views and subjects are padded to one size, with `IGNORE_INDEX` in the target, so
     that they fit into one batch.
 
@@ -69,11 +71,12 @@ class ImageSlices(Dataset[dict[str, Any]]):
         self.subjects = tuple(dict.fromkeys(subject for subject, _, _ in self.index))
         store.open_subject(self.subjects[0])  # says so if it is not there
         attributes = store.subject_attributes(self.subjects[0]) or {}
-        self.contrasts = tuple(attributes["contrasts"] if contrasts is None else contrasts)
-        if unknown := sorted(set(self.contrasts) - set(attributes["contrasts"])):
+        self._scale = attributes["scale"] if attributes.get("grey_channel") else None
+        available = (*attributes["contrasts"], *(() if self._scale is None else (GREY,)))
+        self.contrasts = tuple(available if contrasts is None else contrasts)
+        if unknown := sorted(set(self.contrasts) - set(available)):
             raise SpinforgeError(
-                f"{path} has no contrast {', '.join(unknown)}; it has "
-                f"{', '.join(attributes['contrasts'])}."
+                f"{path} has no contrast {', '.join(unknown)}; it has {', '.join(available)}."
             )
         self.n_channels, self.n_classes = len(self.contrasts), len(attributes["classes"])
         self._volumes = {s: self._load(store, shown, s, brain_only) for s in self.subjects}
@@ -92,13 +95,24 @@ class ImageSlices(Dataset[dict[str, Any]]):
         self, store: DatasetStore, shown: DatasetStore, subject: str, brain_only: bool
     ) -> Float[np.ndarray, "contrast z y x"]:
         """Scaled images of one subject."""
-        volumes = []
-        for name in self.contrasts:
-            clean = store.read(subject, name).astype(np.float32)
-            image = clean if shown is store else np.abs(shown.read(subject, name))
-            volumes.append(image.astype(np.float32) / np.float32(intensity_99(clean)))
-        stacked = np.stack(volumes)
+        if self._scale is not None:
+            colours = {name: shown.read(subject, name) for name in COLOURS}
+            channels = with_grey(colours, self._scale)
+            stacked = np.stack([channels[name] for name in self.contrasts])
+        else:
+            stacked = np.stack(
+                [self._scaled(store, shown, subject, name) for name in self.contrasts]
+            )
         return stacked * store.read(subject, "brain") if brain_only else stacked
+
+    @staticmethod
+    def _scaled(
+        store: DatasetStore, shown: DatasetStore, subject: str, name: str
+    ) -> Float[np.ndarray, "z y x"]:
+        """One contrast, divided by the clean volume's 99th percentile."""
+        clean = store.read(subject, name).astype(np.float32)
+        image = clean if shown is store else np.abs(shown.read(subject, name))
+        return image.astype(np.float32) / np.float32(intensity_99(clean))
 
     @staticmethod
     def _plane(volume: np.ndarray, view: str, index: int) -> np.ndarray:

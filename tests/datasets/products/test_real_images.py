@@ -19,6 +19,7 @@ from spinforge.datasets.products.slice_index import read_slice_index
 from spinforge.datasets.products.spleen import SpleenLike, SpleenSubjects
 from spinforge.datasets.products.volumes import object_mask, stripped
 from spinforge.datasets.public.mrbrains import PAPER_SLICES_13, MRBrainS13
+from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.slice_table import counts, slice_areas
 from spinforge.datasets.splits import Split, Subjects
 from spinforge.datasets.volumes import IGNORE, LabelledVolume
@@ -124,6 +125,8 @@ def test_isic(tmp_path):
     assert counts(read_slice_index(store)) == {
         "train": 2, "validation": 1, "test": 1, "unused": 0,
     }  # fmt: skip
+    slices = ImageSlices(store.path, "train")
+    assert (slices.contrasts, slices.n_channels) == (("red", "green", "blue", "grey"), 4)
 
 
 def test_spleen(tmp_path):

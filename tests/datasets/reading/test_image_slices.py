@@ -113,3 +113,47 @@ def test_a_variant_has_its_images_and_the_clean_labels_and_scale(store):
 def test_an_empty_group_is_named(store):
     with pytest.raises(SpinforgeError, match="has no validation slices"):
         ImageSlices(store.path, "validation")
+
+
+COLOUR_BYTES = {"red": 255, "green": 51, "blue": 102}
+
+
+@pytest.fixture
+def photographs(tmp_path) -> DatasetStore:
+    """Two photographs of one colour each (red, green, blue = 1, 0.2, 0.4), and a darker variant."""
+    store = DatasetStore(tmp_path / "skin.zarr", "images")
+    store.create({"made": "by a test"})
+    about = {"contrasts": list(COLOUR_BYTES), "classes": ["background", "lesion"]}
+    about |= {"grey_channel": True, "scale": dict.fromkeys(COLOUR_BYTES, 1 / 255)}
+    for shown, share in ((store, 1.0), (store.within("corrupt/dark/1"), 1 / 3)):
+        arrays = {
+            name: StoredArray(np.full((2, 16, 32), round(value * share), np.uint8), DIMENSIONS)
+            for name, value in COLOUR_BYTES.items()
+        }
+        arrays["label"] = StoredArray(np.ones((2, 16, 32), np.uint8), DIMENSIONS)
+        shown.write_subject("training-000", arrays, about)
+    rows = [("training-000", "axial", number, 512, "train") for number in (0, 1)]
+    columns = ["subject", "view", "index", "foreground_px", "split"]
+    write_slice_index(
+        store, {"official_parts": pd.DataFrame(rows, columns=columns)}, ["training-000"]
+    )
+    return store
+
+
+@pytest.mark.parametrize(("variant", "share"), [(None, 1.0), ("corrupt/dark/1", 1 / 3)])
+def test_photographs_get_the_luma_of_their_own_colours(photographs, variant, share):
+    """BT.601 by hand: 0.299 + 0.587 * 0.2 + 0.114 * 0.4 = 0.462; a third of it where it is dark."""
+    data = ImageSlices(photographs.path, "train", variant=variant)
+    assert data.contrasts == ("red", "green", "blue", "grey")
+    image = data[1]["image"]
+    assert image.shape == (4, 16, 32)
+    expected = torch.tensor([1.0, 0.2, 0.4, 0.462]) * share
+    # float32: a few units of 6e-8.
+    torch.testing.assert_close(image[:, 3, 5], expected, rtol=0, atol=1e-6)
+
+
+def test_channels_of_photographs_can_be_chosen(photographs):
+    data = ImageSlices(photographs.path, "train", contrasts=("grey", "red"))
+    torch.testing.assert_close(data[0]["image"][:, 0, 0], torch.tensor([0.462, 1.0]))
+    with pytest.raises(SpinforgeError, match="no contrast T1; it has red, green, blue, grey"):
+        ImageSlices(photographs.path, "train", contrasts=("T1",))

@@ -15,6 +15,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from spinforge.datasets.corruption.scan_notes import scan_notes, settings_of
 from spinforge.datasets.corruption.settings import CORRUPTION, FIXED, CorruptedSet
 from spinforge.datasets.corruption.sources import CleanSubject, History, Rescanner
 from spinforge.datasets.products.catalogue import Product, maker_of
@@ -120,8 +121,9 @@ def make_sets(
                 continue
             if phantom is None and chosen.needs_phantom and isinstance(maker, Rescanner):
                 phantom = maker.load_phantom(subject)
-            arrays, histories = _corrupted(maker, clean, chosen, phantom)
+            arrays, histories, rescanned = _corrupted(maker, clean, chosen, phantom)
             notes = provenance(product, subject) | _notes(clean, chosen, histories)
+            notes |= scan_notes(clean, arrays, histories, rescanned)
             store.within(chosen.group).write_subject(subject, arrays, notes)
     return [_content(store.within(chosen.group), subject) for chosen in sets]
 
@@ -137,12 +139,13 @@ def _may_stay(store: DatasetStore, subject: str, chosen: CorruptedSet, overwrite
 
 def _corrupted(
     maker: Maker, clean: CleanSubject, chosen: CorruptedSet, phantom: Phantom | None
-) -> tuple[dict[str, StoredArray], dict[str, History]]:
-    """Arrays of one subject, and the history of each contrast."""
+) -> tuple[dict[str, StoredArray], dict[str, History], dict[str, dict[str, Any]]]:
+    """Arrays of one subject, the history of each contrast, and how those scanned again were."""
     arrays: dict[str, StoredArray] = {}
     histories: dict[str, History] = {}
+    rescanned: dict[str, dict[str, Any]] = {}
     for contrast in clean.contrasts:
-        scanned, history = _scanned_again(maker, clean, contrast, chosen, phantom)
+        scanned, history, settings = _scanned_again(maker, clean, contrast, chosen, phantom)
         values = scanned[contrast].values if scanned else clean.read(contrast)
         values, more = clean.corrupted(
             contrast,
@@ -155,7 +158,9 @@ def _corrupted(
         arrays |= scanned
         arrays[contrast] = clean.stored_like(contrast, values)
         histories[contrast] = history + more
-    return arrays, histories
+        if scanned:
+            rescanned[contrast] = settings
+    return arrays, histories, rescanned
 
 
 def _scanned_again(
@@ -164,10 +169,10 @@ def _scanned_again(
     contrast: str,
     chosen: CorruptedSet,
     phantom: Phantom | None,
-) -> tuple[dict[str, StoredArray], History]:
-    """One contrast by another scan and how that differs; no array where it does not."""
+) -> tuple[dict[str, StoredArray], History, dict[str, Any]]:
+    """One contrast by another scan, how that differs, and its settings; nothing where it is not."""
     if not chosen.rescans or not isinstance(maker, Rescanner):
-        return {}, []
+        return {}, [], {}
     sequence, scanner = maker.clean_scans()[contrast]
     sequence, scanner, history = corrupt_scan(
         sequence,
@@ -177,8 +182,9 @@ def _scanned_again(
         couple_levels=chosen.couple_levels,
     )
     if phantom is None or not chosen.needs_phantom:
-        return {}, history
-    return maker.rescan(phantom, contrast, sequence, scanner, clean.attributes), history
+        return {}, history, {}
+    arrays = maker.rescan(phantom, contrast, sequence, scanner, clean.attributes)
+    return arrays, history, settings_of(sequence, scanner)
 
 
 def _notes(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from spinforge.datasets.export.raw_scan import flip_angle_deg
+from spinforge.datasets.reading.acquisition import scanner_of, sequence_of
 from spinforge.datasets.reading.stored_volumes import StoredVolume
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue_sets import TISSUE_SETS
@@ -60,8 +61,10 @@ def suffix_of(stored: StoredVolume, contrast: str) -> str:
     if stored.is_kspace:
         return _weighting(stored.config["scan"])
     key = re.sub(r"[^0-9A-Z]", "", contrast.upper()).removesuffix("W")
-    if key not in SUFFIXES and (sequence := _sequence(stored, contrast)):
-        return _weighting(sequence)
+    # By the study's sequence, so that all subjects of a corrupted set are named alike.
+    noted = stored.volume.parameters.get("parameters", {}).get("sequences", {})
+    if key not in SUFFIXES and contrast in noted:
+        return _weighting(noted[contrast])
     if key not in SUFFIXES:
         raise SpinforgeError(
             f"contrast {contrast!r} of subject {stored.volume.subject} has no place in BIDS, which "
@@ -69,14 +72,6 @@ def suffix_of(stored: StoredVolume, contrast: str) -> str:
             f"with zarr instead."
         )
     return SUFFIXES[key]
-
-
-def _sequence(stored: StoredVolume, contrast: str) -> dict[str, Any]:
-    """Settings of the sequence behind an image, as in a study; empty if it is not known."""
-    if stored.is_kspace:
-        return dict(stored.config["scan"])
-    noted = stored.volume.parameters.get("parameters", {}).get("sequences", {})
-    return dict(noted.get(contrast, {}))
 
 
 def _echo_ms(sequence: dict[str, Any]) -> float:
@@ -95,7 +90,9 @@ def _weighting(sequence: dict[str, Any]) -> str:
 def sidecar(stored: StoredVolume, contrast: str) -> dict[str, Any]:
     """What the JSON file beside an image says; times are seconds, angles degrees."""
     attributes, config = stored.volume.parameters, stored.config
-    scanner, sequence = config.get("scanner", {}), _sequence(stored, contrast)
+    array = "full" if stored.is_kspace else contrast
+    scanner = scanner_of(attributes, config, array)
+    sequence = sequence_of(attributes, config, array)
     tissue_set = scanner.get("tissue_set") or attributes.get("parameters", {}).get("tissue_set")
     content: dict[str, Any] = {
         "Manufacturer": "Spinforge (simulated)",
@@ -111,6 +108,7 @@ def sidecar(stored: StoredVolume, contrast: str) -> dict[str, Any]:
     if not stored.is_kspace:
         return content | {"SourceContrast": contrast}
     drawn = attributes["scan"]
+    noise = drawn["noise_std"]
     return content | {
         "ImageDescription": "Magnitude of the fully sampled k-space with its noise; "
         "coils combined by their known sensitivities.",
@@ -119,7 +117,7 @@ def sidecar(stored: StoredVolume, contrast: str) -> dict[str, Any]:
         "SliceThickness": stored.volume.spacing_mm[0],
         "RepetitionTime": drawn["tr_s"],
         "EchoTime": drawn["te_s"],
-        "NoiseStandardDeviation": drawn["noise_std"],
+        **({} if noise is None else {"NoiseStandardDeviation": noise}),
     }
 
 

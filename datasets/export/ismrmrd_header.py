@@ -75,15 +75,16 @@ def _limits(count: int) -> xsd.limitType:
 
 
 def _user_parameters(scan: RawScan) -> xsd.userParametersType:
-    """Noise, mask and what identifies the data."""
+    """Noise if it is known, mask and what identifies the data."""
     texts = {
         "mask_id": scan.mask_name,
         "content_sha256": scan.attributes["content_sha256"],
         "config_hash": scan.attributes["config_hash"],
         "centre_line_flag": "ACQ_USER1",
     }
+    known = [] if scan.noise_std is None else [scan.noise_std]
     return xsd.userParametersType(
-        userParameterDouble=[xsd.userParameterDoubleType(name="sigma", value=scan.noise_std)],
+        userParameterDouble=[xsd.userParameterDoubleType(name="sigma", value=v) for v in known],
         userParameterString=[
             xsd.userParameterStringType(name=n, value=v) for n, v in texts.items()
         ],

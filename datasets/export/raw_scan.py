@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spinforge.datasets.products.kspace import FIXED_MASK
+from spinforge.datasets.reading.acquisition import scanner_of, sequence_of
 from spinforge.datasets.reading.subject_reader import SubjectReader
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
@@ -30,8 +31,9 @@ class RawScan:
         affine: From voxel (x, y, slice) to millimetres right, anterior, superior.
         tr: Repetition time [s].
         te: Echo time [s].
-        noise_std: Noise per real and imaginary channel, in units of k-space.
-        sequence: Settings of the pulse sequence, as in the study.
+        noise_std: Noise per real and imaginary channel, in units of k-space; None where a
+            corruption changed it in a way that no one number describes.
+        sequence: Settings of the pulse sequence, as in the study or as a corruption changed them.
         field_t: Field strength [T].
         bandwidth_hz_per_px: Receive bandwidth; None where the read-out takes no time.
         attributes: Provenance of the subject.
@@ -46,7 +48,7 @@ class RawScan:
     affine: NDArray[np.float64]
     tr: float
     te: float
-    noise_std: float
+    noise_std: float | None
     sequence: dict[str, Any]
     field_t: float
     bandwidth_hz_per_px: float | None
@@ -74,7 +76,8 @@ def load_raw_scan(store: DatasetStore, subject: str, mask: MaskName = "all") -> 
     kept = np.ones((len(full), full.shape[-2]), dtype=bool)
     if mask == "fixed":
         kept = reader.read(f"masks/{FIXED_MASK}")
-    scanner = reader.config["scanner"]
+    scanner = scanner_of(reader.attributes, reader.config, "full")
+    noise_std = reader.attributes["scan"]["noise_std"]
     return RawScan(
         subject=subject,
         # `where` and not a product: that would turn -0 into 0, and the bytes must stay.
@@ -86,8 +89,8 @@ def load_raw_scan(store: DatasetStore, subject: str, mask: MaskName = "all") -> 
         affine=reader.affine,
         tr=float(reader.read("tr")[0]),
         te=float(reader.read("te")[0]),
-        noise_std=float(reader.read("noise_sigma")[0]),
-        sequence=reader.config["scan"],
+        noise_std=None if noise_std is None else float(noise_std),
+        sequence=sequence_of(reader.attributes, reader.config, "full"),
         field_t=TISSUE_SETS[scanner["tissue_set"]].field_t,
         bandwidth_hz_per_px=scanner["bandwidth_hz_per_px"] if scanner["readout"] else None,
         attributes=reader.attributes,

@@ -80,7 +80,9 @@ def test_ismrmrds_own_reader_finds_lines_flags_and_header(coils_store, tmp_path)
     assert header.acquisitionSystemInformation.receiverChannels == 3
     doubles = {p.name: p.value for p in header.userParameters.userParameterDouble}
     texts = {p.name: p.value for p in header.userParameters.userParameterString}
-    assert doubles["sigma"] == coils_store.read("head-000", "noise_sigma")[0]
+    # The array is float32.
+    sigma = coils_store.read("head-000", "noise_sigma")[0]
+    assert doubles["sigma"] == pytest.approx(float(sigma), rel=1e-7)
     assert texts["mask_id"] == "fixed"
 
 

@@ -11,6 +11,22 @@ IGNORE = 255
 
 
 @dataclass(frozen=True)
+class Collection:
+    """A published collection of images: goes into the record of each subject read from it.
+
+    Attributes:
+        name: As its makers call it, with the year or edition.
+        cite: Whom to cite, and where its terms are.
+        simulated: Whether its images were simulated by its makers; else a scanner or camera
+            took them.
+    """
+
+    name: str
+    cite: str
+    simulated: bool = False
+
+
+@dataclass(frozen=True)
 class LabelledVolume:
     """Images of one subject on one grid, with its labels.
 
@@ -23,7 +39,8 @@ class LabelledVolume:
             a subject whose labels are not published.
         spacing_mm: Size of a voxel along z, y and x [mm].
         affine: 4 x 4, from voxel (x, y, z) to world coordinates [mm], as NIfTI has it.
-        parameters: What else is known, as plain data for the record.
+        parameters: What else is known, as plain data for the record; of published images
+            `collection`, a `Collection` as such data.
     """
 
     subject: str

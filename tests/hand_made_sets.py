@@ -70,7 +70,7 @@ def images_set(path: Path, subjects=("head-000", "head-001")) -> DatasetStore:
     return store
 
 
-def longitudinal_set(path: Path) -> DatasetStore:
+def longitudinal_set(path: Path, **notes) -> DatasetStore:
     """One infant at 0 and 6 months; the truth is stored beside the labels."""
     store = DatasetStore(path, "longitudinal")
     store.create({"product": "infant_bric", "seed": 3})
@@ -80,7 +80,7 @@ def longitudinal_set(path: Path) -> DatasetStore:
         arrays[f"ses-{age}mo/T1w"] = StoredArray(marked(float(age) + 100), AXES)
         arrays[f"ses-{age}mo/label"] = StoredArray(marked_labels(), AXES)
         arrays[f"ses-{age}mo/truth"] = StoredArray(marked_labels(), AXES)
-    store.write_subject("infant-000", arrays, {"subject": "infant-000"} | provenance())
+    store.write_subject("infant-000", arrays, {"subject": "infant-000"} | provenance() | notes)
     return store
 
 

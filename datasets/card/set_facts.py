@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from spinforge.datasets.card.content import CardTable
-from spinforge.datasets.card.sources import REFERENCES, citation
+from spinforge.datasets.card.sources import REFERENCES, anatomy, citation_of
 from spinforge.datasets.reading.groups import no_subjects
 from spinforge.datasets.reading.stored_volumes import LABEL_NAMES
 from spinforge.datasets.splits import Split, roles
@@ -88,7 +88,7 @@ def set_facts(
         corrupted: Bytes of corrupted images in the set.
     """
     first = next(iter(counted.values())).attributes
-    sources = sorted({str(c.attributes["phantom"]["source"]) for c in counted.values()})
+    phantoms = [c.attributes["phantom"] for c in counted.values()]
     z, y, x = first["spacing_mm"]
     clean = sum(c.size for c in counted.values())
     commits = sorted({str(c.attributes["code"]["commit"])[:12] for c in counted.values()})
@@ -118,8 +118,8 @@ def set_facts(
             "a subject": f"{_size(clean // len(counted))} on average",
         },
         "Source and terms": {
-            "anatomy": ", ".join(sources),
-            "citation": " ".join(citation(source) for source in sources),
+            "anatomy": ", ".join(sorted({anatomy(phantom) for phantom in phantoms})),
+            "citation": " ".join(sorted({citation_of(phantom) for phantom in phantoms})),
         },
         "Provenance": {
             "content sha256": store.digest(list(counted)),

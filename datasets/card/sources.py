@@ -1,5 +1,8 @@
 """Words of a data card: whom to cite and under which terms, and what noise is relative to."""
 
+from collections.abc import Mapping
+from typing import Any
+
 _BRAINWEB = "BrainWeb publishes no licence: do not redistribute the voxels."
 
 CITATIONS = {
@@ -27,10 +30,23 @@ REFERENCES = {
 """By `noise.reference` of a study: what 100 % noise is."""
 
 
+def anatomy(phantom: Mapping[str, Any]) -> str:
+    """What a subject is made from: the name of its published collection, or of its source."""
+    return str((phantom.get("collection") or {}).get("name", phantom["source"]))
+
+
+def citation_of(phantom: Mapping[str, Any]) -> str:
+    """Whom to cite for a subject, by `phantom` in its provenance."""
+    collection = phantom.get("collection")
+    if collection is None:
+        return citation(str(phantom["source"]))
+    return f"{collection['cite']}. The terms of {collection['name']} are the set's."
+
+
 def citation(source: str) -> str:
     """Whom to cite for a set made from this source, and its terms as far as they are known."""
     if source in CITATIONS:
         return CITATIONS[source]
     if source.startswith(("procedural", "stand-in")):
         return CITATIONS["procedural"]
-    return f"{source}: cite it and keep its terms as its publisher asks"
+    return "files that do not say where they are from: cite them and keep their terms"

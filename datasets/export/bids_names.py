@@ -6,6 +6,7 @@ from typing import Any
 
 from spinforge.datasets.export.raw_scan import flip_angle_deg
 from spinforge.datasets.reading.acquisition import scanner_of, sequence_of
+from spinforge.datasets.reading.origin import Origin, origin_of
 from spinforge.datasets.reading.stored_volumes import StoredVolume
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue_sets import TISSUE_SETS
@@ -95,11 +96,9 @@ def sidecar(stored: StoredVolume, contrast: str) -> dict[str, Any]:
     sequence = sequence_of(attributes, config, array)
     tissue_set = scanner.get("tissue_set") or attributes.get("parameters", {}).get("tissue_set")
     content: dict[str, Any] = {
-        "Manufacturer": "Spinforge (simulated)",
-        "Simulated": attributes["phantom"]["source"] != "files",
-        "SimulationProfile": scanner.get("profile") or config.get("product", "unknown"),
-        "SimulationConfigHash": attributes["config_hash"],
-        "SimulationContentSha256": attributes["content_sha256"],
+        **_made_by(origin_of(attributes), scanner.get("profile") or config.get("product")),
+        "SpinforgeConfigHash": attributes["config_hash"],
+        "SpinforgeContentSha256": attributes["content_sha256"],
     }
     if tissue_set in TISSUE_SETS:
         content["MagneticFieldStrength"] = TISSUE_SETS[tissue_set].field_t
@@ -119,6 +118,16 @@ def sidecar(stored: StoredVolume, contrast: str) -> dict[str, Any]:
         "EchoTime": drawn["te_s"],
         **({} if noise is None else {"NoiseStandardDeviation": noise}),
     }
+
+
+def _made_by(origin: Origin, profile: str | None) -> dict[str, Any]:
+    """Whether, how and by whom an image was simulated, or which collection it is from."""
+    made: dict[str, Any] = {"Simulated": origin.simulated}
+    if origin.maker:
+        made["Manufacturer"] = f"{origin.maker} (simulated)"
+    if origin.collection:
+        return made | {"SourceCollection": origin.collection}
+    return made | {"SimulationProfile": profile or "unknown"}
 
 
 def _timing(sequence: dict[str, Any]) -> dict[str, Any]:

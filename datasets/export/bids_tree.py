@@ -9,7 +9,9 @@ from typing import Any
 from spinforge.datasets.export.bids_names import sidecar, subject_labels, suffix_of
 from spinforge.datasets.export.nifti_file import write_nifti
 from spinforge.datasets.reading.groups import no_subjects
+from spinforge.datasets.reading.origin import Origin, origin_of
 from spinforge.datasets.reading.stored_volumes import StoredVolume, stored_volumes
+from spinforge.datasets.reading.subject_reader import SubjectReader
 from spinforge.datasets.splits import AT_OTHER_AGES, roles
 from spinforge.datasets.storage.files import replacing
 from spinforge.datasets.storage.store import DatasetStore
@@ -22,15 +24,16 @@ DERIVATIVE = "simseg"
 
 _README = """# {name}
 
-Simulated images, made by Spinforge; nobody was scanned.
+{images}{corrupted}
 
 Configuration {config_hash}. The axes of every volume point to right, anterior and superior.
-`derivatives/{derivative}` has the true label of each voxel (`dseg`) and, where the simulation knows
-it, how much of each class a voxel holds (`probseg`).{mirrored}
+`derivatives/{derivative}` has the label of each voxel (`dseg`): {labels}, {detail}.{soft}{mirrored}
 """
+_CORRUPTED = " Spinforge corrupted them ({group})."
+_SOFT = " How much of each class a voxel holds is in `probseg`."
 _MIRRORED = """
 
-Left and right of these heads have not been verified: they may be mirrored."""
+Left and right of these subjects have not been verified: they may be mirrored."""
 
 
 def write_bids(
@@ -64,7 +67,8 @@ def write_bids(
             yield from _write_labels(stored, segmentations, labels[subject])
     _describe(store, root, labels, groups or {})
     if segmentations.is_dir():
-        _describe_labels(store, segmentations, classes)
+        origin = origin_of(SubjectReader(store, subjects[0]).attributes)
+        _describe_labels(store, segmentations, classes, origin)
 
 
 def _stem(stored: StoredVolume, root: Path, label: str) -> Path:
@@ -101,16 +105,23 @@ def _describe(
     groups: Mapping[str, tuple[str, ...]],
 ) -> None:
     """The files at the top of the tree."""
-    attributes = store.attributes()
+    of_set = store.attributes()
     name = f"{_name(store)}: {store.group}"
     role = roles(groups.items())
-    verified = all(
-        (store.subject_attributes(s) or {}).get("orientation_verified", True) for s in labels
-    )
+    # A corrupted subject does not repeat all that is known of the clean one.
+    known = [SubjectReader(store, subject).attributes for subject in labels]
+    verified = all(attributes.get("orientation_verified", True) for attributes in known)
+    origin = origin_of(known[0])  # a set has one source
     _write_json(root / "dataset_description.json", _description(name, "raw"))
+    has_soft = any(root.rglob("*_probseg.nii.gz"))
     readme = _README.format(
         name=name,
-        config_hash=attributes["config_hash"],
+        images=origin.images,
+        corrupted="" if store.group == of_set["kind"] else _CORRUPTED.format(group=store.group),
+        labels=origin.labels,
+        detail=origin.labels_detail,
+        soft=_SOFT if has_soft else "",
+        config_hash=of_set["config_hash"],
         derivative=DERIVATIVE,
         mirrored="" if verified else _MIRRORED,
     )
@@ -135,20 +146,29 @@ def _describe(
     )
 
 
-def _describe_labels(store: DatasetStore, root: Path, classes: tuple[str, ...]) -> None:
+def _describe_labels(
+    store: DatasetStore, root: Path, classes: tuple[str, ...], origin: Origin
+) -> None:
     _write_json(
         root / "dataset_description.json",
-        _description(f"{_name(store)}: true labels", "derivative")
+        _description(f"{_name(store)}: {origin.labels}", "derivative")
         | {"SourceDatasets": [{"URL": "../.."}]},
     )
     rows = [f"{code}\t{name}" for code, name in enumerate(classes)] + [f"{IGNORE}\tunlabelled"]
     _write_text(root / "dseg.tsv", "\n".join(["index\tname", *rows]) + "\n")
     # These hold for every file below.
-    described = {"Description": "the simulation's own truth", "SpatialReference": "orig"}
+    described = {
+        "Description": f"{origin.labels}: {origin.labels_detail}",
+        "SpatialReference": "orig",
+    }
     _write_json(root / "dseg.json", described)
     if any(root.rglob("*_probseg.nii.gz")):
         _write_json(root / "probseg.json", described)
-    _write_text(root / "README.md", "# True labels of every voxel\n\nClasses are in dseg.tsv.\n")
+    readme = (
+        f"# {origin.labels.capitalize()} of every voxel\n\nThey are {origin.labels_detail}. "
+        f"Classes are in dseg.tsv.\n"
+    )
+    _write_text(root / "README.md", readme)
 
 
 def _description(name: str, kind: str) -> dict[str, Any]:

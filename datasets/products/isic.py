@@ -65,6 +65,12 @@ class PhotographBatches:
         """Put the photographs of a batch on top of each other."""
         volumes = [self.photographs.load(name) for name in self._members(subject)]
         first, labels = volumes[0], [volume.labels for volume in volumes]
+        # Of all alike; said once.
+        shared = {k: v for k, v in first.parameters.items() if k in ("source", "collection")}
+        own = {
+            volume.subject: {k: v for k, v in volume.parameters.items() if k not in shared}
+            for volume in volumes
+        }
         return replace(
             first,
             subject=subject,
@@ -73,10 +79,7 @@ class PhotographBatches:
                 for name in first.contrasts
             },
             labels=np.concatenate([label for label in labels if label is not None]),
-            parameters={
-                "source": first.parameters.get("source", "files"),
-                "photographs": {volume.subject: volume.parameters for volume in volumes},
-            },
+            parameters={**shared, "photographs": own},
         )
 
     def _members(self, subject: str) -> list[str]:

@@ -182,12 +182,14 @@ class VolumeMaker:
     def _provenance(self, volume: LabelledVolume) -> dict[str, Any]:
         parameters = dict(volume.parameters)
         exact = parameters.pop("reference_signal", {})
+        is_published = "collection" in parameters
         references = self._product.references
         return {
             "phantom": {
                 "source": parameters.pop("source", "files"),
                 "sha256": self._source.digest(volume.subject),
                 "parameters": parameters.pop("anatomy", {}),
+                **({"collection": parameters.pop("collection")} if is_published else {}),
             },
             "parameters": parameters,
             "contrasts": list(volume.contrasts),

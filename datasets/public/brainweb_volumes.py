@@ -4,8 +4,9 @@ Cite Cocosco et al., NeuroImage 5(4):S425 (1997), and Kwan, Evans, Pike, IEEE TM
 (1999).
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from spinforge.datasets.brainweb.images import (
 )
 from spinforge.datasets.brainweb.subject0 import MAT_NAMES, Glial, canonical_tissues, read_crisp
 from spinforge.datasets.public.layout import unknown_subject, wrong_layout
-from spinforge.datasets.volumes import LabelledVolume
+from spinforge.datasets.volumes import Collection, LabelledVolume
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
@@ -52,6 +53,13 @@ class BrainWebImages:
         inu_percent: Range of their bias field.
         glial: What glial matter, which BrainWeb gives the parameters of grey matter, counts as.
     """
+
+    collection: ClassVar = Collection(
+        "BrainWeb",
+        "Cocosco et al., NeuroImage 5(4):S425 (1997); Kwan, Evans, Pike, IEEE TMI 18(11):1085 "
+        "(1999). BrainWeb publishes no licence: do not redistribute the voxels.",
+        simulated=True,
+    )
 
     folder: Path
     noise_percent: NoisePercent = 0
@@ -110,6 +118,7 @@ class BrainWebImages:
                 "inu_percent": self.inu_percent,
                 "glial": self.glial,
                 "orientation_verified": False,
+                "collection": asdict(self.collection),
             },
         )
 

@@ -6,7 +6,7 @@ Cite Pace et al., "Interactive Whole-Heart Segmentation in Congenital Heart Dise
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from spinforge.datasets.public.layout import (
     entries_below,
@@ -17,6 +17,7 @@ from spinforge.datasets.public.layout import (
 )
 from spinforge.datasets.public.subject_files import FileSource, SubjectFiles
 from spinforge.datasets.splits import Split
+from spinforge.datasets.volumes import Collection
 from spinforge.simulation.errors import SpinforgeError
 
 View = Literal["axial_crop", "axial_full", "sa_crop"]
@@ -52,6 +53,12 @@ class HVSMR(FileSource):
         view: Cropped to the heart, whole, or resampled to the short axis of the heart.
         part: Which subjects there are: "pat0" to "pat9" (training), "pat10" to "pat19" (test).
     """
+
+    collection: ClassVar = Collection(
+        "HVSMR 2016",
+        "Pace et al., Interactive whole-heart segmentation in congenital heart disease, MICCAI "
+        "2015",
+    )
 
     folder: Path
     view: View = "axial_crop"

@@ -17,6 +17,7 @@ from spinforge.datasets.public.layout import (
     wrong_layout,
 )
 from spinforge.datasets.public.subject_files import FileSource, SubjectFiles
+from spinforge.datasets.volumes import Collection
 from spinforge.simulation.errors import SpinforgeError
 
 CODES = {0: 0, 10: 1, 150: 2, 250: 3}
@@ -69,6 +70,11 @@ class ISeg2017(_ISeg):
         part: Which subjects there are: "subject-1" to "subject-10" (training), 11 to 23 (test).
     """
 
+    collection: ClassVar = Collection(
+        "iSeg-2017",
+        "Wang et al., doi:10.1109/TMI.2019.2901712 (2019)",
+    )
+
     year = 2017
 
 
@@ -82,6 +88,11 @@ class ISeg2019(_ISeg):
         part: Which subjects there are: "subject-1" to "subject-10" (training), 11 to 23
             (validation), 24 to 39 (test).
     """
+
+    collection: ClassVar = Collection(
+        "iSeg-2019",
+        "Sun et al., arXiv:2007.02096 (2020)",
+    )
 
     year = 2019
 

@@ -3,9 +3,9 @@
 Cite Codella et al., arXiv:1710.05006 (2017); the data are at challenge.isic-archive.com.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from spinforge.datasets.public.layout import (
 )
 from spinforge.datasets.public.nifti import coded
 from spinforge.datasets.splits import Split
-from spinforge.datasets.volumes import LabelledVolume
+from spinforge.datasets.volumes import Collection, LabelledVolume
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -73,6 +73,11 @@ class ISIC2017:
             (Pillow's bilinear filter); of the mask, the nearest pixel is taken.
         part: Which photographs there are; "all" means those of every part that is there.
     """
+
+    collection: ClassVar = Collection(
+        "ISIC 2017",
+        "Codella et al., arXiv:1710.05006 (2017); challenge.isic-archive.com",
+    )
 
     folder: Path
     size: tuple[int, int] = (192, 256)
@@ -152,7 +157,12 @@ class ISIC2017:
             labels=_nearest(labels, rows, columns)[None],
             spacing_mm=(1.0, 1.0, 1.0),
             affine=np.eye(4),
-            parameters={"part": part, "photograph_size": [height, width], "scale_known": False},
+            parameters={
+                "part": part,
+                "photograph_size": [height, width],
+                "scale_known": False,
+                "collection": asdict(self.collection),
+            },
         )
 
     def _photographs(self) -> dict[str, tuple[Path, Part]]:

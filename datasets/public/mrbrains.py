@@ -7,7 +7,7 @@ MRBrainS18.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from spinforge.datasets.public.layout import (
     wrong_layout,
 )
 from spinforge.datasets.public.subject_files import FileSource, SubjectFiles
-from spinforge.datasets.volumes import IGNORE, LabelledVolume
+from spinforge.datasets.volumes import IGNORE, Collection, LabelledVolume
 from spinforge.simulation.errors import SpinforgeError
 
 MERGED = {0: 0, 1: 2, 2: 2, 3: 3, 4: 3, 5: 1, 6: 1, 7: IGNORE, 8: IGNORE}
@@ -90,6 +90,11 @@ class MRBrainS13(FileSource):
         merge: CSF, GM and WM (`MERGED`); else the eight structures (`SEPARATE`).
         part: Which subjects there are: "training-1" to "training-5", "test-1" to "test-15".
     """
+
+    collection: ClassVar = Collection(
+        "MRBrainS13",
+        "Mendrik et al., Comput Intell Neurosci 2015:813696 (2015); doi:10.34894/645ZIN",
+    )
 
     folder: Path
     merge: bool = True
@@ -177,6 +182,11 @@ class MRBrainS18(FileSource):
             infarctions and other lesions, have no effect on the challenge's scores: `IGNORE`.
         images: "pre" for bias-corrected images, "orig" for those as acquired.
     """
+
+    collection: ClassVar = Collection(
+        "MRBrainS18",
+        "Mendrik et al., Comput Intell Neurosci 2015:813696 (2015); mrbrains18.isi.uu.nl",
+    )
 
     folder: Path
     merge: bool = True

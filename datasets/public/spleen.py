@@ -6,7 +6,7 @@ Cite Simpson et al., arXiv:1902.09063 (2019); CC-BY-SA 4.0, medicaldecathlon.com
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from spinforge.datasets.public.layout import (
 )
 from spinforge.datasets.public.subject_files import FileSource, SubjectFiles
 from spinforge.datasets.splits import Split, Subjects, split_subjects
-from spinforge.datasets.volumes import LabelledVolume
+from spinforge.datasets.volumes import Collection, LabelledVolume
 from spinforge.simulation.errors import SpinforgeError
 
 PAPER_SPLIT = Subjects(train=25, validation=4, test=12)
@@ -55,6 +55,11 @@ class MSDSpleen(FileSource):
             its pixels are: the tie goes to the spleen, because its edge is what is searched for.
         part: Which subjects there are.
     """
+
+    collection: ClassVar = Collection(
+        "Medical Segmentation Decathlon, Task09 Spleen",
+        "Simpson et al., arXiv:1902.09063 (2019); CC-BY-SA 4.0, medicaldecathlon.com",
+    )
 
     folder: Path
     size: int | None = 256

@@ -1,9 +1,9 @@
 """The files of one subject, whatever collection it is from: checked, hashed and loaded."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from spinforge.datasets.brainweb.files import files_digest
 from spinforge.datasets.public.nifti import (
@@ -13,7 +13,7 @@ from spinforge.datasets.public.nifti import (
     read_image,
     read_labels,
 )
-from spinforge.datasets.volumes import LabelledVolume
+from spinforge.datasets.volumes import Collection, LabelledVolume
 from spinforge.simulation.config import content_hash
 
 
@@ -43,7 +43,12 @@ class FileSource(ABC):
 
     A collection says which subjects there are and which files make one; what else it does to
     them, if anything, is in `_reading` and `_finished`.
+
+    Attributes:
+        collection: Its name and whom to cite.
     """
+
+    collection: ClassVar[Collection]
 
     @abstractmethod
     def subjects(self) -> list[str]:
@@ -95,7 +100,9 @@ class FileSource(ABC):
                 should not.
         """
         files = self._files(subject)
-        return self._finished(_volume(files), files)
+        volume = self._finished(_volume(files), files)
+        parameters = {**volume.parameters, "collection": asdict(self.collection)}
+        return replace(volume, parameters=parameters)
 
 
 def _volume(files: SubjectFiles) -> LabelledVolume:

@@ -117,7 +117,7 @@ def test_windows_begin_at_zero_or_below(tiny_store):
 
 def test_terms_of_the_anatomy_are_named():
     assert "do not redistribute" in citation("brainweb20")
-    assert "cite it and keep its terms" in citation("files")
+    assert "cite them and keep their terms" in citation("files")
 
 
 def test_an_empty_set_has_no_card(tmp_path):

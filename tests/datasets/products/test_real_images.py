@@ -20,6 +20,7 @@ from spinforge.datasets.products.spleen import SpleenLike, SpleenSubjects
 from spinforge.datasets.products.volumes import object_mask, stripped
 from spinforge.datasets.public.mrbrains import PAPER_SLICES_13, MRBrainS13
 from spinforge.datasets.reading.image_slices import ImageSlices
+from spinforge.datasets.reading.origin import origin_of
 from spinforge.datasets.slice_table import counts, slice_areas
 from spinforge.datasets.splits import Split, Subjects
 from spinforge.datasets.volumes import IGNORE, LabelledVolume
@@ -178,6 +179,9 @@ def test_brainwebs_head_and_its_own_images(brainweb, images):
     assert attributes["reference_signal_is"] == (
         "exact" if images == "simulated" else "median over the class"
     )
+    origin = origin_of(attributes)
+    assert origin.simulated  # by us from BrainWeb's model, or by BrainWeb itself
+    assert origin.maker == ("Spinforge" if images == "simulated" else "BrainWeb")
 
 
 def test_a_missing_model_says_how_to_get_it(brainweb):

@@ -43,7 +43,9 @@ def test_channels_and_mask_have_the_size_of_the_paper(folder):
         assert channel.dtype == np.uint8
         assert np.abs(channel.astype(int) - value).max() < 3
     assert volume.labels.shape == (1, 192, 256)
-    assert volume.parameters == {
+    parameters = dict(volume.parameters)
+    assert parameters.pop("collection")["name"] == "ISIC 2017"
+    assert parameters == {
         "part": "training",
         "photograph_size": [24, 40],
         "scale_known": False,

@@ -6,7 +6,7 @@ whole: noise and bias belong to the whole head, the skull is stripped when slice
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,8 @@ from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE, LabelledVolume, VolumeSource
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import RNG_SCHEME
+
+SlicesAre = Literal["volume", "photographs"]
 
 VOLUMES = "volumes-1"
 """Version of what is stored of a volume; whatever changes a stored byte changes it."""
@@ -50,6 +52,8 @@ class VolumeProduct(ProductSettings):
         views: Along which slices are cut.
         stand_in_only: Settings without effect on real data, to be left out there.
         has_brain: Whether everything labelled is one brain, to be stripped of its skull.
+        slices_are: Slices of one "volume"; or "photographs": pictures that have nothing to do with
+            each other, whose contrasts are the colours of one image.
     """
 
     path: UserPath | None = Field(
@@ -63,6 +67,7 @@ class VolumeProduct(ProductSettings):
     views: ClassVar[tuple[View, ...]] = ("axial",)
     stand_in_only: ClassVar[tuple[str, ...]] = ()
     has_brain: ClassVar[bool] = False
+    slices_are: ClassVar[SlicesAre] = "volume"
 
     @model_validator(mode="after")
     def _only_what_applies(self) -> "VolumeProduct":
@@ -198,6 +203,7 @@ class VolumeMaker:
                 for name in volume.contrasts
             },
             "reference_signal_is": "exact" if exact else "median over the class",
+            "slices_are": self._product.slices_are,
             "spacing_mm": [float(size) for size in volume.spacing_mm],
             "affine": volume.affine.tolist(),
             "orientation_verified": bool(parameters.get("orientation_verified", False)),

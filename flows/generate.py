@@ -9,7 +9,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from spinforge.datasets.brainweb.download import download_missing
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
-from spinforge.datasets.products.making import is_done, make_subject, split_of
+from spinforge.datasets.products.making import check_slices, is_done, make_subject, split_of
 from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_study
@@ -39,6 +39,8 @@ def generate(study: Study, overwrite: bool = False) -> str:
         if overwrite and not _is_wanted(study, everyone):
             store.delete()
         store.create(study.data.recipe())
+        if not overwrite:
+            check_slices(study.data, store)  # another study may have finished since
         store.remove_leftovers()
         missing = [subject for subject in everyone if not is_done(study.data, store, subject)]
         if missing:

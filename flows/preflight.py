@@ -6,7 +6,7 @@ from pathlib import Path
 
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
-from spinforge.datasets.products.making import is_done, split_of
+from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
@@ -38,6 +38,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     missing = split_of(study.data).everyone
     if not overwrite:
         folder.store.require(study.data.recipe())
+        check_slices(study.data, folder.store)
         missing = missing_subjects(study)
     check_space(folder.path, disk_needed(study, missing))
 

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from scipy import ndimage
 
 from spinforge.datasets.products.product import Made, ProductSettings
-from spinforge.datasets.products.slice_index import write_slice_index
+from spinforge.datasets.products.slice_index import note_slice_settings, write_slice_index
 from spinforge.datasets.slice_table import View, slice_areas
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.storage.arrays import StoredArray
@@ -81,6 +81,10 @@ class VolumeProduct(ProductSettings):
         settings = self.model_dump(mode="json", exclude={"path", "subjects", "slices"})
         source = "stand-in" if self.path is None else "files"
         return settings | {"source": source, "volumes": VOLUMES, "rng_scheme": RNG_SCHEME}
+
+    def slice_settings(self) -> dict[str, Any]:
+        """What the study says of which slices are for what, as plain data."""
+        return dict(self.model_dump(mode="json").get("slices", {}))
 
     def source(self) -> VolumeSource:
         """The collection: files below `path`, or our stand-ins."""
@@ -181,6 +185,7 @@ class VolumeMaker:
         ]
         tables = self._product.slice_tables(pd.concat(areas, ignore_index=True), split)
         write_slice_index(store, tables, split.everyone)
+        note_slice_settings(store, self._product.slice_settings(), split)
 
     def _provenance(self, volume: LabelledVolume) -> dict[str, Any]:
         parameters = dict(volume.parameters)

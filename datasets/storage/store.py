@@ -18,6 +18,7 @@ Layout of a set; what a product does not make is not there:
       longitudinal/<subject>/    one group a session, such as ses-06mo
       corrupt/<name>/<level>/<subject>/          arrays of the source, corrupted
       slices/index.parquet       of images: which slice is for what
+      slices/settings.json       how it was chosen
       splits/<rule>.json         the same by group, for every rule the set knows
 
 Every subject has as attributes its provenance and, written by this module: `sha256` of each

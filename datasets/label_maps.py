@@ -24,6 +24,9 @@ READER = "labels-1"
 _ALWAYS = (Tissue.BACKGROUND, Tissue.CSF, Tissue.GREY_MATTER, Tissue.WHITE_MATTER)
 _ENDINGS = (".nii.gz", ".nii")
 
+_SOUND: set[tuple[Path, int, int, str]] = set()
+"""Files that this process has checked: path, time, size, and digest of what its values mean."""
+
 
 class LabelMaps:
     """Label maps in a folder.
@@ -63,10 +66,21 @@ class LabelMaps:
     def check(self, subject: str) -> None:
         """Read the file: values, and whether the head fits into the field of view.
 
+        A file that was found sound is not read again while it stays as it is; one command checks
+        before each of its parts.
+
         Raises:
             SpinforgeError: If it is damaged, has a value without tissue, or does not fit.
         """
-        self._placed(subject)
+        path = self._path(subject)
+        state = path.stat()
+        seen = (path.resolve(), state.st_mtime_ns, state.st_size, content_hash(self._meaning()))
+        if seen not in _SOUND:
+            self._placed(subject)
+            _SOUND.add(seen)
+
+    def _meaning(self) -> dict[str, int]:
+        return {str(value): int(code) for value, code in self._codes.items()}
 
     def digest(self, subject: str) -> str:
         """Digest of the file, of what its values mean and of the phantom's voxels."""

@@ -1,13 +1,10 @@
 """The corrupt flow: a clean set in, corruption sets beside it, one Prefect task a subject."""
 
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
+from concurrent.futures import Executor, as_completed
 from itertools import groupby
 
-from prefect import flow, task
-from prefect.futures import PrefectFuture
-from prefect.futures import as_completed as tasks_as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import flow
 
 from spinforge.datasets.corruption.checks import check_sets, chosen_sets, expected_bytes
 from spinforge.datasets.corruption.sets import make_sets, sets_digest
@@ -16,10 +13,10 @@ from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, split_of
 from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
-from spinforge.flows.preflight import check_space, check_writable
-from spinforge.flows.progress import progress_bar, say
+from spinforge.flows.preflight import check_disks, check_folders
+from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.workers import worker_processes
+from spinforge.flows.subject_tasks import for_each_subject
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -34,7 +31,7 @@ def check_corruptions(study: Study, *, overwrite: bool = False) -> None:
         SpinforgeError: With the first problem found and what to do about it.
     """
     folder = RunFolder.of(study)
-    check_writable(folder.path)
+    check_folders(folder)
     store = folder.store
     sets, subjects = _plan(study)
     store.attributes()  # there is a set
@@ -49,7 +46,7 @@ def check_corruptions(study: Study, *, overwrite: bool = False) -> None:
         maker_of(study.data).check()
     check_sets(study.data, store, study.corruptions, overwrite=overwrite)
     needed = [expected_bytes(study.data, store, subject, sets) for subject in subjects]
-    check_space(folder.path, sum(needed))
+    check_disks(folder, sum(needed))
 
 
 @flow(name="corrupt")
@@ -69,6 +66,7 @@ def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
     sets, subjects = _plan(study)
     with folder.opened(study), store.writing():
         for chosen in sets:
+            store.within(chosen.group).require_groups()
             store.within(chosen.group).remove_leftovers()
         _make(study, subjects, sets, overwrite)
         store.write_manifest()
@@ -93,40 +91,25 @@ def _plan(study: Study) -> tuple[list[CorruptedSet], list[str]]:
 def _make(study: Study, subjects: list[str], sets: list[CorruptedSet], overwrite: bool) -> None:
     """One task a subject, one process at a time for each chain at all its strengths."""
     store = RunFolder.of(study).store
-    task_threads: ThreadPoolTaskRunner[None] = ThreadPoolTaskRunner(
-        max_workers=min(study.workers, len(subjects))
-    )
     chains = [list(strengths) for _, strengths in groupby(sets, key=lambda chosen: chosen.name)]
-    count = min(study.workers, len(subjects) * len(chains))
-    # The processes end before the task threads that wait for them, or Ctrl-C would have to wait
-    # for the sets in work.
-    with (
-        task_threads as runner,
-        worker_processes(count) as pool,
-        progress_bar() as progress,
-    ):
-        bar = progress.add_task("corrupting subjects", total=len(subjects) * len(sets))
 
-        def corrupt_one(subject: str) -> None:
-            jobs = {
-                pool.submit(
-                    make_sets, study.data, store, subject, strengths, overwrite=overwrite
-                ): len(strengths)
-                for strengths in chains
-            }
-            for job in as_completed(jobs):
-                job.result()
-                progress.advance(bar, jobs[job])
+    def corrupt_one(subject: str, pool: Executor, advance: Callable[[int], None]) -> None:
+        jobs = {
+            pool.submit(make_sets, study.data, store, subject, strengths, overwrite=overwrite): len(
+                strengths
+            )
+            for strengths in chains
+        }
+        for job in as_completed(jobs):
+            job.result()
+            advance(jobs[job])
 
-        one_subject = task(name="corrupt-subject", task_run_name="{subject}")(corrupt_one)
-        futures: list[PrefectFuture[None]] = [
-            runner.submit(one_subject, {"subject": subject}) for subject in subjects
-        ]
-        for future in tasks_as_completed(futures):
-            try:
-                future.result()
-            except BrokenProcessPool as error:
-                raise SpinforgeError(
-                    f"a worker process was ended from outside, perhaps for lack of memory. Use "
-                    f"fewer with --set workers={max(1, count - 1)} and run again."
-                ) from error
+    for_each_subject(
+        subjects,
+        corrupt_one,
+        name="corrupt-subject",
+        title="corrupting subjects",
+        workers=study.workers,
+        jobs_each=len(chains),
+        steps_each=len(sets),
+    )

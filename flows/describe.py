@@ -22,6 +22,7 @@ from spinforge.flows.preflight import disk_needed, missing_subjects
 from spinforge.flows.run_folder import RunFolder
 from spinforge.models.networks import build_network, count_parameters
 from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
 _PACKAGES = ("torch", "lightning", "zarr", "prefect", "mlflow", "pydantic", "numpy")
@@ -83,11 +84,20 @@ def dataset(path: Path | str) -> dict[str, Any]:
 
 
 def _slices(store: DatasetStore, subject: str) -> int:
-    """Slices of one subject, all its ages together."""
+    """Slices of one subject, all its ages together.
+
+    Raises:
+        SpinforgeError: If it has no labels.
+    """
     group = store.open_subject(subject)
     # Of a series, has_label has one value for each age and slice.
-    label = next(group[name] for name in ("has_label", "target", "label") if name in group)
-    assert isinstance(label, zarr.Array)
+    there = (group[name] for name in ("has_label", "target", "label") if name in group)
+    label = next(there, None)
+    if not isinstance(label, zarr.Array):
+        raise SpinforgeError(
+            f"{store.subject_path(subject)} has no labels: it is damaged, or of another kind. "
+            f"Run: spinforge verify {store.path}"
+        )
     return math.prod(label.shape) if store.group == "longitudinal" else label.shape[0]
 
 

@@ -1,21 +1,21 @@
 """The generate flow: phantoms in, a zarr set out, one Prefect task a subject."""
 
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
+from concurrent.futures import Executor
 
-from prefect import flow, task
-from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import flow
 
 from spinforge.datasets.brainweb.download import download_missing
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
-from spinforge.datasets.products.making import is_done, make_subject, split_of
+from spinforge.datasets.products.making import check_slices, is_done, make_subject, split_of
+from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
 from spinforge.flows.preflight import check_study
-from spinforge.flows.progress import progress_bar, say
+from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.workers import worker_processes
+from spinforge.flows.subject_tasks import for_each_subject
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -25,7 +25,8 @@ def generate(study: Study, overwrite: bool = False) -> str:
 
     Args:
         study: What to simulate.
-        overwrite: Delete a set made with another configuration first.
+        overwrite: Delete a set made with another configuration first, and its corruption sets
+            with it; replace the slice table of another study.
 
     Returns:
         Digest of the set: SHA-256 over the content of its subjects.
@@ -37,8 +38,11 @@ def generate(study: Study, overwrite: bool = False) -> str:
     with folder.opened(study), store.writing():
         _download(study, everyone)
         if overwrite and not _is_wanted(study, everyone):
+            _say_what_goes(store)
             store.delete()
         store.create(study.data.recipe())
+        if not overwrite:
+            check_slices(study.data, store)  # another study may have finished since
         store.remove_leftovers()
         missing = [subject for subject in everyone if not is_done(study.data, store, subject)]
         if missing:
@@ -60,6 +64,11 @@ def _download(study: Study, everyone: list[str]) -> None:
         maker_of(product).check()
 
 
+def _say_what_goes(store: DatasetStore) -> None:
+    names = ", ".join(sorted(store.location.folders("corrupt")))
+    say(f"deleting  {store.path}" + (f" with its corruption sets {names}" if names else ""))
+
+
 def _is_wanted(study: Study, everyone: list[str]) -> bool:
     """Whether the set that is there, if any, was made as the study asks."""
     store = RunFolder.of(study).store
@@ -75,30 +84,15 @@ def _is_wanted(study: Study, everyone: list[str]) -> bool:
 def _simulate(study: Study, subjects: list[str]) -> None:
     """One task a subject; the tasks wait for as many processes as the study has workers."""
     store = RunFolder.of(study).store
-    count = min(study.workers, len(subjects))
-    task_threads: ThreadPoolTaskRunner[str] = ThreadPoolTaskRunner(max_workers=count)
-    # The processes end before the task threads that wait for them, or Ctrl-C would have to wait
-    # for the subjects in work.
-    with (
-        task_threads as runner,
-        worker_processes(count) as pool,
-        progress_bar() as progress,
-    ):
 
-        def simulate(subject: str) -> str:
-            return pool.submit(make_subject, study.data, subject, store).result()
+    def simulate(subject: str, pool: Executor, advance: Callable[[int], None]) -> None:
+        pool.submit(make_subject, study.data, subject, store).result()
+        advance(1)
 
-        one_subject = task(name="simulate-subject", task_run_name="{subject}")(simulate)
-        futures: list[PrefectFuture[str]] = [
-            runner.submit(one_subject, {"subject": subject}) for subject in subjects
-        ]
-        bar = progress.add_task("simulating subjects", total=len(subjects))
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except BrokenProcessPool as error:
-                raise SpinforgeError(
-                    f"a worker process was ended from outside, perhaps for lack of memory. Use "
-                    f"fewer with --set workers={max(1, count - 1)} and run again."
-                ) from error
-            progress.advance(bar)
+    for_each_subject(
+        subjects,
+        simulate,
+        name="simulate-subject",
+        title="simulating subjects",
+        workers=study.workers,
+    )

@@ -21,7 +21,11 @@ AsJson = Annotated[
 ]
 Overwrite = Annotated[
     bool,
-    typer.Option("--overwrite", help="Replace a dataset that was made with another configuration."),
+    typer.Option(
+        "--overwrite",
+        help="Replace what was made with another configuration; a dataset that is replaced loses "
+        "its corruption sets (corrupt/).",
+    ),
 ]
 OnlyNetwork = Annotated[
     str | None, typer.Option("--network", metavar="NAME", help="Only this network of the study.")

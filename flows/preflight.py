@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
-from spinforge.datasets.products.making import is_done, split_of
+from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
@@ -17,6 +18,8 @@ from spinforge.simulation.tissue import TARGET_NAMES
 
 # The rights of the user the process acts for, where the system can tell.
 _EFFECTIVE = os.access in os.supports_effective_ids
+
+_DATASET = "--set dataset=..."
 
 
 def check_study(study: Study, *, overwrite: bool = False) -> None:
@@ -30,7 +33,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
         SpinforgeError: With the first problem found and what to do about it.
     """
     folder = RunFolder.of(study)
-    check_writable(folder.path)
+    check_folders(folder)
     if study.tracking.uri is None:
         _check_record(study.out)
     device_of(study.training)
@@ -38,8 +41,9 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     missing = split_of(study.data).everyone
     if not overwrite:
         folder.store.require(study.data.recipe())
+        check_slices(study.data, folder.store)
         missing = missing_subjects(study)
-    check_space(folder.path, disk_needed(study, missing))
+    check_disks(folder, _data_bytes(study, missing), _network_bytes(study, missing))
 
 
 def _check_record(out: Path) -> None:
@@ -70,16 +74,22 @@ def disk_needed(study: Study, missing: list[str]) -> int:
         study: What is about to run.
         missing: Subjects that are not in its set yet.
     """
-    data = len(missing) * maker_of(study.data).expected_bytes()
+    return _data_bytes(study, missing) + _network_bytes(study, missing)
+
+
+def _data_bytes(study: Study, missing: list[str]) -> int:
+    return len(missing) * maker_of(study.data).expected_bytes()
+
+
+def _network_bytes(study: Study, missing: list[str]) -> int:
     if not isinstance(study.data, KSpaceProduct):
-        return data  # nothing is trained on it
+        return 0  # nothing is trained on it
     sizes = [
         _weight_bytes(study, n) for n in study.networks if missing or not _is_trained(study, n)
     ]
     # Each network keeps its checkpoint (weights, two moments of Adam, best weights), its file and
     # MLflow's copy of that; the checkpoint is there twice while it is replaced.
-    networks = 6 * sum(sizes) + 4 * max(sizes, default=0)
-    return data + networks
+    return 6 * sum(sizes) + 4 * max(sizes, default=0)
 
 
 def _is_trained(study: Study, network: NetworkConfig) -> bool:
@@ -89,6 +99,47 @@ def _is_trained(study: Study, network: NetworkConfig) -> bool:
 def _weight_bytes(study: Study, network: NetworkConfig) -> int:
     built = build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
     return sum(values.nbytes for values in built.state_dict().values())
+
+
+def check_folders(folder: RunFolder) -> None:
+    """Check that the run's folder and the place of its set may be written; writes nothing.
+
+    What goes to an object store is built in the system's folder of temporary files first. What
+    the store itself permits is not asked.
+
+    Raises:
+        SpinforgeError: If a file is in the way or rights are missing.
+    """
+    check_writable(folder.path)
+    place = folder.store.path
+    if not isinstance(place, Path):
+        check_writable(Path(tempfile.gettempdir()), "TMPDIR=...")
+    elif not place.is_relative_to(folder.path):
+        check_writable(place, _DATASET)
+
+
+def check_disks(folder: RunFolder, data: int, networks: int = 0) -> None:
+    """Check that each disk has room for what will lie on it.
+
+    Args:
+        folder: Of the run.
+        data: Bytes of the set; not looked for in an object store.
+        networks: Bytes of what lies in the run's own folder.
+
+    Raises:
+        SpinforgeError: If one has not.
+    """
+    place = folder.store.path
+    if not isinstance(place, Path):
+        data = 0
+    elif _disk(place) != _disk(folder.path):
+        check_space(place, data, _DATASET)
+        data = 0
+    check_space(folder.path, data + networks)
+
+
+def _disk(path: Path) -> int:
+    return os.stat(_nearest_existing(path)).st_dev
 
 
 def check_writable(path: Path, option: str = "--set out=...") -> None:
@@ -113,14 +164,14 @@ def check_writable(path: Path, option: str = "--set out=...") -> None:
         )
 
 
-def check_space(path: Path, needed: int) -> None:
+def check_space(path: Path, needed: int, option: str = "--set out=...") -> None:
     """Raise SpinforgeError if the disk of a folder has less than `needed` bytes free."""
     free = shutil.disk_usage(_nearest_existing(path)).free
     if needed > free:
         raise SpinforgeError(
             f"the disk is full: {path} needs up to {needed / 2**20:.0f} MiB, but only "
             f"{free / 2**20:.0f} MiB are free. Free some space or choose another disk with "
-            f"--set out=..."
+            f"{option}"
         )
 
 

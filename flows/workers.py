@@ -20,11 +20,12 @@ def worker_processes(count: int) -> Iterator[Executor]:
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_follow_parent,
     )
+    processes = pool._processes  # a dictionary that grows with the pool
     try:
         yield pool
     except BaseException:
         pool.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
+        for process in list(processes.values()):  # our own, not the caller's others
             process.terminate()
         pool.shutdown(wait=True)
         raise

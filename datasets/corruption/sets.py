@@ -151,7 +151,7 @@ def _corrupted(
             contrast,
             values,
             chosen.of_images,
-            chosen.path(clean.subject, contrast),
+            chosen.path(clean.subject, clean.drawn_as(contrast)),
             couple_levels=chosen.couple_levels,
             first_position=len(chosen.rescans),
         )

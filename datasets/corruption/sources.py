@@ -19,6 +19,7 @@ from spinforge.datasets.storage.arrays import StoredArray
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.corruption.corrupt import ImageCorruption, corrupt, corrupt_coils
+from spinforge.simulation.corruption.photographs import corrupt_photographs
 from spinforge.simulation.corruption.volume import SamplePath, Volume
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
@@ -35,6 +36,9 @@ class _How(TypedDict):
 
 
 History = list[dict[str, Any]]
+
+PHOTOGRAPHS = "photographs"
+"""What a subject notes as `slices_are` if each slice is a picture of its own, in colours."""
 
 _AIR = 0.05
 """Signal that counts as the object where no mask says so, relative to the reference."""
@@ -101,6 +105,15 @@ class CleanSubject:
     def is_kspace(self) -> bool:
         """Whether it is k-space of coils, not images."""
         return self._store.group == "kspace"
+
+    @property
+    def is_photographs(self) -> bool:
+        """Whether its slices are different pictures, and its contrasts their colours."""
+        return bool(self.attributes.get("slices_are") == PHOTOGRAPHS)
+
+    def drawn_as(self, contrast: str) -> str:
+        """Whose random numbers a contrast has: its own, or those that all colours share."""
+        return "colours" if self.is_photographs else contrast
 
     @cached_property
     def contrasts(self) -> list[str]:
@@ -179,7 +192,8 @@ class CleanSubject:
             coils, history = corrupt_coils(volume, coils, maps, chain, path, **how)
             changed = image_to_kspace(coils).numpy()
         else:
-            done = corrupt(replace(volume, image=self._image(contrast, values)), chain, path, **how)
+            apply = corrupt_photographs if self.is_photographs else corrupt
+            done = apply(replace(volume, image=self._image(contrast, values)), chain, path, **how)
             changed = done.image.transpose(1, 2).contiguous().numpy() / self._scale(contrast)
             changed, history = _as_type(changed, values.dtype), done.history
         # There and back through k-space is not the same to the last bit.
@@ -212,6 +226,7 @@ class CleanSubject:
             head=head,
             voxel_mm=(slice_mm, ky_mm, kx_mm),
             contrast=self.known_as(contrast),
+            is_photographs=self.is_photographs,
         )
 
     def _labelled(self, contrast: str) -> Tensor:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import pandas as pd
@@ -115,6 +115,7 @@ class ISICLike(VolumeProduct):
     classes: ClassVar = ("background", "lesion")
     references: ClassVar = {"red": 1.0, "green": 1.0, "blue": 1.0}
     has_grey_channel: ClassVar = True
+    slices_are: ClassVar = "photographs"
 
     @model_validator(mode="after")
     def _not_too_wide(self) -> "ISICLike":
@@ -124,6 +125,13 @@ class ISICLike(VolumeProduct):
                 f"{self.height}: our stand-ins reach no further"
             )
         return self
+
+    def recipe(self) -> dict[str, Any]:
+        """What determines one subject's bytes, and that its slices are photographs.
+
+        Sets that do not say so were corrupted as if a batch were one volume.
+        """
+        return super().recipe() | {"slices_are": self.slices_are}
 
     def source(self) -> PhotographBatches:
         """ISIC 2017, or our photographs."""

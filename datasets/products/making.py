@@ -4,6 +4,8 @@ import torch
 
 from spinforge.datasets.products.catalogue import Product, maker_of
 from spinforge.datasets.products.product import provenance
+from spinforge.datasets.products.slice_index import check_slice_settings
+from spinforge.datasets.products.volumes import VolumeProduct
 from spinforge.datasets.splits import Split
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
@@ -39,6 +41,16 @@ def is_done(product: Product, store: DatasetStore, subject: str) -> bool:
             f"with: spinforge generate STUDY.yaml --overwrite"
         )
     return True
+
+
+def check_slices(product: Product, store: DatasetStore) -> None:
+    """Check that a set's slice table, if it has one, is that of this product.
+
+    Raises:
+        SpinforgeError: If it is another study's, which making the set would replace.
+    """
+    if isinstance(product, VolumeProduct):
+        check_slice_settings(store, product.slice_settings(), split_of(product))
 
 
 def make_subject(product: Product, subject: str, store: DatasetStore) -> str:

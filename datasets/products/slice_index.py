@@ -1,6 +1,7 @@
 """Which slice is for what, written beside the subjects of a set.
 
 slices/index.parquet    one row a slice: subject, view, index, foreground_px, split
+slices/settings.json    of the study that chose them: its `data.slices` and subjects
 splits/<rule>.json      the same by group, for every rule the set knows, with its counts
 """
 
@@ -11,10 +12,62 @@ from typing import Any
 import pandas as pd
 
 from spinforge.datasets.slice_table import COLUMNS, GROUPS, counts
+from spinforge.datasets.splits import Split
+from spinforge.datasets.storage.metadata import differences
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 INDEX = "slices/index.parquet"
+SETTINGS = "slices/settings.json"
+
+
+def check_slice_settings(store: DatasetStore, settings: dict[str, Any], split: Split) -> None:
+    """Check that a set has no slice table of another study, which a new one would replace.
+
+    The same settings with further subjects are no other study: the set grows.
+
+    Args:
+        store: The set; needs not be there yet.
+        settings: What the study says of slices.
+        split: Its subjects.
+
+    Raises:
+        SpinforgeError: If there is one; says what differs and what to do.
+    """
+    try:
+        found = json.loads(store.location.read(SETTINGS) or b"")
+        there, known = Split.model_validate(found["subjects"], strict=False), dict(found["slices"])
+    except (ValueError, LookupError, TypeError):
+        return  # none yet, or damaged: it is written again
+    # With more subjects a group may hold others than before.
+    grows = set(there.everyone) < set(split.everyone)
+    if known == settings and (grows or there == split):
+        return
+    changed = differences({"slices": known}, {"slices": settings})
+    raise SpinforgeError(
+        f"{store.location.at(INDEX)} is the slice table of another study.\n"
+        f"  its subjects: {_counts_of(there)}\n"
+        f"  this study:   {_counts_of(split)}\n"
+        f"  different:    {changed or 'which subjects train, validate and test'}\n"
+        f"Use another place for this study's set (--set name=... or --set dataset=...), or replace "
+        f"the table with: spinforge generate STUDY.yaml --overwrite"
+    )
+
+
+def _counts_of(split: Split) -> str:
+    return ", ".join(f"{len(getattr(split, group))} {group}" for group in GROUPS)
+
+
+def note_slice_settings(store: DatasetStore, settings: dict[str, Any], split: Split) -> None:
+    """Note which study chose the slices, for `check_slice_settings`.
+
+    Args:
+        store: The set, with its slice table.
+        settings: What the study says of slices.
+        split: Its subjects.
+    """
+    noted = {"slices": settings, "subjects": split.model_dump(mode="json")}
+    store.location.write(SETTINGS, json.dumps(noted, indent=1).encode() + b"\n")
 
 
 def write_slice_index(

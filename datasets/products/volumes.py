@@ -6,7 +6,7 @@ whole: noise and bias belong to the whole head, the skull is stripped when slice
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from scipy import ndimage
 
 from spinforge.datasets.products.product import Made, ProductSettings
-from spinforge.datasets.products.slice_index import write_slice_index
+from spinforge.datasets.products.slice_index import note_slice_settings, write_slice_index
 from spinforge.datasets.slice_table import View, slice_areas
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.storage.arrays import StoredArray
@@ -24,6 +24,8 @@ from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE, LabelledVolume, VolumeSource
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import RNG_SCHEME
+
+SlicesAre = Literal["volume", "photographs"]
 
 VOLUMES = "volumes-1"
 """Version of what is stored of a volume; whatever changes a stored byte changes it."""
@@ -51,6 +53,8 @@ class VolumeProduct(ProductSettings):
         stand_in_only: Settings without effect on real data, to be left out there.
         has_brain: Whether everything labelled is one brain, to be stripped of its skull.
         has_grey_channel: Whether networks take the grey of three colours beside these.
+        slices_are: Slices of one "volume"; or "photographs": pictures that have nothing to do with
+            each other, whose contrasts are the colours of one image.
     """
 
     path: UserPath | None = Field(
@@ -65,6 +69,7 @@ class VolumeProduct(ProductSettings):
     stand_in_only: ClassVar[tuple[str, ...]] = ()
     has_brain: ClassVar[bool] = False
     has_grey_channel: ClassVar[bool] = False
+    slices_are: ClassVar[SlicesAre] = "volume"
 
     @model_validator(mode="after")
     def _only_what_applies(self) -> "VolumeProduct":
@@ -78,6 +83,10 @@ class VolumeProduct(ProductSettings):
         settings = self.model_dump(mode="json", exclude={"path", "subjects", "slices"})
         source = "stand-in" if self.path is None else "files"
         return settings | {"source": source, "volumes": VOLUMES, "rng_scheme": RNG_SCHEME}
+
+    def slice_settings(self) -> dict[str, Any]:
+        """What the study says of which slices are for what, as plain data."""
+        return dict(self.model_dump(mode="json").get("slices", {}))
 
     def source(self) -> VolumeSource:
         """The collection: files below `path`, or our stand-ins."""
@@ -178,6 +187,7 @@ class VolumeMaker:
         ]
         tables = self._product.slice_tables(pd.concat(areas, ignore_index=True), split)
         write_slice_index(store, tables, split.everyone)
+        note_slice_settings(store, self._product.slice_settings(), split)
 
     def _provenance(self, volume: LabelledVolume) -> dict[str, Any]:
         parameters = dict(volume.parameters)
@@ -203,6 +213,7 @@ class VolumeMaker:
                 for name in volume.contrasts
             },
             "reference_signal_is": "exact" if exact else "median over the class",
+            "slices_are": self._product.slices_are,
             "spacing_mm": [float(size) for size in volume.spacing_mm],
             "affine": volume.affine.tolist(),
             "orientation_verified": bool(parameters.get("orientation_verified", False)),

@@ -26,6 +26,9 @@ _ABSENT = np.uint64(2**64 - 1)
 """What the index says of a chunk that holds nothing but the fill value."""
 
 _CHECKSUM_BYTES = 4
+_MAKE_AGAIN = (
+    "`spinforge generate`, or `spinforge corrupt` if it lies below corrupt/, to make it again"
+)
 _TORCH_TYPES = {"<c8": torch.complex64, "<f4": torch.float32, "|u1": torch.uint8}
 _DECODERS = {"blosc": blosc.decompress, "zstd": zstd.decompress}
 
@@ -90,7 +93,7 @@ class ShardReader:
         except (OSError, RuntimeError, ValueError) as error:
             raise SpinforgeError(
                 f"{self.path}: slice {number} is damaged ({error!r}). Delete the subject's folder "
-                f"and run `spinforge generate` to make it again."
+                f"and run {_MAKE_AGAIN}."
             ) from error
 
     def _open(self) -> int:
@@ -109,7 +112,7 @@ class ShardReader:
         if start < 0 or google_crc32c.value(tail[:size]) != noted:
             raise SpinforgeError(
                 f"{self._file} is damaged: the checksum of its index is wrong. Delete the "
-                f"subject's folder and run `spinforge generate` to make it again."
+                f"subject's folder and run {_MAKE_AGAIN}."
             )
         return np.frombuffer(tail[:size], dtype="<u8").reshape(-1, 2)
 

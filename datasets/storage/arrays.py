@@ -73,7 +73,7 @@ def write_array(
         slices_per_chunk: Instead of the array's own; more than there are means all.
 
     Raises:
-        ValueError: If there is no slice in a chunk.
+        ValueError: If there is no slice in a chunk, or the array would be more than one file.
     """
     values = array.values
     wanted = array.slices_per_chunk if slices_per_chunk is None else slices_per_chunk
@@ -91,7 +91,8 @@ def write_array(
     # Writers of parts of one shard destroy each other's slices without any error. So a subject
     # is one shard, written at once.
     one_file = written.shards or written.chunks
-    assert all(held >= there for held, there in zip(one_file, values.shape, strict=True)), name
+    if any(held < there for held, there in zip(one_file, values.shape, strict=True)):
+        raise ValueError(f"array {name!r}: {values.shape} does not fit in one file of {one_file}")
     written[...] = values
 
 

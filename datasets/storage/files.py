@@ -33,8 +33,14 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             _sync(temporary)
             temporary.replace(path)
+            sync_name(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sync_name(path: Path) -> None:
+    """Force a file's or folder's new name onto the disk: it is an entry of the folder above."""
+    _sync(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

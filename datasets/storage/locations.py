@@ -17,7 +17,13 @@ from fsspec import available_protocols
 from pydantic import AfterValidator, Field
 from zarr.abc.store import Store
 
-from spinforge.datasets.storage.files import is_abandoned, readable_errors, replacing, sync_folder
+from spinforge.datasets.storage.files import (
+    is_abandoned,
+    readable_errors,
+    replacing,
+    sync_folder,
+    sync_name,
+)
 from spinforge.datasets.storage.lock import local_writer
 from spinforge.simulation.errors import SpinforgeError
 
@@ -136,6 +142,7 @@ class LocalFolder:
                 if final.exists():
                     final.rename(replaced)  # never half deleted under its own name
                 temporary.rename(final)
+                sync_name(final)
         finally:
             for folder in (temporary, replaced):
                 shutil.rmtree(folder, ignore_errors=True)

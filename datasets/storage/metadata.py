@@ -73,6 +73,12 @@ def stored_subjects(location: Location, files: dict[str, int]) -> dict[str, dict
     return subjects
 
 
+def command_for(name: str) -> str:
+    """What makes a group or subject again, by its path in the set."""
+    is_corrupted = name.partition("/")[0] == "corrupt"
+    return f"`spinforge {'corrupt' if is_corrupted else 'generate'}`"
+
+
 def parents(name: str) -> list[str]:
     """Folders above a name in a set, the outermost first: "a/b/c" lies in "a" and "a/b"."""
     parts = name.split("/")

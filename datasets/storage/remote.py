@@ -7,9 +7,10 @@ noted or shown.
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -122,6 +123,8 @@ class RemoteFolder:
         """
         folder = self._building_folders() / f".{self._mark}.tmp-{os.getpid()}"
         with readable_errors(folder):
+            # Left by a killed process that had our number.
+            shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
         try:
             with readable_errors(folder):
@@ -222,11 +225,25 @@ class RemoteFolder:
 
     @staticmethod
     def _building_folders() -> Path:
-        """This user's folder on this machine for what is about to be uploaded."""
+        """This user's folder on this machine for what is about to be uploaded.
+
+        Raises:
+            SpinforgeError: If it is somebody else's, or others may write into it.
+        """
         user = os.getuid() if hasattr(os, "getuid") else "user"
         folder = Path(tempfile.gettempdir()) / f"spinforge-{user}"
         with readable_errors(folder):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+            found = folder.lstat()
+        is_ours = not hasattr(os, "getuid") or (
+            stat.S_ISDIR(found.st_mode) and found.st_uid == user and not found.st_mode & 0o077
+        )
+        if not is_ours:
+            raise SpinforgeError(
+                f"{folder} is not a folder of yours alone (mode 700), so others may change what "
+                f"is uploaded. Remove it, or set TMPDIR to another folder."
+            )
         return folder
 
     def _key(self, name: str) -> str:

@@ -18,6 +18,7 @@ Layout of a set; what a product does not make is not there:
       longitudinal/<subject>/    one group a session, such as ses-06mo
       corrupt/<name>/<level>/<subject>/          arrays of the source, corrupted
       slices/index.parquet       of images: which slice is for what
+      slices/settings.json       how it was chosen
       splits/<rule>.json         the same by group, for every rule the set knows
 
 Every subject has as attributes its provenance and, written by this module: `sha256` of each
@@ -45,6 +46,7 @@ from spinforge.datasets.storage.arrays import StoredArray, array_digest, check_a
 from spinforge.datasets.storage.locations import METADATA, LocalFolder, location_of
 from spinforge.datasets.storage.metadata import (
     PLAIN_GROUP,
+    command_for,
     differences,
     file_digests,
     group_metadata,
@@ -149,7 +151,7 @@ class DatasetStore:
             )
 
     def create(self, config: dict[str, Any]) -> None:
-        """Write the set's own attributes, unless they are there already.
+        """Write the set's own attributes and groups, unless they are there already.
 
         Raises:
             SpinforgeError: If there is a set made with another configuration, something else is
@@ -157,6 +159,7 @@ class DatasetStore:
         """
         if self.exists():
             self.require(config)
+            self.require_groups()
             return
         if self.location.is_taken():
             raise SpinforgeError(
@@ -172,9 +175,9 @@ class DatasetStore:
         }
         with self.location.building("") as folder:
             (folder / METADATA).write_bytes(group_metadata(sealed(attributes)))
-        self._require_groups()
+        self.require_groups()
 
-    def _require_groups(self) -> None:
+    def require_groups(self) -> None:
         """Make the folders of our subjects groups, so that other readers find their way."""
         for group in (*parents(self.group), self.group):
             if self.location.read(f"{group}/{METADATA}") is None:
@@ -212,7 +215,7 @@ class DatasetStore:
         if self.subject_attributes(subject) is None:
             raise SpinforgeError(
                 f"{self.path} has no complete subject {subject!r}; it has "
-                f"{', '.join(self.complete_subjects()) or 'none'}. Run: spinforge generate"
+                f"{', '.join(self.complete_subjects()) or 'none'}. Run {command_for(self.group)}"
             )
         return zarr.open_group(self.location.zarr_store(f"{self.group}/{subject}"), mode="r")
 
@@ -234,7 +237,7 @@ class DatasetStore:
         if values is None or array_digest(values) != noted:
             raise SpinforgeError(
                 f"{self.subject_path(subject)}: array {name!r} is missing or damaged. Delete this "
-                f"folder and run `spinforge generate` to make it again."
+                f"folder and run {command_for(self.group)} to make it again."
             )
         return values
 
@@ -263,7 +266,7 @@ class DatasetStore:
             ValueError: If an axis has no name, or two axes of different lengths have the same.
         """
         check_arrays(arrays)
-        self._require_groups()
+        self.require_groups()
         digests = {name: array_digest(array.values) for name, array in arrays.items()}
         content = content_hash(digests)
         with self.location.building(f"{self.group}/{subject}") as folder:

@@ -21,6 +21,7 @@ from spinforge.datasets.storage.lock import WRITER_NOTE, Writer
 from spinforge.datasets.storage.metadata import (
     PLAIN_GROUP,
     SEAL,
+    command_for,
     group_metadata,
     is_hidden,
     is_sealed,
@@ -148,7 +149,7 @@ def _group_problems(location: Location, groups: set[str]) -> Iterator[Problem]:
         if location.read(name) != PLAIN_GROUP:
             yield Problem(
                 str(location.at(name)),
-                "is missing or damaged. Delete it and run `spinforge generate`, which writes it",
+                f"is missing or damaged. Delete it and run {command_for(name)}, which writes it",
             )
 
 
@@ -160,17 +161,19 @@ def _subject_origins(
         group, _, subject = name.rpartition("/")
         where = str(location.at(name))
         if attributes.get("subject", subject) != subject:
-            yield Problem(where, f"is subject {attributes['subject']}, renamed. {_again(where)}")
+            yield Problem(
+                where, f"is subject {attributes['subject']}, renamed. {_again(location, name)}"
+            )
         wanted = (root or {}).get("config_hash")
         if group == (root or {}).get("kind") and attributes.get("config_hash", wanted) != wanted:
-            yield Problem(where, f"was made with another configuration. {_again(where)}")
+            yield Problem(where, f"was made with another configuration. {_again(location, name)}")
 
 
 def _manifest_problems(
     location: Location, subjects: dict[str, dict[str, Any]], files: dict[str, int]
 ) -> Iterator[Problem]:
     where = str(location.at(MANIFEST))
-    way_out = "Run `spinforge generate`, which makes what is missing and writes it again"
+    way_out = _missing("")
     expected = manifest(subjects, files) | tables(location, files)
     text = location.read(MANIFEST)
     try:
@@ -180,14 +183,14 @@ def _manifest_problems(
         return
     for name in sorted(noted.keys() - expected.keys()):
         yield Problem(
-            str(location.at(name)), f"is in the manifest, but missing or damaged. {way_out}"
+            str(location.at(name)), f"is in the manifest, but missing or damaged. {_missing(name)}"
         )
     for name in sorted(expected.keys() - noted.keys()):
-        yield Problem(where, f"does not name {name}. {way_out}")
+        yield Problem(where, f"does not name {name}. {_missing(name)}")
     common = noted.keys() & expected.keys()
     wrong = sorted(name for name in common if noted[name] != expected[name])
     for name in wrong:
-        yield Problem(where, f"says otherwise of {name} than is there. {way_out}")
+        yield Problem(where, f"says otherwise of {name} than is there. {_missing(name)}")
     if text != manifest_text(noted) or (not wrong and list(noted) != sorted(noted)):
         yield Problem(where, f"was changed after it was written. {way_out}")
 
@@ -226,8 +229,12 @@ def _is_empty_group(location: Location, name: str) -> bool:
     return name.endswith(f"/{METADATA}") and location.read(name) == PLAIN_GROUP
 
 
-def _again(subject: str) -> str:
-    return f"Delete {subject} and run `spinforge generate` to make it again"
+def _again(location: Location, subject: str) -> str:
+    return f"Delete {location.at(subject)} and run {command_for(subject)} to make it again"
+
+
+def _missing(name: str) -> str:
+    return f"Run {command_for(name)}, which makes what is missing and writes it again"
 
 
 def _is_being_written(location: Location) -> bool:
@@ -243,7 +250,7 @@ def verify_subject(path: Path | str, name: str) -> list[Problem]:
         name: Path of the subject in the set, such as kspace/head-000.
     """
     location = location_of(path)
-    where, again = str(location.at(name)), _again(str(location.at(name)))
+    where, again = str(location.at(name)), _again(location, name)
     metadata = location.read(f"{name}/{METADATA}")
     attributes = parsed_attributes(metadata)
     if attributes is None:

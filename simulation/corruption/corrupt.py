@@ -101,6 +101,8 @@ def corrupt(
     image, history = volume.image, []
     for position, corruption in enumerate(corruptions, start=first_position):
         own = _own_path(path, position, corruption, couple_levels)
+        if volume.is_photographs and corruption.of_each_colour:
+            own = own.below(volume.contrast)
         parameters: Record = {}
         if not corruption.is_nothing:
             drawn = corruption.draw(replace(volume, image=image), own)

@@ -1,7 +1,7 @@
 """Noise of images and of k-space."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 
@@ -26,6 +26,7 @@ class RicianNoise(PercentConfig):
     """
 
     kind: Literal["noise"] = "noise"
+    of_each_colour: ClassVar = True
 
     def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
         """Noise of every slice."""
@@ -37,6 +38,7 @@ class ComplexNoise(PercentConfig):
     """White noise of 5, 10, 15, 20, 30 % in k-space."""
 
     kind: Literal["noise_gauss"] = "noise_gauss"
+    of_each_colour: ClassVar = True
 
     def draw(self, volume: Volume, path: SamplePath) -> "NoiseOfSlices":
         """Noise of every slice."""

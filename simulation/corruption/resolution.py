@@ -29,9 +29,10 @@ class Anisotropy(LevelledConfig):
     kind: Literal["aniso"] = "aniso"
 
     def draw(self, volume: Volume, path: SamplePath) -> "LongVoxels":
-        """Which axis."""
-        axis = min(2, int(3 * float(path.rng("axis").uniforms(1)[0])))
-        return LongVoxels(axis, self.of(ANISOTROPY))
+        """Which axis; of photographs one in the plane."""
+        axes = (1, 2) if volume.is_photographs else (0, 1, 2)
+        chosen = int(len(axes) * float(path.rng("axis").uniforms(1)[0]))
+        return LongVoxels(axes[min(len(axes) - 1, chosen)], self.of(ANISOTROPY))
 
 
 @dataclass(frozen=True)

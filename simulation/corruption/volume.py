@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Shaped
@@ -59,6 +59,8 @@ class Volume:
         head: All of the object; its bounding box carries the bias field.
         voxel_mm: Distance of the slices, and size of the pixels along ky and kx [mm].
         contrast: Such as "T1"; empty where nothing depends on it.
+        is_photographs: Whether its slices are pictures that have nothing to do with each other, and
+            its contrast is one of their colours.
     """
 
     image: Image
@@ -67,6 +69,7 @@ class Volume:
     head: Bool[Tensor, "slice ky kx"]
     voxel_mm: tuple[float, float, float]
     contrast: str = ""
+    is_photographs: bool = False
 
 
 @runtime_checkable
@@ -81,7 +84,13 @@ class Drawn(Protocol):
 
 
 class LevelledConfig(Config):
-    """What all corruptions share: a severity of 1 to 5, and 0 for none."""
+    """What all corruptions share: a severity of 1 to 5, and 0 for none.
+
+    Attributes:
+        of_each_colour: Whether the colours of a photograph draw random numbers of their own.
+    """
+
+    of_each_colour: ClassVar[bool] = False
 
     level: int | None = Field(
         None,

@@ -203,3 +203,25 @@ def test_the_digest_depends_on_file_and_meaning(tmp_path):
     save(tmp_path / "maps", head(8)[::-1].copy(), 8)
     assert source.digest("anna") != before
     assert source.load("anna").digest == source.digest("anna")
+
+
+def test_a_sound_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
+    """Also by another object, as every part of a command has its own; not for other labels."""
+    save(tmp_path, head(8), 8)
+    read = []
+
+    def counted(self, subject):
+        read.append(subject)
+        return placed(self, subject)
+
+    placed = LabelMaps._placed
+    monkeypatch.setattr(LabelMaps, "_placed", counted)
+    for _ in range(3):
+        LabelMaps(tmp_path, LABELS, spacing_mm=4.0).check("anna")
+    assert len(read) == 1
+    with pytest.raises(SpinforgeError, match="17"):
+        LabelMaps(tmp_path, {1: "csf", 2: "gm", 3: "wm"}, spacing_mm=4.0).check("anna")
+    (tmp_path / "anna.nii.gz").write_bytes(b"damaged")
+    for _ in range(2):
+        with pytest.raises(SpinforgeError, match="anna"):
+            LabelMaps(tmp_path, LABELS, spacing_mm=4.0).check("anna")

@@ -3,7 +3,9 @@ import os
 
 import pytest
 
+from spinforge.datasets.storage import files
 from spinforge.datasets.storage.files import replacing
+from spinforge.datasets.storage.locations import LocalFolder
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -40,3 +42,21 @@ def test_a_full_disk_is_named(tmp_path):
         SpinforgeError, match=r"the disk is full: .*file.txt was not written.* --to of"
     ):
         fill()
+
+
+def test_the_new_name_is_forced_onto_the_disk_after_the_file(tmp_path, monkeypatch):
+    """A rename lies in the folder: that is synced last, when the file has its name."""
+    path, synced = tmp_path / "file.txt", []
+    monkeypatch.setattr(files, "_sync", lambda p: synced.append((p.name, path.exists())))
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+    assert synced == [(temporary.name, False), (tmp_path.name, True)]
+
+
+def test_the_new_name_of_a_folder_is_forced_onto_the_disk(tmp_path, monkeypatch):
+    final, synced = tmp_path / "set", []
+    monkeypatch.setattr(files, "_sync", lambda p: synced.append((p, final.exists())))
+    with LocalFolder(tmp_path).building("set") as folder:
+        (folder / "x").write_text("")
+    assert synced[-1] == (tmp_path, True)
+    assert not any(there for _, there in synced[:-1])

@@ -249,7 +249,7 @@ def test_an_older_set_is_refused_not_called_damaged(tmp_path):
 
 
 def test_a_group_without_subjects_yet_is_no_problem(path):
-    DatasetStore(path, "corrupt/inu/1")._require_groups()
+    DatasetStore(path, "corrupt/inu/1").require_groups()
     assert verify_store(path) == []
 
 
@@ -270,3 +270,33 @@ def test_an_empty_set_lacks_only_its_manifest(tmp_path):
     assert problem.where.endswith("manifest.json")
     store.write_manifest()
     assert verify_store(store.path) == []
+
+
+def test_a_lost_group_is_written_by_what_the_problem_says(path):
+    """`spinforge generate` creates the set again, `spinforge corrupt` the groups of its sets."""
+    store = DatasetStore(path)
+    for group, command in (("kspace", "generate"), ("corrupt/noise", "corrupt")):
+        (path / group / "zarr.json").unlink()
+        (problem,) = verify_store(path)
+        assert f"run `spinforge {command}`" in problem.what
+        if command == "generate":
+            store.create(CONFIG)
+        else:
+            store.within("corrupt/noise/3").require_groups()
+        assert verify_store(path) == []
+
+
+def test_corrupted_subjects_are_made_again_by_their_own_command(path):
+    store = DatasetStore(path, "corrupt/noise/3")
+    (path / "corrupt/noise/3/a/full/c/0/0/0/0").unlink()
+    # The file, and its size in the manifest.
+    lost, sizes = sorted(verify_store(path), key=lambda problem: "manifest" in problem.where)
+    assert "run `spinforge corrupt` to make it again" in lost.what
+    assert "Run `spinforge corrupt`" in sizes.what
+    with pytest.raises(SpinforgeError, match="run `spinforge corrupt` to make it again"):
+        store.read("a", "full")
+    shutil.rmtree(path / "corrupt/noise/3/a")
+    (problem,) = verify_store(path)
+    assert "Run `spinforge corrupt`, which makes what is missing" in problem.what
+    with pytest.raises(SpinforgeError, match="Run `spinforge corrupt`"):
+        store.open_subject("a")

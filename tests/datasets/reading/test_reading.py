@@ -1,8 +1,9 @@
 """Every way to read a k-space set shows the same slices, and damage is named."""
 
+import gc
 import pickle
 import shutil
-import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from tiny_kspace import TINY
 
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.reading.device_resident import DeviceSlices, fits
+from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.reading.shards import ShardReader, SubjectShards
 from spinforge.datasets.reading.streaming import StreamedSlices
@@ -19,6 +20,7 @@ from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import training_loader
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
+from spinforge.simulation.scanner import Scanner
 
 SUBJECTS = ("head-000", "head-001")
 CPU = torch.device("cpu")
@@ -225,10 +227,90 @@ def test_fresh_noise_has_the_deviation_asked_for(quiet_store):
     assert len(drawn.unique()) > 0.99 * drawn.numel()
 
 
-def test_a_set_that_does_not_fit_is_not_loaded(tiny_store, monkeypatch):
-    assert fits(1, CPU)
-    assert not fits(2**60, CPU)
-    module = sys.modules["spinforge.datasets.reading.device_resident"]
-    monkeypatch.setattr(module, "free_bytes", lambda device: 1000)
-    with pytest.raises(SpinforgeError, match="stream it instead"):
-        DeviceSlices(open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=4)
+def test_epochs_may_be_read_by_turns(tiny_store):
+    slices = open_as(ZeroFilledSlices, tiny_store)
+    resident = DeviceSlices(slices, device=CPU, batch_size=8, order_seed=1)
+    apart = [list(resident.batches(epoch)) for epoch in (0, 3)]
+    by_turns = zip(resident.batches(0), resident.batches(3), strict=True)
+    for number, pair in enumerate(by_turns):
+        for one, other in zip(pair, apart, strict=True):
+            assert_same_item(one, other[number])
+    assert slices.epoch == 0
+
+
+def test_nothing_of_the_source_is_kept_alive(tiny_store):
+    slices = open_as(ZeroFilledSlices, tiny_store)
+    source = weakref.ref(slices)
+    resident = DeviceSlices(slices, device=CPU, batch_size=4)
+    del slices
+    gc.collect()
+    assert source() is None
+    assert len(list(resident)) == 7
+
+
+def test_a_full_device_is_named(tiny_store, monkeypatch):
+    slices = open_as(ZeroFilledSlices, tiny_store)
+
+    class Full:
+        nbytes = 2**31
+
+        def to(self, device):
+            raise torch.OutOfMemoryError("planted")
+
+    monkeypatch.setattr(slices, "kspace", Full())
+    with pytest.raises(SpinforgeError, match=r"takes 2.0 GiB, more than is free on cpu; .*stream"):
+        DeviceSlices(slices, device=CPU, batch_size=4)
+
+
+# ----------------------------------------------------------------------------- content
+
+
+@pytest.mark.parametrize("kind", [ZeroFilledSlices, StreamedSlices])
+def test_kspace_is_shown_as_it_is_stored(tiny_store, kind):
+    data = open_as(kind, tiny_store, content="kspace")
+    loader = training_loader(data, batch_size=5, seed=1)
+    resident = DeviceSlices(
+        open_as(ZeroFilledSlices, tiny_store, content="kspace"),
+        device=CPU,
+        batch_size=5,
+        order_seed=1,
+    )
+    full = {subject: tiny_store.read(subject, "full") for subject in SUBJECTS}
+    labels = {subject: tiny_store.read(subject, "target") for subject in SUBJECTS}
+    seen = set()
+    for one, other in zip(loader, resident, strict=True):
+        assert_same_item(one, other)
+        for row, place in enumerate(zip(one["subject"], one["slice"].tolist(), strict=True)):
+            subject, number = place
+            np.testing.assert_array_equal(one["kspace"][row].numpy(), full[subject][number])
+            np.testing.assert_array_equal(one["target"][row].numpy(), labels[subject][number])
+            seen.add(place)
+    assert seen == set(data.index)
+
+
+# --------------------------------------------------------------------------- coil maps
+
+
+@pytest.mark.parametrize("per_slice", [False, True])
+def test_coil_maps_are_streamed_where_each_slice_has_its_own(tmp_path, per_slice):
+    scanner = Scanner(receive_range_percent=20) if per_slice else Scanner(coils=2)
+    product = TINY.model_copy(update={"scanner": scanner})
+    store = DatasetStore(tmp_path / "set.zarr")
+    store.create(product.recipe())
+    make_subject(product, "head-001", store)
+    memory, streamed = (
+        kind(store.path, ("head-001",), sampling=TINY.sampling, masks="fixed")
+        for kind in (ZeroFilledSlices, StreamedSlices)
+    )
+    maps = memory.subject_coil_maps("head-001")
+    assert len(maps) == (14 if per_slice else 1)
+    assert torch.equal(streamed.subject_coil_maps("head-001"), maps)
+    assert len(streamed._kept_maps) == (0 if per_slice else 1)
+    resident = DeviceSlices(memory, device=CPU, batch_size=14)
+    (batch,) = resident
+    for position in (0, 9):
+        assert torch.equal(streamed.coil_maps(position), memory.coil_maps(position))
+        assert_same_item(memory[position], streamed[position])
+        image = memory[position]["image"]
+        # Fourier transforms of a batch may round differently than one at a time.
+        torch.testing.assert_close(batch["image"][position], image, rtol=1e-5, atol=1e-5)

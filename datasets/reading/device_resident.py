@@ -103,16 +103,17 @@ class DeviceSlices:
 
     def _batch(self, positions: list[int], epoch: int) -> dict[str, Any]:
         """One batch; nothing here waits for the device."""
-        index = self._sent(torch.tensor(positions))
-        target = self._target.index_select(0, index)
+        chosen = torch.tensor(positions)
+        index = self._sent(chosen)
         where = {
             "subject": [self._index[position][0] for position in positions],
-            "slice": self._numbers[positions],
+            "slice": self._numbers.index_select(0, chosen),
         }
-        if self._content == "kspace":
-            return {"kspace": self._kspace.index_select(0, index), "target": target, **where}
-        masks = torch.stack([self._masks.of(position, epoch) for position in positions])
         kspace = self._kspace.index_select(0, index)
+        target = self._target.index_select(0, index)
+        if self._content == "kspace":
+            return {"kspace": kspace, "target": target, **where}
+        masks = torch.stack([self._masks.of(position, epoch) for position in positions])
         if self._fresh_noise:
             self._add_noise(kspace, masks, positions, epoch)
         # The maps of a single coil are not used.

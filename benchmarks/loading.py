@@ -5,8 +5,10 @@
 One procedural head is scanned and stored several times, with noise of its own each time. The
 yardstick is `np.memmap` of the same k-space and targets in one uncompressed file each, read through
 the same `DataLoader` in the same random order with as many workers. First what reading alone
-gives, k-space and targets in batches; then what noise adds to whole batches of network input, to
-the time of an epoch.
+gives: k-space and targets in batches, `content="kspace"`. Then what noise added on read adds to the
+time of an epoch of network input. The default adds the noise of the stored set when a noise-free
+set is loaded, once for all epochs; the time of loading is printed below. Noise drawn anew for each
+epoch, or for each slice that is streamed, is shown beside it without a limit.
 
 Ends with 1 if a limit is missed. Wall times where workers or a GPU take part, else CPU times of the
 one thread; the best of a few epochs that the compared take by turns, for other jobs may run.
@@ -48,39 +50,17 @@ LEAST_STREAMED = 0.4
 MOST_NOISE_COSTS = 0.20
 
 
-class ReadOnly:
-    """k-space and targets of a set, without what a network needs besides."""
+class Yardstick:
+    """k-space and targets of a set."""
 
     n_channels, n_classes = 2, 4
-
-    def __init__(self, slices):
-        self.slices = slices
-
-    def __len__(self):
-        return len(self.slices)
 
     def set_epoch(self, epoch):
         pass
 
-    def __getitem__(self, position):
-        return {
-            "kspace": self.slices.slice_kspace(position),
-            "target": self.slices.slice_target(position),
-        }
 
-
-class StreamedOnly(ReadOnly):
-    """The same in whole batches, decompressed into the memory that the worker shares."""
-
-    def __getitems__(self, positions):
-        return {
-            "kspace": self.slices.batch_kspace(positions, shared=True),
-            "target": self.slices.batch_target(positions, shared=True),
-        }
-
-
-class MemoryMap(ReadOnly):
-    """The yardstick; mapped privately, so that tensors may share its memory."""
+class MemoryMap(Yardstick):
+    """The arrays as they are; mapped privately, so that tensors may share its memory."""
 
     def __init__(self, kspace, target):
         self.files = (kspace, target)
@@ -100,7 +80,7 @@ class MemoryMap(ReadOnly):
         return {"kspace": kspace, "target": target}
 
 
-class PlainZarr(ReadOnly):
+class PlainZarr(Yardstick):
     """The same slices through zarr's own reader."""
 
     def __init__(self, store, subjects):
@@ -121,17 +101,6 @@ class PlainZarr(ReadOnly):
         return {
             "kspace": torch.from_numpy(np.asarray(group["full"][number])),
             "target": torch.from_numpy(np.asarray(group["target"][number])),
-        }
-
-
-class DeviceReadOnly(DeviceSlices):
-    """Batches of the set on the device, without what a network needs besides."""
-
-    def _batch(self, positions, epoch):
-        index = self._sent(torch.tensor(positions))
-        return {
-            "kspace": self._kspace.index_select(0, index),
-            "target": self._target.index_select(0, index),
         }
 
 
@@ -184,21 +153,22 @@ def loader(data, workers=0):
 
 def reading(noisy, subjects, folder, device, workers):
     """Slices a second of every way to read, and the yardsticks."""
-    memory = ZeroFilledSlices(noisy.path, subjects, sampling=Gaussian1D(), masks="fresh")
+    options = {"sampling": Gaussian1D(), "masks": "fresh", "content": "kspace"}
+    memory = ZeroFilledSlices(noisy.path, subjects, **options)
     files = (folder / "kspace.npy", folder / "target.npy")
     np.save(files[0], memory.kspace.numpy())
     np.save(files[1], memory.target.numpy())
-    streamed = StreamedSlices(noisy.path, subjects, sampling=Gaussian1D(), masks="fresh")
-    resident = DeviceReadOnly(memory, device=device, batch_size=BATCH, order_seed=0)
+    streamed = StreamedSlices(noisy.path, subjects, **options)
+    resident = DeviceSlices(memory, device=device, batch_size=BATCH, order_seed=0)
     here = {
         "memory map": (loader(MemoryMap(*files)), None),
-        "preloaded": (loader(ReadOnly(memory)), None),
+        "preloaded": (loader(memory), None),
         "device-resident": (resident, LEAST_IN_MEMORY),
     }
     apart = {
         f"memory map, {workers} workers": (loader(MemoryMap(*files), workers), None),
         f"zarr, {workers} workers": (loader(PlainZarr(noisy, subjects), workers), None),
-        f"streamed, {workers} workers": (loader(StreamedOnly(streamed), workers), LEAST_STREAMED),
+        f"streamed, {workers} workers": (loader(streamed, workers), LEAST_STREAMED),
     }
     missed = False
     print(f"{'reading alone':32}{'slices/s':>10}{'ratio':>8}{'least':>8}")
@@ -224,7 +194,7 @@ def noise(quiet, noisy, subjects, device, workers):
     once_noisy = time.perf_counter() - start
     batches = {"device": device, "batch_size": BATCH, "order_seed": 0}
     pairs = {
-        "added once, device-resident": (
+        "added once (default), device-resident": (
             DeviceSlices(clean, **batches),
             DeviceSlices(added, **batches),
             MOST_NOISE_COSTS,
@@ -232,7 +202,7 @@ def noise(quiet, noisy, subjects, device, workers):
         "fresh each epoch, device-resident": (
             DeviceSlices(clean, **batches),
             DeviceSlices(clean, fresh_noise=std, **batches),
-            MOST_NOISE_COSTS,
+            None,
         ),
         f"on each read, streamed, {workers} workers": (
             loader(StreamedSlices(noisy.path, subjects, **options), workers),

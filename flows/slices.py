@@ -10,6 +10,7 @@ from spinforge.evaluation.score import METRICS_VERSION
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TRAINING
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
@@ -31,12 +32,15 @@ def checked_store(study: Study) -> DatasetStore:
 
 
 def training_slices(study: Study) -> tuple[ZeroFilledSlices, ZeroFilledSlices]:
-    """Training slices with fresh masks each epoch, validation slices with fixed ones."""
+    """Training slices with fresh masks each epoch, validation slices with fixed ones.
+
+    In memory, or streamed where they do not fit; the same bits either way.
+    """
     path = checked_store(study).path
     split, sampling = split_of(study.data), kspace_product(study.data).sampling
     return (
-        ZeroFilledSlices(path, split.train, sampling=sampling, masks="fresh", seed=study.seed),
-        ZeroFilledSlices(path, split.validation, sampling=sampling, masks="fixed"),
+        open_slices(path, split.train, sampling=sampling, masks="fresh", seed=study.seed),
+        open_slices(path, split.validation, sampling=sampling, masks="fixed"),
     )
 
 

@@ -8,14 +8,18 @@ from prefect import flow, task
 
 from spinforge.datasets.products.catalogue import kspace_product
 from spinforge.datasets.products.kspace import check_split
+from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.flows.config import Study
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, training_slices
 from spinforge.flows.tracking import Tracker
+from spinforge.models.devices import device_of
 from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
+from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -34,7 +38,14 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     check_split(kspace_product(study.data))
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
-    tracker, (training, validation) = Tracker(study), training_slices(study)
+    tracker, (slices, validation) = Tracker(study), training_slices(study)
+    training = training_source(
+        slices,
+        device=device_of(study.training),
+        batch_size=study.training.batch_size,
+        seed=study.seed,
+    )
+    del slices  # a copy on a GPU needs them no longer
     with RunFolder.of(study).opened(study):
 
         def train_one(name: str) -> None:
@@ -61,7 +72,7 @@ def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]
 def _train_one(
     study: Study,
     network: NetworkConfig,
-    training: ZeroFilledSlices,
+    training: ZeroFilledSlices | DeviceSlices,
     validation: ZeroFilledSlices,
     folder: Path,
     tracker: Tracker,
@@ -71,10 +82,12 @@ def _train_one(
         load_network(folder / "network.pt")  # a damaged one ends here, saying what to do
         say(f"network   {folder} (trained before)")
         return
-    say(f"training  {network.name} on {len(training)} slices, {study.training.epochs} epochs")
+    n_slices = count_slices(training)
+    say(f"training  {network.name} on {n_slices} slices, {study.training.epochs} epochs")
     with tracker.network_run(folder, network.name) as run:
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
+        tracker.log_params(run, {"reading": way_of(training)})
         tracker.log_dataset(run, kspace_product(study.data).phantom, training.digest, "training")
         tracker.log_dataset(
             run, kspace_product(study.data).phantom, validation.digest, "validation"
@@ -92,10 +105,10 @@ def _train_one(
         summary = trained.summary
         tracker.log_params(run, {"parameters": summary.parameters})
         tracker.log_metrics(run, {"best_validation_dice_pooled": summary.best_validation_dice})
-        steps_per_epoch = math.ceil(len(training) / study.training.batch_size)
+        steps_per_epoch = math.ceil(n_slices / study.training.batch_size)
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
-        example = training[0]["image"].expand(2, -1, -1, -1).numpy()
+        example = validation[0]["image"].expand(2, -1, -1, -1).numpy()
         tracker.log_model(run, load_network(trained.network_file).network, example)
     tracker.mark_logged(folder, "training")
     say(

@@ -7,6 +7,8 @@ import torch.nn.functional as F  # noqa: N812 (the name everyone knows it by)
 from jaxtyping import Float, Integer
 from torch import Tensor
 
+from spinforge.datasets.reading.network_input import IGNORE_INDEX
+
 LossName = Literal["cross_entropy", "cross_entropy_dice"]
 
 Logits = Float[Tensor, "batch classes ky kx"]
@@ -14,8 +16,11 @@ Target = Integer[Tensor, "batch ky kx"]
 
 
 def segmentation_loss(name: LossName, logits: Logits, target: Target) -> Float[Tensor, ""]:
-    """Mean cross-entropy of the pixels, alone or plus the Dice loss of the slices."""
-    cross_entropy = F.cross_entropy(logits, target)
+    """Mean cross-entropy of the pixels, alone or plus the Dice loss of the slices.
+
+    Pixels of `IGNORE_INDEX` count in neither; the mean of none at all is not a number.
+    """
+    cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
     if name == "cross_entropy":
         return cross_entropy
     return cross_entropy + slice_dice_loss(logits, target)
@@ -31,7 +36,7 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
 
     Args:
         logits: Before the softmax.
-        target: Class codes; background is 0 and left out.
+        target: Class codes; background is 0 and left out, as are the pixels of `IGNORE_INDEX`.
 
     Source:
         Drozdzal et al., "The importance of skip connections in biomedical image segmentation"
@@ -39,8 +44,10 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
         squares. The added 1 as in Wang et al., "High- and low-level feature enhancement" (MLMI
         2019); slice by slice is our choice.
     """
-    probability = logits.float().softmax(dim=1)[:, 1:]
-    truth = F.one_hot(target, logits.shape[1]).movedim(-1, 1)[:, 1:]
+    known = (target != IGNORE_INDEX)[:, None]
+    probability = logits.float().softmax(dim=1)[:, 1:] * known
+    codes = target.masked_fill(target == IGNORE_INDEX, 0)
+    truth = F.one_hot(codes, logits.shape[1]).movedim(-1, 1)[:, 1:]
     overlap = (probability * truth).sum((-2, -1))
     sizes = probability.sum((-2, -1)) + truth.sum((-2, -1))
     return 1 - torch.mean((2 * overlap + 1) / (sizes + 1))

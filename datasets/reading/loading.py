@@ -1,28 +1,59 @@
 """Slices for a network: zero-filled images and targets, from memory or from the store.
 
-Four ways to the same slices. From memory (`ZeroFilledSlices`) and from the memory of the device,
-in whole batches (`device_resident.py`, the default where the set fits); from the compressed store,
-for sets that fit nowhere (`streaming.py`); or made anew each epoch (`on_the_fly.py`).
+Four ways to the same slices. From memory (`ZeroFilledSlices`); from the memory of the device, in
+whole batches (`device_resident.py`); from the compressed store, for sets that do not fit into
+memory (`streaming.py`); or made anew each epoch (`on_the_fly.py`). The flows train from a GPU's
+memory where there is one and the set fits into it, else from this machine's, else from the store
+(`models/training/reading.py`).
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.kspace import FIXED_MASK
 from spinforge.datasets.reading.noise_on_read import add_noise, read_noise
 from spinforge.datasets.storage.store import DatasetStore
-from spinforge.simulation.arrays import CoilImages, CoilMaps, Labels
+from spinforge.simulation.arrays import CoilImages, CoilMaps, ComplexImage, Labels, LineMask
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import LineSampling, draw_line_mask
 from spinforge.simulation.tissue import TARGET_NAMES
+
+
+@dataclass(frozen=True)
+class LineMasks:
+    """The line mask of every slice, in any epoch.
+
+    Attributes:
+        index: Subject and number of each slice.
+        stored: The set's own masks, (slice, ky).
+        fresh: Kind of the masks drawn for each epoch; None for the stored ones in all of them.
+        seed: Root seed of the fresh masks.
+    """
+
+    index: list[tuple[str, int]]
+    stored: Bool[Tensor, "slice ky"]
+    fresh: LineSampling | None
+    seed: int
+
+    def of(self, position: int, epoch: int) -> Bool[Tensor, " ky"]:
+        """Acquired lines of one slice in one epoch."""
+        if self.fresh is None:
+            return self.stored[position]
+        subject, number = self.index[position]
+        path = ("training", subject, f"slice-{number:03d}", f"epoch-{epoch}", "mask")
+        rng = SampleRng(self.seed, *path)
+        return draw_line_mask(self.fresh, self.stored.shape[-1], rng)
 
 
 class ZeroFilledSlices(Dataset[dict[str, Any]]):
@@ -40,6 +71,8 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
             one a slice and epoch, keyed by both.
         seed: Root seed of the fresh masks.
         noise_on_read: Noise added to a set made without any: the bytes of a set made with it.
+        content: "image" shows zero-filled images; "kspace" the fully sampled k-space and the labels
+            as they are stored, for networks and loops that do the rest themselves.
 
     Raises:
         SpinforgeError: If the store or a subject is missing, or noise is asked for on top of noise.
@@ -57,21 +90,23 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         masks: Literal["fixed", "fresh"],
         seed: int = 0,
         noise_on_read: Noise | None = None,
+        content: Literal["image", "kspace"] = "image",
     ) -> None:
+        self.path, self.content = path, content
         self._noise_on_read = noise_on_read
         store = DatasetStore(path)
-        self._coil_maps = [
-            torch.from_numpy(store.read(subject, "coil_maps")) for subject in subjects
-        ]
         fixed = [store.read(subject, f"masks/{FIXED_MASK}") for subject in subjects]
-        self._fixed_masks = torch.from_numpy(np.concatenate(fixed))
         self.index = [
             (subject, number)
             for subject in subjects
             for number in range(len(store.read(subject, "te")))
         ]
-        self._sampling = sampling
-        self._draw_masks = masks == "fresh"
+        self.masks = LineMasks(
+            self.index,
+            torch.from_numpy(np.concatenate(fixed)),
+            sampling if masks == "fresh" else None,
+            seed,
+        )
         self.seed = seed
         self._epoch = 0
         self.subjects = subjects
@@ -81,8 +116,11 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         self._open(store)
 
     def _open(self, store: DatasetStore) -> None:
-        """Load k-space and targets; where they come from is all that differs between kinds."""
+        """Load the arrays; where they come from is all that differs between kinds."""
         noise = self._noise_on_read
+        self._coil_maps = [
+            torch.from_numpy(store.read(subject, "coil_maps")) for subject in self.subjects
+        ]
 
         def stacked(name: str) -> NDArray[Any]:
             return np.concatenate([store.read(subject, name) for subject in self.subjects])
@@ -108,12 +146,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def line_mask(self, position: int) -> torch.Tensor:
         """Acquired lines of one slice in the current epoch, (ky,) bool."""
-        if not self._draw_masks:
-            return self._fixed_masks[position]
-        subject, number = self.index[position]
-        path = ("training", subject, f"slice-{number:03d}", f"epoch-{self.epoch}", "mask")
-        rng = SampleRng(self.seed, *path)
-        return draw_line_mask(self._sampling, self._fixed_masks.shape[-1], rng)
+        return self.masks.of(position, self.epoch)
 
     def slice_kspace(self, position: int) -> CoilImages:
         """Fully sampled k-space of one slice, noise included, (coil, ky, kx)."""
@@ -124,11 +157,17 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         return self.target[position]
 
     def __getitem__(self, position: int) -> dict[str, Any]:
-        """One slice: image (2, ky, kx) float32, target (ky, kx) int64, and where it is from."""
+        """One slice.
+
+        Returns:
+            "image": (2, ky, kx) float32; "target": (ky, kx) int64; "subject" and "slice". For the
+            content "kspace" that, (coil, ky, kx) complex64, in place of the image, and uint8.
+        """
         subject, number = self.index[position]
-        image = zero_filled_combined(
-            self.slice_kspace(position), self.line_mask(position), self.coil_maps(position)
-        )
+        if self.content == "kspace":
+            kspace, target = self.slice_kspace(position), self.slice_target(position)
+            return {"kspace": kspace, "target": target, "subject": subject, "slice": number}
+        image = self._combined(position, self.line_mask(position))
         return {
             "image": real_channels(image / intensity_scale(image)),
             "target": self.slice_target(position).long(),
@@ -138,10 +177,15 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def fully_sampled(self, position: int) -> torch.Tensor:
         """Complex image of one slice from all its lines, noise included, (ky, kx)."""
-        every_line = torch.ones(self._fixed_masks.shape[-1], dtype=torch.bool)
-        return zero_filled_combined(
-            self.slice_kspace(position), every_line, self.coil_maps(position)
-        )
+        every_line = torch.ones(self.masks.stored.shape[-1], dtype=torch.bool)
+        return self._combined(position, every_line)
+
+    def _combined(self, position: int, mask: LineMask) -> ComplexImage:
+        """Zero-filled image of one slice, (ky, kx)."""
+        kspace = self.slice_kspace(position)
+        # The maps of a single coil are not used, so they need not be read.
+        maps = self.coil_maps(position) if len(kspace) > 1 else kspace
+        return zero_filled_combined(kspace, mask, maps)
 
     def coil_maps(self, position: int) -> torch.Tensor:
         """Receive sensitivities of one slice, (coil, ky, kx)."""

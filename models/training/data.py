@@ -33,13 +33,54 @@ class SliceDataset(Protocol):
 
         Returns:
             "image": float32 (n_channels, ky, kx); "target": int64 (ky, kx), from 0 to
-            n_classes - 1. Any other keys, such as "subject" and "slice", only name the slice in
-            messages.
+            n_classes - 1, or -100 where a pixel is not to count. Any other keys, such as "subject"
+            and "slice", only name the slice in messages.
         """
         ...
 
     def set_epoch(self, epoch: int, /) -> None:
         """Draw what changes between epochs, such as sampling masks; epochs count from 0."""
+        ...
+
+
+@runtime_checkable
+class ReadyBatches(Protocol):
+    """Batches of slices that need no loader, such as `DeviceSlices`; in a new order each epoch.
+
+    `sampler.set_epoch` is called before each epoch, as that of a loader's `EpochSampler`.
+    """
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of each image."""
+        ...
+
+    @property
+    def n_classes(self) -> int:
+        """Classes in the labels, background (0) included."""
+        ...
+
+    @property
+    def n_slices(self) -> int:
+        """Number of slices in all batches."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """Slices in a batch; the last one may be smaller."""
+        ...
+
+    @property
+    def sampler(self) -> Any:
+        """Has a method `set_epoch`; epochs count from 0."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        ...
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        """Batches of what `SliceDataset` gives, stacked."""
         ...
 
 
@@ -130,7 +171,12 @@ def _one_thread(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def require_matching(train: SliceDataset, validation: SliceDataset) -> None:
+def count_slices(source: SliceDataset | ReadyBatches) -> int:
+    """Number of slices to learn from in an epoch."""
+    return len(source) if isinstance(source, SliceDataset) else source.n_slices
+
+
+def require_matching(train: SliceDataset | ReadyBatches, validation: SliceDataset) -> None:
     """Refuse empty data sets and those that one network cannot serve.
 
     Raises:

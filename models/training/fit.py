@@ -1,7 +1,7 @@
 """Train one network in one folder, from the start or from where it was stopped."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,16 @@ from spinforge.models.training.checkpoints import (
     require_same_training,
 )
 from spinforge.models.training.data import (
+    ReadyBatches,
     SliceDataset,
+    count_slices,
     require_matching,
     training_loader,
     validation_loader,
 )
 from spinforge.models.training.history import History
 from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
+from spinforge.models.training.reading import workers_for
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.task import SegmentationTask
 from spinforge.models.weights import save_network
@@ -88,7 +91,7 @@ class TrainedNetwork:
 def train_network(
     network: NetworkConfig,
     recipe: TrainingConfig,
-    train: SliceDataset,
+    train: SliceDataset | ReadyBatches,
     validation: SliceDataset,
     folder: Path,
     *,
@@ -105,7 +108,8 @@ def train_network(
     Args:
         network: What to train.
         recipe: How.
-        train: Slices to learn from; its `set_epoch` is called before each epoch.
+        train: Slices to learn from, whose `set_epoch` is called before each epoch; or ready batches
+            of them, of the recipe's size and in the order of `seed`.
         validation: Slices to choose the best epoch by.
         folder: Where to write `network.pt` (last of all), `training.json`, `history.csv` and
             `last.ckpt`; made if missing.
@@ -117,12 +121,15 @@ def train_network(
         The files and a summary.
 
     Raises:
-        SpinforgeError: If the data sets do not fit together, `folder` holds another training or a
-            damaged checkpoint, the loss becomes NaN or infinite, or there is no GPU to be had.
+        SpinforgeError: If the data sets do not fit together, ready batches have another size than
+            the recipe's, `folder` holds another training or a damaged checkpoint, the loss becomes
+            NaN or infinite, or there is no GPU to be had.
         KeyboardInterrupt: On Ctrl-C; call again to go on.
         SystemExit: On SIGTERM, after the batch, with code 143; likewise.
     """
     require_matching(train, validation)
+    n_slices = count_slices(train)
+    batches = _batches(train, recipe, seed)
     identity = _identity(network, recipe, train, validation, seed)
     if (finished := _find_finished(folder, identity)) is not None:
         return finished
@@ -136,7 +143,7 @@ def train_network(
         ).to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         recipe,
         n_classes=train.n_classes,
-        steps_per_epoch=math.ceil(len(train) / recipe.batch_size),
+        steps_per_epoch=math.ceil(n_slices / recipe.batch_size),
     )
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(checkpoint_file, identity)
@@ -152,8 +159,12 @@ def train_network(
         )
         trainer.fit(
             task,
-            training_loader(train, batch_size=recipe.batch_size, seed=seed),
-            validation_loader(validation, batch_size=recipe.batch_size),
+            batches,
+            validation_loader(
+                validation,
+                batch_size=recipe.batch_size,
+                workers=workers_for(validation, device_of(recipe)),
+            ),
             ckpt_path=resumable,
             weights_only=True,
         )
@@ -170,10 +181,29 @@ def train_network(
     return trained
 
 
+def _batches(
+    train: SliceDataset | ReadyBatches, recipe: TrainingConfig, seed: int
+) -> Iterable[Mapping[str, Any]]:
+    """A loader of the slices, or the batches that are there.
+
+    Raises:
+        SpinforgeError: If these have another size than the recipe's.
+    """
+    if isinstance(train, SliceDataset):
+        workers = workers_for(train, device_of(recipe))
+        return training_loader(train, batch_size=recipe.batch_size, seed=seed, workers=workers)
+    if train.batch_size != recipe.batch_size:
+        raise SpinforgeError(
+            f"the ready batches hold {train.batch_size} slices, but training.batch_size is "
+            f"{recipe.batch_size}; make them of the recipe's size"
+        )
+    return train
+
+
 def _identity(
     network: NetworkConfig,
     recipe: TrainingConfig,
-    train: SliceDataset,
+    train: SliceDataset | ReadyBatches,
     validation: SliceDataset,
     seed: int,
 ) -> dict[str, Any]:
@@ -184,7 +214,7 @@ def _identity(
         "seed": seed,
         "channels": train.n_channels,
         "classes": train.n_classes,
-        "training slices": len(train),
+        "training slices": count_slices(train),
         "validation slices": len(validation),
     }
 

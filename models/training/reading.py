@@ -1,61 +1,93 @@
-"""Which way to read a set for training: the fastest that its size allows."""
+"""Which way to read a set for training: the fastest that its size allows.
 
-from collections.abc import Iterable, Mapping
+On the processor a set lies in memory, or is streamed where it does not fit: the same slices bit for
+bit, so that the memory that happens to be free never changes a result. On a GPU it lies there where
+it fits, else as on the processor; Fourier transforms of batches may round differently there, as
+other computations on a GPU do anyway.
+"""
+
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from spinforge.datasets.reading.device_resident import DeviceSlices, fits
+from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.memory import fits
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.storage.store import DatasetStore
-from spinforge.models.training.data import training_loader
+from spinforge.models.training.data import ReadyBatches, SliceDataset
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.sampling import LineSampling
 
 STREAMING_WORKERS = 2
 
 
-def kspace_bytes(path: Path, subjects: tuple[str, ...]) -> int:
-    """Memory that k-space and targets of these subjects take [byte]; reads no array.
+def kspace_bytes(path: Path | str, subjects: tuple[str, ...]) -> int:
+    """Memory that k-space, targets and coil maps of these subjects take [byte]; reads no array.
 
     Raises:
         SpinforgeError: If the store or a subject is missing.
     """
     store = DatasetStore(path)
     groups = [store.open_subject(subject) for subject in subjects]
-    arrays: list[Any] = [group[name] for group in groups for name in ("full", "target")]
+    names = ("full", "target", "coil_maps")
+    arrays: list[Any] = [group[name] for group in groups for name in names]
     return sum(array.nbytes for array in arrays)
 
 
-def training_batches(
-    path: Path,
+def open_slices(
+    path: Path | str,
     subjects: tuple[str, ...],
     *,
     sampling: LineSampling,
-    device: torch.device,
-    batch_size: int,
-    seed: int,
+    masks: Literal["fixed", "fresh"],
+    seed: int = 0,
     noise_on_read: Noise | None = None,
-) -> Iterable[Mapping[str, Any]]:
-    """Training batches with fresh masks, from the device, else from memory, else from the store.
+) -> ZeroFilledSlices:
+    """Slices in memory, or streamed if they do not fit there; the same either way, bit for bit.
 
-    All three show the same slices in the same order; those from the device are made in batches,
-    whose Fourier transforms may round differently in the last bit. Lightning tells any of them the
-    epoch, by its `sampler`.
+    Arguments are those of `ZeroFilledSlices`.
 
     Raises:
-        SpinforgeError: If the store or a subject is missing.
+        SpinforgeError: If the store or a subject is missing, or the set is too large for the memory
+            and not in a folder.
     """
-    size = kspace_bytes(path, subjects)
-    # The set is loaded first and copied then; the processor's memory holds both for a moment.
-    in_memory = fits(2 * size if device.type == "cpu" else size, torch.device("cpu"))
+    in_memory = fits(kspace_bytes(path, subjects), torch.device("cpu"))
     kind = ZeroFilledSlices if in_memory else StreamedSlices
-    slices = kind(
-        path, subjects, sampling=sampling, masks="fresh", seed=seed, noise_on_read=noise_on_read
+    return kind(
+        path, subjects, sampling=sampling, masks=masks, seed=seed, noise_on_read=noise_on_read
     )
-    if in_memory and fits(size, device):
-        return DeviceSlices(slices, device=device, batch_size=batch_size, order_seed=seed)
-    workers = 0 if in_memory else STREAMING_WORKERS
-    return training_loader(slices, batch_size=batch_size, seed=seed, workers=workers)
+
+
+def training_source(
+    slices: ZeroFilledSlices, *, device: torch.device, batch_size: int, seed: int
+) -> ZeroFilledSlices | DeviceSlices:
+    """What `train_network` is to be given: ready batches on a GPU that has room, else the slices.
+
+    Both show the same slices in the same order.
+
+    Args:
+        slices: Of `open_slices`.
+        device: Where the network will be trained.
+        batch_size: Slices in a batch, that of the recipe.
+        seed: Seed of the order, that of the training.
+    """
+    if device.type == "cpu" or isinstance(slices, StreamedSlices):
+        return slices
+    if not fits(kspace_bytes(slices.path, slices.subjects), device):
+        return slices
+    return DeviceSlices(slices, device=device, batch_size=batch_size, order_seed=seed)
+
+
+def way_of(source: SliceDataset | ReadyBatches) -> Literal["device", "memory", "streamed"]:
+    """How slices are read, for the record."""
+    if isinstance(source, StreamedSlices):
+        return "streamed"
+    return "memory" if isinstance(source, SliceDataset) else "device"
+
+
+def workers_for(source: SliceDataset, device: torch.device) -> int:
+    """Processes that read: none for what is in memory, or where the processor itself trains."""
+    streams_to_gpu = device.type != "cpu" and isinstance(source, StreamedSlices)
+    return STREAMING_WORKERS if streams_to_gpu else 0

@@ -7,6 +7,7 @@ from jaxtyping import Float, Integer
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.losses import segmentation_loss
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
 from spinforge.simulation.errors import SpinforgeError
@@ -104,8 +105,9 @@ class SegmentationTask(LightningModule):
 def count_confusion(
     target: Integer[Tensor, "*shape"], predicted: Integer[Tensor, "*shape"], n_classes: int
 ) -> Integer[Tensor, "true predicted"]:
-    """Pixels of true class j that were given class k, at [j, k]."""
-    pairs = target.flatten() * n_classes + predicted.flatten()
+    """Pixels of true class j that were given class k, at [j, k], but for `IGNORE_INDEX`."""
+    known = target != IGNORE_INDEX
+    pairs = target[known] * n_classes + predicted[known]
     return torch.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 

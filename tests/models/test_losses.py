@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.losses import segmentation_loss, slice_dice_loss
 
 
@@ -33,6 +34,24 @@ def test_equals_the_formula_in_numpy(target):
             scores.append((2 * (q * g).sum() + 1) / (q.sum() + g.sum() + 1))
     # float32 sums of 42 numbers.
     assert slice_dice_loss(logits, target).item() == pytest.approx(1 - np.mean(scores), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cross_entropy", "cross_entropy_dice"])
+def test_pixels_without_a_label_do_not_count(target, name):
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(3, 4, 6, 7, generator=generator)
+    padded_target = torch.full((3, 8, 9), IGNORE_INDEX)
+    padded_target[:, 1:7, 1:8] = target
+    padded = torch.randn(3, 4, 8, 9, generator=generator)
+    padded[:, :, 1:7, 1:8] = logits
+    padded.requires_grad_()
+    loss = segmentation_loss(name, padded, padded_target)
+    # Sums of the same numbers in another order, in float32.
+    assert loss.item() == pytest.approx(segmentation_loss(name, logits, target).item(), rel=1e-6)
+    loss.backward()
+    ignored = (padded_target == IGNORE_INDEX)[:, None].expand_as(padded)
+    assert not padded.grad[ignored].any()
+    assert padded.grad[~ignored].all()
 
 
 def test_a_small_region_weighs_as_much_as_a_large_one():

@@ -2,7 +2,6 @@
 
 import pickle
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +9,7 @@ import torch
 from tiny_kspace import TINY
 
 from spinforge.datasets.products.making import make_subject
-from spinforge.datasets.reading.device_resident import DeviceSlices, fits
+from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.reading.shards import ShardReader, SubjectShards
 from spinforge.datasets.reading.streaming import StreamedSlices
@@ -19,6 +18,7 @@ from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import training_loader
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
+from spinforge.simulation.scanner import Scanner
 
 SUBJECTS = ("head-000", "head-001")
 CPU = torch.device("cpu")
@@ -166,69 +166,55 @@ def test_fingerprint_tells_noise_that_is_added(quiet_store):
     assert len(others | {fingerprint()}) == 3
 
 
-# ---------------------------------------------------------------------- on the device
+# ----------------------------------------------------------------------------- content
 
 
-def test_batches_on_the_device_are_those_of_the_loader(tiny_store):
-    loader = training_loader(open_as(ZeroFilledSlices, tiny_store), batch_size=5, seed=1)
+@pytest.mark.parametrize("kind", [ZeroFilledSlices, StreamedSlices])
+def test_kspace_is_shown_as_it_is_stored(tiny_store, kind):
+    data = open_as(kind, tiny_store, content="kspace")
+    loader = training_loader(data, batch_size=5, seed=1)
     resident = DeviceSlices(
-        open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=5, order_seed=1
+        open_as(ZeroFilledSlices, tiny_store, content="kspace"),
+        device=CPU,
+        batch_size=5,
+        order_seed=1,
     )
-    assert len(resident) == len(loader) == 6
-    for epoch in (2, 0):
-        loader.sampler.set_epoch(epoch)
-        resident.sampler.set_epoch(epoch)
-        for one, other in zip(loader, resident, strict=True):
-            assert one["subject"] == other["subject"]
-            assert torch.equal(one["target"], other["target"])
-            assert torch.equal(one["slice"], other["slice"])
-            # Fourier transforms of a batch may round differently than one at a time.
-            torch.testing.assert_close(one["image"], other["image"], rtol=1e-5, atol=1e-5)
+    full = {subject: tiny_store.read(subject, "full") for subject in SUBJECTS}
+    labels = {subject: tiny_store.read(subject, "target") for subject in SUBJECTS}
+    seen = set()
+    for one, other in zip(loader, resident, strict=True):
+        assert_same_item(one, other)
+        for row, place in enumerate(zip(one["subject"], one["slice"].tolist(), strict=True)):
+            subject, number = place
+            np.testing.assert_array_equal(one["kspace"][row].numpy(), full[subject][number])
+            np.testing.assert_array_equal(one["target"][row].numpy(), labels[subject][number])
+            seen.add(place)
+    assert seen == set(data.index)
 
 
-def test_without_a_seed_the_order_is_that_of_the_set(tiny_store):
-    resident = DeviceSlices(open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=8)
-    places = [place for batch in resident for place in batch["slice"].tolist()]
-    assert places == [*range(14), *range(14)]
+# --------------------------------------------------------------------------- coil maps
 
 
-def noisy_images(store, batch_size, epoch, order_seed, std=1.0):
-    """Image of each slice, whatever batch it came in."""
-    slices = open_as(ZeroFilledSlices, store, ("head-001",))
-    resident = DeviceSlices(
-        slices, device=CPU, batch_size=batch_size, order_seed=order_seed, fresh_noise=std
+@pytest.mark.parametrize("per_slice", [False, True])
+def test_coil_maps_are_streamed_where_each_slice_has_its_own(tmp_path, per_slice):
+    scanner = Scanner(receive_range_percent=20) if per_slice else Scanner(coils=2)
+    product = TINY.model_copy(update={"scanner": scanner})
+    store = DatasetStore(tmp_path / "set.zarr")
+    store.create(product.recipe())
+    make_subject(product, "head-001", store)
+    memory, streamed = (
+        kind(store.path, ("head-001",), sampling=TINY.sampling, masks="fixed")
+        for kind in (ZeroFilledSlices, StreamedSlices)
     )
-    images = {}
-    for batch in resident.batches(epoch):
-        images |= dict(zip(batch["slice"].tolist(), batch["image"], strict=True))
-    return images
-
-
-def test_fresh_noise_depends_on_slice_and_epoch_alone(quiet_store):
-    one, other = noisy_images(quiet_store, 4, 2, 0), noisy_images(quiet_store, 14, 2, 9)
-    for number, image in one.items():
-        torch.testing.assert_close(image, other[number], rtol=1e-5, atol=1e-5)
-    later = noisy_images(quiet_store, 4, 3, 0)
-    assert not torch.allclose(one[7], later[7], atol=0.1)
-
-
-def test_fresh_noise_has_the_deviation_asked_for(quiet_store):
-    slices = open_as(ZeroFilledSlices, quiet_store, ("head-001",))
-    resident = DeviceSlices(slices, device=CPU, batch_size=14, fresh_noise=2.0)
-    masks = torch.stack([slices.line_mask(position) for position in range(14)])
-    kspace = torch.zeros_like(slices.kspace)
-    resident._add_noise(kspace, masks, list(range(14)), 0)
-    drawn = torch.view_as_real(kspace.movedim(2, 1)[masks]).double()
-    # A deviation of n numbers has a relative standard error of 1 / sqrt(2 n), here 0.5 %.
-    assert float(drawn.std()) == pytest.approx(2.0, rel=0.025)
-    assert not kspace.movedim(2, 1)[~masks].any()
-    assert len(drawn.unique()) > 0.99 * drawn.numel()
-
-
-def test_a_set_that_does_not_fit_is_not_loaded(tiny_store, monkeypatch):
-    assert fits(1, CPU)
-    assert not fits(2**60, CPU)
-    module = sys.modules["spinforge.datasets.reading.device_resident"]
-    monkeypatch.setattr(module, "free_bytes", lambda device: 1000)
-    with pytest.raises(SpinforgeError, match="stream it instead"):
-        DeviceSlices(open_as(ZeroFilledSlices, tiny_store), device=CPU, batch_size=4)
+    maps = memory.subject_coil_maps("head-001")
+    assert len(maps) == (14 if per_slice else 1)
+    assert torch.equal(streamed.subject_coil_maps("head-001"), maps)
+    assert len(streamed._kept_maps) == (0 if per_slice else 1)
+    resident = DeviceSlices(memory, device=CPU, batch_size=14)
+    (batch,) = resident
+    for position in (0, 9):
+        assert torch.equal(streamed.coil_maps(position), memory.coil_maps(position))
+        assert_same_item(memory[position], streamed[position])
+        image = memory[position]["image"]
+        # Fourier transforms of a batch may round differently than one at a time.
+        torch.testing.assert_close(batch["image"][position], image, rtol=1e-5, atol=1e-5)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.training.task import count_confusion, mean_tissue_dice
 from spinforge.simulation.errors import SpinforgeError
 
@@ -11,6 +12,13 @@ def test_confusion_counts_true_by_predicted():
     target = torch.tensor([[0, 0, 1], [2, 2, 2]])
     predicted = torch.tensor([[0, 1, 1], [2, 2, 0]])
     expected = torch.tensor([[1, 1, 0], [0, 1, 0], [1, 0, 2]])
+    assert torch.equal(count_confusion(target, predicted, 3), expected)
+
+
+def test_confusion_leaves_out_pixels_without_a_label():
+    target = torch.tensor([[0, IGNORE_INDEX, 1], [2, IGNORE_INDEX, 2]])
+    predicted = torch.tensor([[0, 1, 1], [2, 2, 0]])
+    expected = torch.tensor([[1, 0, 0], [0, 1, 0], [1, 0, 1]])
     assert torch.equal(count_confusion(target, predicted, 3), expected)
 
 

@@ -1,7 +1,7 @@
 """The corrupt flow: a clean set in, corruption sets beside it, one Prefect task a subject."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor
 from itertools import groupby
 
 from prefect import flow
@@ -100,9 +100,11 @@ def _make(study: Study, subjects: list[str], sets: list[CorruptedSet], overwrite
             )
             for strengths in chains
         }
-        for job in as_completed(jobs):
+        # In their order, not `as_completed`: that never hears of a job that a pool cancels at its
+        # end, so Ctrl-C or a failure elsewhere would wait for ever.
+        for job, steps in jobs.items():
             job.result()
-            advance(jobs[job])
+            advance(steps)
 
     for_each_subject(
         subjects,

@@ -14,7 +14,7 @@ from spinforge.simulation.corruption.volume import PercentConfig, SamplePath
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import RNG_SCHEME
 
-CORRUPTION = "corruption-1"
+CORRUPTION = "corruption-2"
 """Version of the corruptions; whatever changes a corrupted byte changes it."""
 
 FIXED = "fixed"

@@ -23,6 +23,7 @@ from spinforge.datasets.reading.noise_on_read import add_noise, read_noise
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.arrays import CoilImages, CoilMaps, ComplexImage, Labels, LineMask
 from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
@@ -71,6 +72,8 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
             one a slice and epoch, keyed by both.
         seed: Root seed of the fresh masks.
         noise_on_read: Noise added to a set made without any: the bytes of a set made with it.
+        variant: Group of a corrupted variant, such as "corrupt/motion/3", whose k-space is read
+            instead of the clean one.
         content: "image" shows zero-filled images; "kspace" the fully sampled k-space and the labels
             as they are stored, for networks and loops that do the rest themselves.
 
@@ -90,11 +93,18 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         masks: Literal["fixed", "fresh"],
         seed: int = 0,
         noise_on_read: Noise | None = None,
+        variant: str | None = None,
         content: Literal["image", "kspace"] = "image",
     ) -> None:
         self.path, self.content = path, content
         self._noise_on_read = noise_on_read
         store = DatasetStore(path)
+        # Masks, maps and labels are the clean set's.
+        self._shown = store if variant is None else store.within(variant)
+        if variant is not None and noise_on_read is not None:
+            raise SpinforgeError(
+                f"{path}: noise is added to the clean set on reading, not to {variant}."
+            )
         fixed = [store.read(subject, f"masks/{FIXED_MASK}") for subject in subjects]
         self.index = [
             (subject, number)
@@ -110,7 +120,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         self.seed = seed
         self._epoch = 0
         self.subjects = subjects
-        self.digest = store.digest(list(subjects))
+        self.digest = self._shown.digest(list(subjects))
         _, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
         self.pixel_mm = (float(ky_mm), float(kx_mm))
         self._open(store)
@@ -125,7 +135,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         def stacked(name: str) -> NDArray[Any]:
             return np.concatenate([store.read(subject, name) for subject in self.subjects])
 
-        kspace = [store.read(subject, "full") for subject in self.subjects]
+        kspace = [self._shown.read(subject, "full") for subject in self.subjects]
         if noise is not None:
             for subject, slices in zip(self.subjects, kspace, strict=True):
                 add_noise(slices, read_noise(store, subject, noise))

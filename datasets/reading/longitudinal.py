@@ -35,6 +35,7 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
         path: The zarr store.
         subjects: Which subjects, in this order.
         ages_months: Ages whose labels are shown, such as `InfantProduct.train_ages_months`.
+        variant: Group of a corrupted variant, such as "corrupt/noise/3", whose images are read.
         labels: "given" are those a study has; "truth" are the simulator's, to judge by.
 
     Raises:
@@ -52,8 +53,10 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
         *,
         ages_months: tuple[int, ...],
         labels: Literal["given", "truth"] = "given",
+        variant: str | None = None,
     ) -> None:
         store = DatasetStore(path, "longitudinal")
+        shown = store if variant is None else store.within(variant)
         ages = [store.read(subject, "ages") for subject in subjects]
         if any(not np.array_equal(other, ages[0]) for other in ages):
             raise SpinforgeError(f"{path}: its subjects were not scanned at the same ages.")
@@ -69,7 +72,7 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
         self._labels: list[list[Any]] = []
         self._slices: list[Any] = []
         for subject in subjects:
-            self._read(store, subject)
+            self._read(store, shown, subject)
         self.index = [
             (number, int(position))
             for number in range(len(subjects))
@@ -81,13 +84,13 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
                 f'or labels="truth" to judge by what the simulator knows.'
             )
         self.size = common_size(image[0].shape[1:] for image in (i[0] for i in self._images))
-        self.digest = store.digest(list(subjects))
+        self.digest = shown.digest(list(subjects))
 
-    def _read(self, store: DatasetStore, subject: str) -> None:
-        """Keep one subject's volumes, scaled."""
+    def _read(self, store: DatasetStore, shown: DatasetStore, subject: str) -> None:
+        """Keep one subject's volumes, scaled; labels are the clean set's."""
         images, labels = [], []
         for age in self.ages_months:
-            volumes = [store.read(subject, f"{session(age)}/{name}") for name in CONTRASTS]
+            volumes = [shown.read(subject, f"{session(age)}/{name}") for name in CONTRASTS]
             images.append([volume / np.float32(intensity_99(volume)) for volume in volumes])
             labels.append(store.read(subject, f"{session(age)}/{self._name}"))
         self._images.append(images)

@@ -47,10 +47,10 @@ class StreamedSlices(ZeroFilledSlices):
         """Open the shards; their content is not checked against the digests."""
         self.shared_epoch = torch.zeros((), dtype=torch.int64).share_memory_()
 
-        def shards(name: str) -> SubjectShards:
+        def shards(name: str, store: DatasetStore = store) -> SubjectShards:
             return SubjectShards([_local(store, s) / name for s in self.subjects])
 
-        self._full, self._targets = shards("full"), shards("target")
+        self._full, self._targets = shards("full", self._shown), shards("target")
         self._maps = {s: SubjectShards([_local(store, s) / "coil_maps"]) for s in self.subjects}
         self._kept_maps = {s: maps.read([0])[0] for s, maps in self._maps.items() if len(maps) == 1}
         self._noise: dict[str, ReadNoise] = {}

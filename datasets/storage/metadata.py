@@ -117,6 +117,14 @@ def tables(location: Location, files: dict[str, int]) -> dict[str, Any]:
     }
 
 
+def noted_in_manifest(text: bytes | None) -> dict[str, Any]:
+    """What a manifest names; nothing if it is missing or damaged."""
+    try:
+        return dict(json.loads(text or b"{}"))
+    except (ValueError, TypeError):
+        return {}
+
+
 def manifest_text(content: dict[str, Any]) -> bytes:
     """The manifest as it is written."""
     return (json.dumps(content, indent=2) + "\n").encode()

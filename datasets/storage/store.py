@@ -52,6 +52,7 @@ from spinforge.datasets.storage.metadata import (
     group_metadata,
     manifest,
     manifest_text,
+    noted_in_manifest,
     parents,
     parsed_attributes,
     sealed,
@@ -290,7 +291,10 @@ class DatasetStore:
             Names of the removed folders.
         """
         # For the set, what was being made or deleted beside it; for the group, in it.
-        leftovers = {*self.location.abandoned(""), *self.location.abandoned(self.group)}
+        # Corruption sets that a study no longer names are nobody's group.
+        names = [f"corrupt/{name}" for name in self.location.folders("corrupt")]
+        sets = [f"{name}/{strength}" for name in names for strength in self.location.folders(name)]
+        leftovers = {p for group in ("", self.group, *sets) for p in self.location.abandoned(group)}
         for path in leftovers:
             shutil.rmtree(path)
         partial = [name for name in self.location.folders(self.group) if self._is_partial(name)]
@@ -320,8 +324,17 @@ class DatasetStore:
         return content_hash(parts)
 
     def write_manifest(self) -> None:
-        """Summarise the subjects of all groups in manifest.json, for people and scripts."""
+        """Summarise the subjects of all groups in manifest.json, for people and scripts.
+
+        A corrupted subject that was there and is lost stays named, so that `verify` goes on
+        missing it until it is made again.
+        """
         files = self.location.files("")
         content = manifest(stored_subjects(self.location, files), files)
-        content |= tables(self.location, files)
+        lost = {
+            name: entry
+            for name, entry in noted_in_manifest(self.location.read(MANIFEST)).items()
+            if name.startswith("corrupt/") and name not in content
+        }
+        content = dict(sorted((content | lost).items())) | tables(self.location, files)
         self.location.write(MANIFEST, manifest_text(content))

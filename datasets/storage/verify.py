@@ -164,6 +164,11 @@ def _subject_origins(
             yield Problem(
                 where, f"is subject {attributes['subject']}, renamed. {_again(location, name)}"
             )
+        strength = attributes.get("strength", group.rpartition("/")[2])
+        if group.startswith("corrupt/") and strength != group.rpartition("/")[2]:
+            yield Problem(
+                where, f"has strength {strength}, so lies elsewhere. {_again(location, name)}"
+            )
         wanted = (root or {}).get("config_hash")
         if group == (root or {}).get("kind") and attributes.get("config_hash", wanted) != wanted:
             yield Problem(where, f"was made with another configuration. {_again(location, name)}")

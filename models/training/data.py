@@ -124,8 +124,8 @@ def training_loader(
         batch_size: Slices in a batch.
         seed: Seed of the order.
         workers: Processes that read; 0 for this one, which is best if the slices are in memory.
-            They live from epoch to epoch, so the data set must tell them its epoch, as
-            `StreamedSlices` does.
+            They live from epoch to epoch where the data set tells them its epoch
+            (`shared_epoch`, as `StreamedSlices` does), else they are started for each.
     """
     return _loader(
         data, batch_size=batch_size, sampler=EpochSampler(data, seed=seed), workers=workers
@@ -146,7 +146,8 @@ def _loader(
     # Not forked: a fork copies locks that other threads hold, and CUDA does not survive it.
     apart: dict[str, Any] = {
         "multiprocessing_context": "forkserver",
-        "persistent_workers": True,
+        # What starts anew is told the epoch by the copy of the data set that it gets.
+        "persistent_workers": sampler is None or hasattr(data, "shared_epoch"),
         "prefetch_factor": 4,
         "worker_init_fn": _one_thread,
     }

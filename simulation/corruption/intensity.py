@@ -35,6 +35,9 @@ _DEGREES = [(p, q, r) for p in range(4) for q in range(4) for r in range(4) if 1
 _CONTROL_POINTS = 4
 _FIELD_LIMITS = (0.2, 2.0)
 
+BRIGHTEST = 4.0
+"""Of a slice's 99th percentile; a slice with anything brighter is all but empty."""
+
 
 class NonUniformity(PercentConfig):
     """Intensity non-uniformity (INU) of 10, 20, 40, 60, 80 %, as BrainWeb measures it."""
@@ -255,4 +258,12 @@ class Power:
 
 
 def _white_point(image: Image) -> tuple[float, ...]:
-    return tuple(intensity_scale(image.abs().to(torch.complex64)).tolist())
+    """The 99th percentile of each slice; its maximum where hardly anything is in it.
+
+    There the percentile is that of air, and a power of what is so much brighter has no bounds.
+    """
+    magnitude = image.abs()
+    percentile = intensity_scale(magnitude.to(torch.complex64))
+    largest = magnitude.amax((1, 2))
+    is_empty = largest > BRIGHTEST * percentile
+    return tuple(torch.where(is_empty, largest, percentile).tolist())

@@ -1,11 +1,15 @@
 """The corrupt flow and command: complete, resumable, refused before any work."""
 
 import json
+import os
+import signal
+import time
 
 import pytest
 
 from spinforge.datasets.corruption.sets import sets_in
 from spinforge.datasets.corruption.settings import Corruptions
+from spinforge.datasets.storage.verify import verify_store
 from spinforge.flows.config import load_study
 from spinforge.flows.corrupt import check_corruptions, corrupt
 from spinforge.flows.run_folder import RunFolder
@@ -93,3 +97,27 @@ def test_the_command_answers_in_json_and_a_study_without_corruptions_is_told_so(
 def test_bad_settings_are_named_where_they_stand(tiny_file, setting, message):
     with pytest.raises(SpinforgeError, match=message):
         load_study(tiny_file, [setting])
+
+
+def test_ctrl_c_stops_keeps_what_is_whole_and_goes_on(copy, tiny_file, spinforge, tmp_path):
+    """Two processes with many sets to go: jobs that never started must not be waited for."""
+    command = ["corrupt", str(tiny_file), "--json", "--set", f"out={tmp_path}"]
+    command += ["--set", "corruptions={preset: all, subjects: [all]}"]
+    folder = RunFolder.of(copy).path / "dataset.zarr" / "corrupt"
+    run = spinforge(*command)
+    deadline = time.monotonic() + 120
+    while len(list(folder.glob("*/*/head-*/zarr.json"))) < 3:
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert "Traceback" not in err
+    kept = {path: path.stat().st_ino for path in folder.glob("*/*/head-*/zarr.json")}
+
+    again = spinforge(*command)
+    out, err = again.communicate(timeout=300)
+    assert again.returncode == 0, err
+    assert {path: path.stat().st_ino for path in kept} == kept
+    assert json.loads(out)["corrupted_sets"] * 4 == len(list(folder.glob("*/*/head-*/zarr.json")))
+    assert verify_store(folder.parent) == []

@@ -211,3 +211,14 @@ def test_gamma_keeps_the_phase():
     image, _ = applied(Gamma(level=3), volume)
     turn = (image * volume.image.conj())[volume.head].angle()
     assert float(turn.abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_gamma_of_an_almost_empty_slice_has_bounds(level):
+    """Its 99th percentile is air; a power of what is so much brighter would be infinite."""
+    volume = make_volume(complex_image=False)
+    few = torch.zeros_like(volume.image)
+    few[0, 3, 4] = volume.image.max()
+    image, drawn = applied(Gamma(level=level), replace(volume, image=few))
+    torch.testing.assert_close(image, few)  # all there is is white, and stays so
+    assert drawn.white[0] == float(volume.image.max())

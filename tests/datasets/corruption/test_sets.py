@@ -18,11 +18,14 @@ from spinforge.datasets.corruption.sets import (
     sets_in,
 )
 from spinforge.datasets.corruption.settings import Corruptions
+from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.splits import Split
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.corruption.corrupt import KINDS
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import kspace_to_image
+from spinforge.simulation.noise import Noise
 from spinforge.simulation.scanner import Scanner
 
 SUBJECT = "head-000"
@@ -232,3 +235,17 @@ def test_other_scans_are_refused_where_there_is_no_phantom(store, monkeypatch):
     with pytest.raises(SpinforgeError, match=r"set contrast_physics: .* not simulated from a phan"):
         check_sets(TINY, store, corruptions)
     assert "contrast_physics" not in available_kinds(TINY, corruptions)
+
+
+@pytest.mark.parametrize("kind", [ZeroFilledSlices, StreamedSlices])
+def test_a_network_can_be_shown_a_corrupted_set(store, kind):
+    made(store, [{"name": "a", "chain": ["ghost"], "levels": [1]}])
+    how = {"sampling": TINY.sampling, "masks": "fixed", "content": "kspace"}
+    clean = kind(store.path, (SUBJECT,), **how)
+    shown = kind(store.path, (SUBJECT,), variant="corrupt/a/1", **how)
+    full = CorruptedStore(store, "a", 1).read(SUBJECT, "full")
+    np.testing.assert_array_equal(shown.slice_kspace(3).numpy(), full[3])
+    np.testing.assert_array_equal(shown.slice_target(3).numpy(), clean.slice_target(3).numpy())
+    assert shown.digest != clean.digest
+    with pytest.raises(SpinforgeError, match="not to corrupt/a/1"):
+        kind(store.path, (SUBJECT,), variant="corrupt/a/1", noise_on_read=Noise(), **how)

@@ -218,3 +218,20 @@ def test_coil_maps_are_streamed_where_each_slice_has_its_own(tmp_path, per_slice
         image = memory[position]["image"]
         # Fourier transforms of a batch may round differently than one at a time.
         torch.testing.assert_close(batch["image"][position], image, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_workers_show_what_one_process_shows_in_every_epoch(tiny_store):
+    """Fresh masks differ between epochs; workers that live on would never hear of it."""
+    slices = ZeroFilledSlices(
+        tiny_store.path, ("head-000",), sampling=TINY.sampling, masks="fresh", seed=1
+    )
+
+    def epochs(workers):
+        loader = training_loader(slices, batch_size=4, seed=3, workers=workers)
+        for epoch in range(3):
+            loader.sampler.set_epoch(epoch)
+            yield torch.cat([batch["image"] for batch in loader])
+
+    for apart, here in zip(epochs(2), epochs(0), strict=True):
+        assert torch.equal(apart, here)

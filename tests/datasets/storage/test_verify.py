@@ -300,3 +300,29 @@ def test_corrupted_subjects_are_made_again_by_their_own_command(path):
     assert "Run `spinforge corrupt`, which makes what is missing" in problem.what
     with pytest.raises(SpinforgeError, match="Run `spinforge corrupt`"):
         store.open_subject("a")
+
+
+def test_a_lost_corrupted_subject_is_missed_until_it_is_made_again(path):
+    store, corrupted = DatasetStore(path), DatasetStore(path, "corrupt/noise/3")
+    shutil.rmtree(path / "corrupt/noise/3/a")
+    store.write_manifest()  # as `spinforge generate` does, which makes no corrupted subject
+    (problem,) = verify_store(path)
+    assert problem.where == str(path / "corrupt/noise/3/a")
+    corrupted.write_subject("a", small_arrays(2), {"subject": "a", "sigma": 0.1})
+    store.write_manifest()
+    assert verify_store(path) == []
+
+
+def test_a_corrupted_subject_of_another_strength_is_found(path):
+    corrupted = DatasetStore(path, "corrupt/noise/3")
+    corrupted.write_subject("a", small_arrays(2), {"subject": "a", "strength": "5"})
+    corrupted.write_manifest()
+    (problem,) = verify_store(path)
+    assert "has strength 5, so lies elsewhere" in problem.what
+
+
+def test_leftovers_of_sets_that_nobody_names_any_more_are_removed(path):
+    left = path / "corrupt/noise/3" / ".a.tmp-999999999"
+    left.mkdir()
+    assert DatasetStore(path).remove_leftovers() == [left.name]
+    assert verify_store(path) == []

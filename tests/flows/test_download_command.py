@@ -21,7 +21,7 @@ def asked(monkeypatch):
             calls.append((str(folder), volume.stem))
             yield folder / f"{volume.stem}.mnc.gz"
 
-    monkeypatch.setattr("spinforge.datasets.download.download_volumes", download_volumes)
+    monkeypatch.setattr("spinforge.datasets.brainweb.download.download_volumes", download_volumes)
     return calls
 
 

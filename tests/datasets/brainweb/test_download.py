@@ -285,7 +285,7 @@ def test_only_missing_subjects_are_fetched(model, tmp_path, monkeypatch):
     (tmp_path / "subject04_crisp_v.mnc.gz").write_bytes(model)
     fetched = []
     monkeypatch.setattr(
-        "spinforge.datasets.download.download_model",
+        "spinforge.datasets.brainweb.download.download_model",
         lambda subject, folder: fetched.append(subject),
     )
     download_missing(tmp_path, ["subject04", "subject05"])

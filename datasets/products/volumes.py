@@ -252,10 +252,3 @@ def object_mask(volume: LabelledVolume) -> Bool[np.ndarray, "z y x"]:
 def _scale(values: Shaped[np.ndarray, "z y x"]) -> float:
     """What a stored value is multiplied with: bytes stand for 0 to 1."""
     return 1 / 255 if values.dtype == np.uint8 else 1.0
-
-
-def stripped(
-    image: Shaped[np.ndarray, "z y x"], brain: Bool[np.ndarray, "z y x"]
-) -> Shaped[np.ndarray, "z y x"]:
-    """The image without what is outside the brain; to be done after noise and bias."""
-    return np.where(brain, image, image.dtype.type(0))

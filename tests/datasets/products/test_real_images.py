@@ -17,7 +17,7 @@ from spinforge.datasets.products.isic import ISICLike, ISICSubjects
 from spinforge.datasets.products.mrbrains import MRBrainSLike, MRBrainSSlices, MRBrainSSubjects
 from spinforge.datasets.products.slice_index import read_slice_index
 from spinforge.datasets.products.spleen import SpleenLike, SpleenSubjects
-from spinforge.datasets.products.volumes import object_mask, stripped
+from spinforge.datasets.products.volumes import object_mask
 from spinforge.datasets.public.mrbrains import PAPER_SLICES_13, MRBrainS13
 from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.origin import origin_of
@@ -293,11 +293,3 @@ def test_noise_is_no_object():
         others = tuple(a for a in range(3) if a != axis)
         found = np.flatnonzero(mask.any(others))
         assert (found[0], found[-1]) == pytest.approx((12 - 8, 12 + 8), abs=1)
-
-
-def test_stripping_keeps_the_brain_and_the_type():
-    image_ = np.arange(24, dtype=np.float32).reshape(2, 3, 4) + 1
-    brain = np.arange(24).reshape(2, 3, 4) % 2 == 0
-    bare = stripped(image_, brain)
-    assert bare.dtype == np.float32
-    np.testing.assert_array_equal(bare, image_ * brain)

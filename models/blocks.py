@@ -28,10 +28,11 @@ def conv_bn_relu(in_channels: int, out_channels: int, *, kernel_size: int = 3) -
     )
 
 
-def conv_stage(in_channels: int, out_channels: int) -> nn.Sequential:
-    """Two 3x3 convolutions in a row, each with batch normalisation and ReLU."""
+def conv_stage(in_channels: int, out_channels: int, *, convolutions: int = 2) -> nn.Sequential:
+    """3x3 convolutions in a row, each with batch normalisation and ReLU; the first one widens."""
     return nn.Sequential(
-        conv_bn_relu(in_channels, out_channels), conv_bn_relu(out_channels, out_channels)
+        conv_bn_relu(in_channels, out_channels),
+        *(conv_bn_relu(out_channels, out_channels) for _ in range(convolutions - 1)),
     )
 
 
@@ -75,15 +76,19 @@ def pad_to(
     return F.pad(features, (left, columns - left, top, rows - top))
 
 
-def require_minimum_size(image: Features) -> None:
-    """Refuse images that four halvings would make vanish.
+def require_minimum_size(image: Features, minimum: int = MINIMUM_SIZE) -> None:
+    """Refuse images that the halvings of a network would make vanish.
+
+    Args:
+        image: Any batch of images.
+        minimum: Smallest height and width the network works on [pixel].
 
     Raises:
-        SpinforgeError: If height or width is below `MINIMUM_SIZE`.
+        SpinforgeError: If height or width is below `minimum`.
     """
     rows, columns = image.shape[-2:]
-    if min(rows, columns) < MINIMUM_SIZE:
+    if min(rows, columns) < minimum:
         raise SpinforgeError(
             f"images of {rows} x {columns} pixels are too small: "
-            f"the networks need at least {MINIMUM_SIZE} x {MINIMUM_SIZE}"
+            f"the network needs at least {minimum} x {minimum}"
         )

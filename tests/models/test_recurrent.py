@@ -1,11 +1,31 @@
-"""The decoding cell against its equation, and the sharing of its weights."""
+"""The decoding cells against their equations, and the sharing of their weights."""
 
 import numpy as np
+import pytest
 import torch
 
 from spinforge.models.crdn import CRDNConfig
 from spinforge.models.networks import build_network, count_parameters
-from spinforge.models.recurrent import ConvRNNCell, RecurrentDecoder
+from spinforge.models.recurrent import (
+    ConvGRUCell,
+    ConvLSTMCell,
+    ConvRNNCell,
+    RecurrentDecoder,
+    build_cell,
+)
+
+GATES = {"sigmoid": lambda a: 1 / (1 + np.exp(-a)), "relu": lambda a: np.maximum(a, 0)}
+
+
+def convolve(features, convolution):
+    """3x3 convolution with zero padding, in float64 and without PyTorch."""
+    kernel = convolution.weight.detach().numpy()
+    padded = np.pad(features, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    result = np.einsum("bcyxij,ocij->boyx", windows, kernel)
+    if convolution.bias is not None:
+        result += convolution.bias.detach().numpy()[:, None, None]
+    return result
 
 
 def test_cell_is_a_rectified_convolution_of_input_and_state(random_images):
@@ -13,12 +33,58 @@ def test_cell_is_a_rectified_convolution_of_input_and_state(random_images):
     x, state = random_images(2, 2, 3, 6, 5).double()
     (output,) = cell(x, (state,))
 
-    kernel, bias = (weight.detach().numpy() for weight in cell.convolution.parameters())
-    joined = np.pad(np.concatenate((x, state), axis=1), ((0, 0), (0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(joined, (3, 3), axis=(2, 3))
-    expected = np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
+    expected = convolve(np.concatenate((x, state), axis=1), cell.convolution)
     # 55 terms below 1 in size, summed twice in float64: at most 55^2 * 2^-53 = 3.4e-13.
     np.testing.assert_allclose(output.detach(), np.maximum(expected, 0), rtol=0.0, atol=3.4e-13)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_lstm_keeps_forgets_and_shows_by_its_gates(gate, random_images):
+    cell = ConvLSTMCell(3, gate=gate).double()
+    x, output, memory = random_images(3, 2, 3, 6, 5).double()
+    result, remembered = cell(x, (output, memory))
+
+    joined = convolve(np.concatenate((x, output), axis=1), cell.convolution)
+    i, f, o, g = (joined[:, 3 * part : 3 * part + 3] for part in range(4))
+    sigma = GATES[gate]
+    expected = sigma(f) * memory.numpy() + sigma(i) * np.tanh(g)
+    # As for the plain cell; products of numbers of order one and their functions add as much.
+    np.testing.assert_allclose(remembered.detach(), expected, rtol=0.0, atol=3e-12)
+    np.testing.assert_allclose(result.detach(), sigma(o) * np.tanh(expected), rtol=0.0, atol=3e-12)
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("reset", ["after", "before"])
+def test_gru_mixes_its_state_with_a_candidate(gate, reset, random_images):
+    cell = ConvGRUCell(3, gate=gate, reset=reset).double()
+    x, state = random_images(2, 2, 3, 6, 5).double()
+    (output,) = cell(x, (state,))
+
+    x, state = x.numpy(), state.numpy()
+    gates = GATES[gate](convolve(np.concatenate((x, state), axis=1), cell.convolution))
+    r, z = gates[:, :3], gates[:, 3:]
+    if reset == "after":
+        remembered = r * convolve(state, cell.candidate_of_state)
+    else:
+        remembered = convolve(r * state, cell.candidate_of_state)
+    candidate = np.tanh(convolve(x, cell.candidate_of_input) + remembered)
+    expected = z * state + (1 - z) * candidate
+    np.testing.assert_allclose(output.detach(), expected, rtol=0.0, atol=3e-12)
+
+
+def test_the_reset_gate_acts_in_two_ways_on_the_same_weights(random_images):
+    after, before = ConvGRUCell(2), ConvGRUCell(2, reset="before")
+    before.load_state_dict(after.state_dict())
+    x, state = random_images(2, 1, 2, 6, 5)
+    assert not torch.allclose(after(x, (state,))[0], before(x, (state,))[0])
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_outputs_of_logistic_gates_stay_within_one(name, random_images):
+    """From the zero start on; so the probabilities of such logits stay soft."""
+    decoder = RecurrentDecoder(build_cell(name, 2))
+    maps = [1e3 * random_images(1, 2, 16 >> level, 16 >> level) for level in range(5)]
+    assert decoder(maps).abs().max() <= 1
 
 
 def test_decoder_starts_at_zero_with_the_coarsest_map(random_images):
@@ -26,6 +92,27 @@ def test_decoder_starts_at_zero_with_the_coarsest_map(random_images):
     x = random_images(1, 2, 8, 8)
     (expected,) = cell(x, (torch.zeros_like(x),))
     assert torch.equal(RecurrentDecoder(cell)([x]), expected)
+
+
+def test_every_map_of_the_state_is_enlarged_by_one_transposed_convolution(random_images):
+    """A kernel of 0.5 and a bias of 1 turn output and memory s into 0.5 s + 1 at twice the size."""
+    doubling = torch.nn.ConvTranspose2d(1, 1, 2, stride=2)
+    torch.nn.init.constant_(doubling.weight, 0.5)
+    torch.nn.init.ones_(doubling.bias)
+    seen = []
+
+    class Recording(ConvLSTMCell):
+        def forward(self, x, state):
+            seen.append(state)
+            return torch.full_like(x, 2.0), torch.full_like(x, 4.0)
+
+    RecurrentDecoder(Recording(1), doubling)([random_images(1, 1, 7, 5), random_images(1, 1, 3, 2)])
+    (start, first_memory), (output, memory) = seen
+    assert torch.equal(start, torch.zeros(1, 1, 3, 2))
+    assert torch.equal(first_memory, torch.zeros(1, 1, 3, 2))
+    # 6 x 4 pixels of one value, resized to 7 x 5.
+    torch.testing.assert_close(output, torch.full((1, 1, 7, 5), 2.0))
+    torch.testing.assert_close(memory, torch.full((1, 1, 7, 5), 3.0))
 
 
 def test_one_set_of_weights_decodes_all_stages():

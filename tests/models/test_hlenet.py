@@ -228,9 +228,9 @@ def _unchecked():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_unchecked")
-@small_networks
-def test_compiles_as_one_graph(config, random_images):
-    network = build(config).eval()
+@pytest.mark.parametrize("network", ["hle", "hle-bilinear", "unet-28", "res-unet-28"])
+def test_compiles_as_one_graph(network, random_images):
+    network = build(SMALL[network]).eval()
     image = random_images(1, 1, 37, 45)
     # The compiler that writes C++ takes minutes for each network; the graph is the same.
     compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
@@ -251,14 +251,16 @@ def test_compiled_enhancement_computes_the_same(random_images):
 
 
 @pytest.mark.slow
-@small_networks
-def test_network_learns_four_slices_by_heart(config, discs):
+@pytest.mark.parametrize(
+    "network", ["hle", "only-lfe", "only-hfe", "unet-28", "res-unet-28", "res-unet-28-bottleneck"]
+)
+def test_network_learns_four_slices_by_heart(network, discs):
     data = discs(4)
     images = torch.stack([data[index]["image"] for index in range(4)])
     target = torch.stack([data[index]["target"] for index in range(4)])
-    network = build(config, in_channels=2)
+    network = build(SMALL[network].model_copy(update={"width": 16}), in_channels=2)
     optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    for _ in range(100):
+    for _ in range(80):
         optimizer.zero_grad()
         F.cross_entropy(network(images), target).backward()
         optimizer.step()

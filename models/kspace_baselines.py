@@ -10,7 +10,7 @@ from spinforge.models.consistency import ImagePair
 from spinforge.models.measurement import (
     KSpaceSegmentation,
     Measurement,
-    require_consistent_shapes,
+    require_usable,
 )
 from spinforge.models.names import FolderName
 from spinforge.models.reconstruction import (
@@ -105,7 +105,7 @@ class ReconstructThenSegment(nn.Module):
         Raises:
             SpinforgeError: If the parts of the measurement do not fit, or it is too small.
         """
-        require_consistent_shapes(measurement)
+        require_usable(measurement)
         image = self.reconstruct(measurement)
         return KSpaceSegmentation((self.segment(image),), (image,))
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from spinforge.models.blocks import require_minimum_size
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -47,18 +48,19 @@ class KSpaceSegmentation(NamedTuple):
     images: tuple[Tensor, ...]
 
 
-def require_consistent_shapes(measurement: Measurement) -> None:
-    """Refuse a measurement whose parts do not belong together.
+def require_usable(measurement: Measurement) -> None:
+    """Refuse a measurement whose parts do not belong together, or that is too small.
 
     Raises:
-        SpinforgeError: If a part has the wrong number of axes or another size than k-space, or
-            if several coils come without sensitivities.
+        SpinforgeError: If a part has the wrong number of axes or another size than k-space, if
+            several coils come without sensitivities, or if ky or kx is below `MINIMUM_SIZE`.
     """
     kspace, mask, sensitivities = measurement
     if kspace.ndim != 4:
         raise SpinforgeError(
             f"k-space of shape {tuple(kspace.shape)} needs four axes: batch, coil, ky, kx"
         )
+    require_minimum_size(kspace.real)
     batch, coils, rows, columns = kspace.shape
     if mask.shape != (batch, rows):
         raise SpinforgeError(

@@ -6,13 +6,12 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spinforge.models.blocks import require_minimum_size
 from spinforge.models.consistency import ImagePair, data_consistency, zero_filled_channels
 from spinforge.models.encoders import PlainEncoder
 from spinforge.models.measurement import (
     KSpaceSegmentation,
     Measurement,
-    require_consistent_shapes,
+    require_usable,
 )
 from spinforge.models.names import FolderName
 from spinforge.models.reconstruction import IMAGE_CHANNELS, Up, UpPath
@@ -87,9 +86,8 @@ class SegNetMRI(nn.Module):
         Raises:
             SpinforgeError: If the parts of the measurement do not fit, or it is too small.
         """
-        require_consistent_shapes(measurement)
+        require_usable(measurement)
         image = zero_filled_channels(measurement)
-        require_minimum_size(image)
         images, opinions = [], []
         for encoder, reconstruction, segmentation in zip(
             self.encoders, self.reconstructions, self.segmentations, strict=True

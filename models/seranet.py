@@ -12,7 +12,7 @@ from spinforge.models.consistency import ImagePair
 from spinforge.models.measurement import (
     KSpaceSegmentation,
     Measurement,
-    require_consistent_shapes,
+    require_usable,
 )
 from spinforge.models.names import FolderName
 from spinforge.models.reconstruction import (
@@ -102,7 +102,7 @@ class SERANet(nn.Module):
         Raises:
             SpinforgeError: If the parts of the measurement do not fit, or it is too small.
         """
-        require_consistent_shapes(measurement)
+        require_usable(measurement)
         image = self.reconstruction(measurement)
         logits, state = self.segmentation(image)
         images, segmentations = [image], [logits]

@@ -8,7 +8,7 @@ import torch
 from measured import complex_normal, line_mask, measure, random_measurement
 
 from spinforge.models.consistency import complex_image, data_consistency, zero_filled_channels
-from spinforge.models.measurement import Measurement, require_consistent_shapes
+from spinforge.models.measurement import Measurement, require_usable
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import image_to_kspace
 from spinforge.simulation.reconstruction import real_channels
@@ -174,14 +174,14 @@ def test_half_precision_is_raised_to_single():
 )
 def test_parts_that_do_not_fit_are_refused(change, message):
     with pytest.raises(SpinforgeError, match=message):
-        require_consistent_shapes(random_measurement(2, 3)._replace(**change))
+        require_usable(random_measurement(2, 3)._replace(**change))
 
 
 def test_one_set_of_sensitivities_serves_all_slices():
     measurement = random_measurement(2, 3)
     shared = measurement._replace(sensitivities=measurement.sensitivities[:1])
     repeated = measurement._replace(sensitivities=measurement.sensitivities[[0, 0]])
-    require_consistent_shapes(shared)
+    require_usable(shared)
     estimate = real_channels(complex_normal(2, 17, 20, seed=5))
     expected = data_consistency(estimate, repeated)
     torch.testing.assert_close(data_consistency(estimate, shared), expected, **CLOSE)

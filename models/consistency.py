@@ -33,16 +33,16 @@ def data_consistency(
     One coil: $x' = F^{-1}(y + (1 - m) \circ Fx)$. With sensitivities $C_c$ of several coils, each
     coil's image $C_c x$ is treated so and the coils are combined for the best signal-to-noise
     ratio: one step of alternating projection between what was measured and what one image can
-    explain. The measured lines then are approached step by step, not met at once, and $x$ comes
-    no further from any image that explains them.
+    explain. The measured lines are then approached step by step, not met at once; for $x$ and any
+    image that explains them, the coil images come no further apart.
 
-    Noise may be given way to: acquired samples become $(1 - t)\,Fx + t\,y$ with the trust t.
+    For noisy data the acquired samples may be mixed instead, $(1 - t)\,Fx + t\,y$, with a trust t.
 
     Args:
         image: Estimate x.
         measurement: Acquired lines y and their mask m.
-        trust: t, above 0 and up to 1; 1 takes y for exact. js3611's noise level v of the same
-            layer is t / (1 - t).
+        trust: t, above 0 and up to 1; 1 takes y for exact. The noise level v in the code of
+            Schlemper et al. is t / (1 - t).
 
     Returns:
         Same shape, in single precision at least. For several coils 0 where none is sensitive.

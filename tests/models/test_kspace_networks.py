@@ -1,5 +1,8 @@
 """Facts that hold for every network that starts from k-space."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -170,3 +173,39 @@ def test_network_learns_four_slices_by_heart(config, discs):
         optimizer.step()
     predicted = network.eval()(measurement).logits[-1].argmax(dim=1)
     assert mean_tissue_dice(count_confusion(target, predicted, 4)) > 0.95
+
+
+COMPILED = """
+import sys, torch
+from spinforge.models.measurement import Measurement
+from spinforge.models.reconstruction import ReconstructionConfig
+from spinforge.models.segnetmri import SegNetMRIConfig, build_segnetmri
+from spinforge.models.seranet import SERANetConfig, build_seranet
+
+torch.manual_seed(0)
+kind, backend, n_coils = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if kind == "seranet":
+    blocks = ReconstructionConfig(block="cnn", blocks=1, width=2)
+    config = SERANetConfig(kind=kind, reconstruction=blocks, width=2, recurrences=1)
+    network = build_seranet(config, n_classes=4).eval()
+else:
+    network = build_segnetmri(SegNetMRIConfig(kind=kind, width=2, blocks=2), n_classes=4).eval()
+kspace = torch.randn(2, n_coils, 33, 24, dtype=torch.complex64)
+sensitivities = torch.randn_like(kspace) if n_coils > 1 else None
+measurement = Measurement(kspace, torch.rand(2, 33) < 0.4, sensitivities)
+with torch.no_grad():
+    expected = network(measurement)
+    found = torch.compile(network, fullgraph=True, backend=backend)(measurement)
+for one, other in zip(found.logits + found.images, expected.logits + expected.images):
+    torch.testing.assert_close(one, other, rtol=0.0, atol=1e-4)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "backend", "n_coils"),
+    [("seranet", "inductor", 1), ("seranet", "aot_eager", 3), ("segnetmri", "aot_eager", 1)],
+)
+def test_whole_network_compiles_to_one_graph(kind, backend, n_coils):
+    """In a process of its own: the shape checks of the tests cannot be compiled."""
+    subprocess.run([sys.executable, "-c", COMPILED, kind, backend, str(n_coils)], check=True)

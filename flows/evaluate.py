@@ -26,7 +26,7 @@ from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import select_networks
 from spinforge.models.devices import device_of
 from spinforge.models.inference import predict_labels
-from spinforge.models.networks import NetworkConfig
+from spinforge.models.networks import ImageNetworkConfig
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -93,7 +93,7 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
 
 
 def _score_network(
-    study: Study, network: NetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
+    study: Study, network: ImageNetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
 ) -> None:
     """Predict, score and log one network; all only as far as not done before."""
     target = scores_folder(study, network)
@@ -111,7 +111,7 @@ def _score_network(
 
 
 def _predict_and_score(
-    study: Study, network: NetworkConfig, slices: ZeroFilledSlices
+    study: Study, network: ImageNetworkConfig, slices: ZeroFilledSlices
 ) -> pd.DataFrame:
     """Write label maps and, last, the table of scores."""
     folder, target = network_folder(study, network), scores_folder(study, network)

@@ -12,7 +12,7 @@ from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
 from spinforge.models.devices import device_of
-from spinforge.models.networks import NetworkConfig, build_network
+from spinforge.models.networks import ImageNetworkConfig, build_network
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
@@ -92,11 +92,11 @@ def _network_bytes(study: Study, missing: list[str]) -> int:
     return 6 * sum(sizes) + 4 * max(sizes, default=0)
 
 
-def _is_trained(study: Study, network: NetworkConfig) -> bool:
+def _is_trained(study: Study, network: ImageNetworkConfig) -> bool:
     return (network_folder(study, network) / "network.pt").is_file()
 
 
-def _weight_bytes(study: Study, network: NetworkConfig) -> int:
+def _weight_bytes(study: Study, network: ImageNetworkConfig) -> int:
     built = build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
     return sum(values.nbytes for values in built.state_dict().values())
 

@@ -16,7 +16,7 @@ from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, training_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.models.devices import device_of
-from spinforge.models.networks import NetworkConfig
+from spinforge.models.networks import ImageNetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.reading import training_source, way_of
@@ -56,7 +56,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     return {name: str(folder) for name, folder in folders.items()}
 
 
-def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]:
+def select_networks(study: Study, only: str | None) -> tuple[ImageNetworkConfig, ...]:
     """The study's networks, or the one with this name.
 
     Raises:
@@ -71,7 +71,7 @@ def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]
 
 def _train_one(
     study: Study,
-    network: NetworkConfig,
+    network: ImageNetworkConfig,
     training: ZeroFilledSlices | DeviceSlices,
     validation: ZeroFilledSlices,
     folder: Path,

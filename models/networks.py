@@ -6,12 +6,66 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spinforge.models.crdn import CRDNConfig, build_crdn
-from spinforge.models.unet import UNet, UNetConfig
+from spinforge.models.crdn.baselines import EncoderDecoderConfig, build_encoder_decoder
+from spinforge.models.crdn.crdn import CRDNConfig, build_crdn
+from spinforge.models.fcslstm.fcslstm import (
+    ConciseFCNConfig,
+    FCSLSTMConfig,
+    build_concise_fcn,
+    build_fcslstm,
+)
+from spinforge.models.hlenet.hlenet import (
+    HLENetConfig,
+    ResUNet28Config,
+    UNet28Config,
+    build_hle_net,
+    build_unet_28,
+)
+from spinforge.models.seranet.baselines import (
+    FullySampledConfig,
+    JointConfig,
+    TwoStepConfig,
+    ZeroFillingConfig,
+    build_baseline,
+)
+from spinforge.models.seranet.reconstruction import IMAGE_CHANNELS
+from spinforge.models.seranet.segnetmri import SegNetMRIConfig, build_segnetmri
+from spinforge.models.seranet.seranet import SERANetConfig, build_seranet
+from spinforge.models.seranet.unet import UNet, UNetConfig
 from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
 
-NetworkConfig = Annotated[UNetConfig | CRDNConfig, Field(discriminator="kind")]
-"""Any network that a study file may name, told apart by `kind`."""
+ImageNetwork = (
+    UNetConfig
+    | CRDNConfig
+    | EncoderDecoderConfig
+    | ConciseFCNConfig
+    | HLENetConfig
+    | UNet28Config
+    | ResUNet28Config
+)
+"""Networks from an image (batch, in_channels, ky, kx) to logits (batch, n_classes, ky, kx)."""
+
+SequenceNetwork = FCSLSTMConfig
+"""Networks of sequences of images: (batch, time, in_channels, ky, kx) to logits likewise."""
+
+KSpaceNetwork = (
+    FullySampledConfig
+    | ZeroFillingConfig
+    | TwoStepConfig
+    | JointConfig
+    | SERANetConfig
+    | SegNetMRIConfig
+)
+"""Networks from a `Measurement` to a `KSpaceSegmentation`."""
+
+ImageNetworkConfig = Annotated[ImageNetwork, Field(discriminator="kind")]
+"""Any network of images, told apart by `kind`."""
+
+NetworkConfig = Annotated[
+    ImageNetwork | SequenceNetwork | KSpaceNetwork, Field(discriminator="kind")
+]
+"""Any network, told apart by `kind`."""
 
 
 def build_network(
@@ -24,12 +78,16 @@ def build_network(
 
     Args:
         config: Which network.
-        in_channels: Channels of the images: 1 for magnitude, 2 for real and imaginary part.
+        in_channels: Channels of the images: 1 for magnitude, 2 for real and imaginary part, the
+            number of contrasts for several; always 2 for networks that start from k-space.
         n_classes: Classes, background included.
         seed: Seed of the initial weights.
 
     Returns:
-        A module from (batch, in_channels, ky, kx) to logits (batch, n_classes, ky, kx).
+        A module; `ImageNetwork`, `SequenceNetwork` and `KSpaceNetwork` say from what to what.
+
+    Raises:
+        SpinforgeError: If a network that starts from k-space is to have other than 2 channels.
     """
     key = {
         "network": config.model_dump(mode="json", exclude={"name"}),
@@ -37,16 +95,42 @@ def build_network(
         "n_classes": n_classes,
         "seed": seed,
     }
+    if isinstance(config, KSpaceNetwork) and in_channels != IMAGE_CHANNELS:
+        raise SpinforgeError(
+            f"network {config.kind!r} starts from k-space: its images have {IMAGE_CHANNELS} "
+            f"channels, real and imaginary part, not {in_channels}"
+        )
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also reseed every GPU, which is not restored here.
         torch.default_generator.manual_seed(int(content_hash(key)[:15], 16))
-        match config:
-            case UNetConfig():
-                return UNet(in_channels=in_channels, n_classes=n_classes, width=config.width)
-            case CRDNConfig():
-                return build_crdn(config, in_channels=in_channels, n_classes=n_classes)
+        return _build(config, in_channels, n_classes)
 
 
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable weights."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+def _build(config: NetworkConfig, in_channels: int, n_classes: int) -> nn.Module:
+    """The network, with weights from torch's global generator."""
+    match config:
+        case UNetConfig():
+            return UNet(in_channels=in_channels, n_classes=n_classes, width=config.width)
+        case CRDNConfig():
+            return build_crdn(config, in_channels=in_channels, n_classes=n_classes)
+        case EncoderDecoderConfig():
+            return build_encoder_decoder(config, in_channels=in_channels, n_classes=n_classes)
+        case ConciseFCNConfig():
+            return build_concise_fcn(config, in_channels=in_channels, n_classes=n_classes)
+        case FCSLSTMConfig():
+            return build_fcslstm(config, in_channels=in_channels, n_classes=n_classes)
+        case HLENetConfig():
+            return build_hle_net(config, in_channels=in_channels, n_classes=n_classes)
+        case UNet28Config() | ResUNet28Config():
+            return build_unet_28(config, in_channels=in_channels, n_classes=n_classes)
+        case SERANetConfig():
+            return build_seranet(config, n_classes=n_classes)
+        case SegNetMRIConfig():
+            return build_segnetmri(config, n_classes=n_classes)
+        case _:
+            return build_baseline(config, n_classes=n_classes)

@@ -2,7 +2,7 @@
 
 import torch
 
-from spinforge.models.measurement import Measurement
+from spinforge.models.seranet.measurement import Measurement
 from spinforge.simulation.fourier import image_to_kspace
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from spinforge.models.inference import predict_labels
 from spinforge.models.networks import build_network
-from spinforge.models.unet import UNetConfig
+from spinforge.models.seranet.unet import UNetConfig
 from spinforge.simulation.errors import SpinforgeError
 
 

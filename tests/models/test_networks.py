@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import TypeAdapter, ValidationError
 
-from spinforge.models.crdn import CRDNConfig
+from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters
+from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.task import count_confusion, mean_tissue_dice
-from spinforge.models.unet import UNetConfig
 from spinforge.simulation.errors import SpinforgeError
 
 SMALL = [UNetConfig(kind="unet", width=4), CRDNConfig(kind="crdn")]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from spinforge.models.networks import build_network
-from spinforge.models.unet import UNetConfig
+from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.weights import load_network, save_network
 from spinforge.simulation.errors import SpinforgeError
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
-from spinforge.models.crdn import CRDNConfig
+from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.inference import predict_labels
+from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.data import EpochSampler, SliceDataset
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.recipes import TrainingConfig
-from spinforge.models.unet import UNetConfig
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 

@@ -11,6 +11,7 @@ from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.storage.store import DatasetStore
+from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.data import (
     ReadyBatches,
     SliceDataset,
@@ -27,7 +28,6 @@ from spinforge.models.training.reading import (
     workers_for,
 )
 from spinforge.models.training.recipes import TrainingConfig
-from spinforge.models.unet import UNetConfig
 from spinforge.simulation.errors import SpinforgeError
 
 SUBJECT = ("head-000",)

@@ -1,0 +1,203 @@
+"""The reconstruction module of the networks that start from k-space: blocks and consistency."""
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from jaxtyping import Float
+from pydantic import Field
+from torch import Tensor, nn
+
+from spinforge.models.layers.blocks import Features, conv_bn_relu
+from spinforge.models.layers.encoder import PlainEncoder
+from spinforge.models.seranet.consistency import ImagePair, data_consistency, zero_filled_channels
+from spinforge.models.seranet.measurement import Measurement
+from spinforge.models.seranet.unet import UpStage
+from spinforge.simulation.config import Config
+
+Up = Literal["bilinear", "transposed"]
+"""Doubling of a map: bilinear and a 3x3 convolution, or a transposed 2x2 convolution."""
+
+BlockKind = Literal["cnn", "autoencoder"]
+
+IMAGE_CHANNELS = 2
+"""Real and imaginary part."""
+
+
+class ReconstructionConfig(Config):
+    """Blocks and consistency of a reconstruction; the defaults are SERANet's with type A.
+
+    The number of blocks is not in the paper, which varies it; MICCAN and the cascade that type A
+    is taken from have 5.
+    """
+
+    block: BlockKind = Field(
+        "cnn",
+        description="regularisation block: cnn is five convolutions in a row (the paper's type A), "
+        "autoencoder a U-Net of three levels (type B)",
+    )
+    blocks: int = Field(5, ge=1, le=20, description="blocks in a row, each with its own weights")
+    width: int = Field(64, ge=1, le=256, description="channels of a block at full size")
+    batch_norm: bool = Field(
+        True,
+        description="batch normalisation in blocks of kind cnn; the first such cascade has none",
+    )
+    up: Up = Field(
+        "bilinear",
+        description="how autoencoders double a map: bilinear and a convolution, or transposed",
+    )
+    residual: bool = Field(True, description="a block's output is added to its input")
+    trust: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="weight of measured against estimated k-space; 1 takes noise for signal",
+    )
+
+
+class CascadedCNN(nn.Module):
+    """Five 3x3 convolutions, a ReLU between each two: the paper's block of type A.
+
+    Args:
+        in_channels: Channels of the input.
+        width: Channels between the convolutions.
+        batch_norm: Normalise before each ReLU.
+
+    Source:
+        Huang et al. (MICCAI 2019), fig. 9a; without normalisation Schlemper et al. (IPMI 2017),
+        with it the same first author's MICCAN (ISBI 2019).
+    """
+
+    def __init__(self, in_channels: int, *, width: int, batch_norm: bool) -> None:
+        super().__init__()
+        rectified = conv_bn_relu if batch_norm else _conv_relu
+        channels = (in_channels, width, width, width, width)
+        self.layers = nn.Sequential(
+            *(rectified(before, after) for before, after in itertools.pairwise(channels)),
+            nn.Conv2d(width, IMAGE_CHANNELS, 3, padding=1),
+        )
+
+    def forward(self, image: Features) -> Float[Tensor, "batch 2 ky kx"]:
+        """Image of two channels, same size."""
+        return self.layers(image)
+
+
+class UpPath(nn.Module):
+    """The way up of a U-Net: from the coarsest map to the finest, joined with the encoder's.
+
+    Args:
+        widths: Channels of the encoder's maps, fine to coarse.
+        up: How a map is doubled.
+    """
+
+    def __init__(self, widths: Sequence[int], *, up: Up) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(
+            _up_stage(coarse, fine, up=up)
+            for fine, coarse in reversed(list(itertools.pairwise(widths)))
+        )
+
+    def forward(
+        self, maps: Sequence[Float[Tensor, "batch _c _h _w"]]
+    ) -> Float[Tensor, "batch width ky kx"]:
+        """Climb.
+
+        Args:
+            maps: (batch, widths[k], ky // 2**k, kx // 2**k) each, fine to coarse.
+
+        Returns:
+            Same shape as the finest map.
+        """
+        features = maps[-1]
+        for stage, skip in zip(self.stages, reversed(maps[:-1]), strict=True):
+            features = stage(features, skip)
+        return features
+
+
+class Autoencoder(nn.Module):
+    """A U-Net of three levels, two channels out: the paper's block of type B.
+
+    Args:
+        in_channels: Channels of the input.
+        width: Channels at full size, doubled at each of two halvings.
+        up: How a map is doubled.
+
+    Source:
+        Huang et al. (MICCAI 2019), fig. 9b; the way up as in MICCAN (ISBI 2019).
+    """
+
+    def __init__(self, in_channels: int, *, width: int, up: Up) -> None:
+        super().__init__()
+        widths = (width, 2 * width, 4 * width)
+        self.encoder = PlainEncoder(in_channels, widths)
+        self.decoder = UpPath(widths, up=up)
+        self.head = nn.Conv2d(width, IMAGE_CHANNELS, 1)
+
+    def forward(self, image: Features) -> Float[Tensor, "batch 2 ky kx"]:
+        """Image of two channels, same size."""
+        return self.head(self.decoder(self.encoder(image)))
+
+
+class Reconstruction(nn.Module):
+    """Zero-filled image, improved by one block after the other and kept consistent with the data.
+
+    $x^{k+1} = DC(x^k + Reg_k(x^k))$, from $x^0 = F^{-1}y$. Without blocks it is zero-filling.
+
+    Args:
+        blocks: From two channels to two, one after the other.
+        residual: Add each block's output to its input, as MICCAN and the cascade of Schlemper et
+            al. do; else it is the new image.
+        trust: Of the measured lines; see `data_consistency`.
+
+    Source:
+        Huang et al. (MICCAI 2019), sec. 3.1 and fig. 2a.
+    """
+
+    def __init__(
+        self, blocks: Iterable[nn.Module], *, residual: bool = True, trust: float = 1.0
+    ) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.residual = residual
+        self.trust = trust
+
+    def forward(self, measurement: Measurement) -> ImagePair:
+        """Real and imaginary part of the reconstruction, (batch, 2, ky, kx)."""
+        image = zero_filled_channels(measurement)
+        for block in self.blocks:
+            change = block(image)
+            image = data_consistency(
+                image + change if self.residual else change, measurement, trust=self.trust
+            )
+        return image
+
+
+def build_block(config: ReconstructionConfig, *, in_channels: int) -> CascadedCNN | Autoencoder:
+    """One regularisation block with freshly drawn weights, from torch's global generator."""
+    match config.block:
+        case "cnn":
+            return CascadedCNN(in_channels, width=config.width, batch_norm=config.batch_norm)
+        case "autoencoder":
+            return Autoencoder(in_channels, width=config.width, up=config.up)
+
+
+def build_reconstruction(config: ReconstructionConfig) -> Reconstruction:
+    """Reconstruction module with freshly drawn weights, from torch's global generator."""
+    return Reconstruction(
+        (build_block(config, in_channels=IMAGE_CHANNELS) for _ in range(config.blocks)),
+        residual=config.residual,
+        trust=config.trust,
+    )
+
+
+def _conv_relu(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3 convolution with zero padding and bias, and ReLU."""
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))
+
+
+def _up_stage(in_channels: int, out_channels: int, *, up: Up) -> UpStage:
+    """A stage of the way up; only its doubling differs."""
+    stage = UpStage(in_channels, out_channels)
+    if up == "transposed":
+        stage.up = nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2))
+    return stage

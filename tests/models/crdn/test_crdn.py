@@ -1,0 +1,288 @@
+"""Every network of the CRDN paper's table 2: sizes, configuration, and what all must satisfy."""
+
+import jaxtyping
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import ValidationError
+
+from spinforge.models.crdn.baselines import EncoderDecoderConfig, build_encoder_decoder
+from spinforge.models.crdn.crdn import CRDNConfig, build_crdn
+from spinforge.models.networks import build_network, count_parameters
+from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.models.weights import load_network, read_torch_file, save_network, write_torch_file
+from spinforge.simulation.errors import SpinforgeError
+
+
+def crdn(encoder="unet", cell="rnn", **switches):
+    return CRDNConfig(kind="crdn", encoder=encoder, cell=cell, **switches)
+
+
+def baseline(decoder, encoder="unet", **switches):
+    return EncoderDecoderConfig(
+        kind="encoder_decoder", encoder=encoder, decoder=decoder, **switches
+    )
+
+
+def build(config, *, in_channels=2, n_classes=4):
+    torch.manual_seed(0)
+    if isinstance(config, CRDNConfig):
+        return build_crdn(config, in_channels=in_channels, n_classes=n_classes)
+    return build_encoder_decoder(config, in_channels=in_channels, n_classes=n_classes)
+
+
+def label(value):
+    """Such as crdn-vgg16-lstm; whatever is no configuration stands for itself."""
+    if not isinstance(value, CRDNConfig | EncoderDecoderConfig):
+        return str(value)
+    words = value.model_dump(exclude={"kind", "name", "squeeze_kernel"}).values()
+    return "-".join([value.kind, *words])
+
+
+# Networks of table 2 with the smallest height and width they accept [pixel].
+MINIMA = [
+    *((crdn(encoder), 16) for encoder in ("unet", "vgg16", "resnet50")),
+    *((baseline("unet", encoder), 16) for encoder in ("unet", "vgg16", "resnet50")),
+    *((baseline("segnet", encoder), 32) for encoder in ("unet", "vgg16")),
+    (baseline("fcn", "unet"), 32),
+    (baseline("fcn", "resnet50"), 33),
+    (baseline("fcn", "vgg16"), 65),
+]
+LIGHT = [
+    crdn(),
+    crdn(cell="lstm"),
+    crdn(cell="gru", upsampling="transposed"),
+    baseline("fcn"),
+    baseline("segnet"),
+    baseline("unet"),
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "published", "expected"),
+    [
+        (baseline("fcn", "vgg16"), "50.42", 50_419_540),
+        (baseline("segnet", "vgg16"), "29.45", 29_445_324),
+        (baseline("unet", "vgg16"), "25.86", 25_863_300),
+        (crdn("vgg16", "rnn"), "14.87", 14_870_688),
+        (crdn("vgg16", "lstm"), "14.87", 14_871_564),
+        (crdn("vgg16", "gru"), "14.87", 14_871_272),
+        (baseline("fcn", "resnet50"), "115.83", 115_831_124),
+        (baseline("unet", "resnet50"), "71.86", 71_858_948),
+        (crdn("resnet50", "rnn"), "23.65", 23_648_928),
+        (crdn("resnet50", "lstm"), "23.65", 23_649_804),
+        (crdn("resnet50", "gru"), "23.65", 23_649_512),
+        (baseline("fcn", "unet"), "1.19", 1_191_112),
+        (baseline("segnet", "unet"), "2.36", 2_360_892),
+        (baseline("unet", "unet"), "1.94", 1_943_140),
+        (crdn("unet", "rnn"), "1.23", 1_230_704),
+        (crdn("unet", "lstm"), "1.23", 1_231_580),
+        (crdn("unet", "gru"), "1.23", 1_231_288),
+    ],
+    ids=label,
+)
+def test_parameters_are_those_of_table_2(config, published, expected):
+    """Published in millions, for three input channels and four classes."""
+    with torch.device("meta"):
+        count = count_parameters(build(config, in_channels=3))
+    assert count == expected
+    assert f"{count / 1e6:.2f}" == published
+
+
+@pytest.mark.parametrize(("n_classes", "expected"), [(3, 23_794_770), (4, 23_892_512)])
+def test_with_the_kernel_of_the_papers_text_resnet50_has_more_than_published(n_classes, expected):
+    with torch.device("meta"):
+        network = build(crdn("resnet50", squeeze_kernel=5), in_channels=1, n_classes=n_classes)
+    assert count_parameters(network) == expected
+
+
+@pytest.mark.parametrize(("config", "minimum"), MINIMA, ids=label)
+def test_logits_have_the_size_of_the_image(config, minimum):
+    sizes = [(240, 240), (217, 181), (216, 180), (256, 192), (181, 99)]
+    sizes += [(minimum, minimum), (minimum + 15, minimum + 1)]
+    with torch.device("meta"):
+        network = build(config, in_channels=3).eval()
+        for size in sizes:
+            assert network(torch.zeros(2, 3, *size)).shape == (2, 4, *size)
+
+
+@pytest.mark.parametrize(("config", "minimum"), MINIMA, ids=label)
+def test_too_small_images_are_refused(config, minimum):
+    with torch.device("meta"):
+        network = build(config).eval()
+        for size in [(minimum - 1, 96), (96, minimum - 1)]:
+            message = rf"{size[0]} x {size[1]} pixels.*at least {minimum} x {minimum}"
+            with pytest.raises(SpinforgeError, match=message):
+                network(torch.zeros(1, 2, *size))
+
+
+@pytest.mark.parametrize(
+    ("config", "minimum"), [pair for pair in MINIMA if pair[1] > 16], ids=label
+)
+def test_the_minimum_is_the_smallest_size_that_works(config, minimum):
+    with torch.device("meta"):
+        network = build(config).eval()
+        with pytest.raises(RuntimeError, match="size"):
+            network.decoder(network.encoder(torch.zeros(1, 2, minimum - 1, 96)))
+
+
+@pytest.mark.parametrize("config", [*LIGHT, crdn("vgg16"), crdn("resnet50")], ids=label)
+def test_a_slice_does_not_depend_on_its_batch_in_evaluation(config, random_images):
+    network = build(config).double().eval()
+    images = random_images(3, 2, 33, 37).double()
+    with torch.inference_mode():
+        together = network(images)
+        alone = torch.cat([network(image[None]) for image in images])
+    # Only the order of float64 sums may differ.
+    torch.testing.assert_close(together, alone, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("config", LIGHT, ids=label)
+def test_every_weight_learns_also_in_bfloat16(config, random_images):
+    network = build(config)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = network(random_images(2, 2, 40, 36).contiguous(memory_format=torch.channels_last))
+    F.cross_entropy(logits.float(), torch.arange(4).repeat(2, 40, 9)).backward()
+    gradients = [weight.grad for weight in network.parameters()]
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert torch.cat([gradient.flatten() for gradient in gradients]).any()
+
+
+@pytest.mark.parametrize("config", LIGHT, ids=label)
+def test_a_network_survives_the_file(config, tmp_path, random_images):
+    network = build(config).eval()
+    content = {"config": config.model_dump(mode="json"), "state_dict": network.state_dict()}
+    write_torch_file(tmp_path / "network.pt", content)
+    content = read_torch_file(tmp_path / "network.pt")
+    again = build(type(config).model_validate(content["config"])).eval()
+    again.load_state_dict(content["state_dict"])
+    images = random_images(1, 2, 33, 37)
+    assert torch.equal(again(images), network(images))
+
+
+def test_switches_survive_the_network_file(tmp_path):
+    config = crdn(cell="gru", gru_reset="before", upsampling="transposed")
+    network = build_network(config, in_channels=1, n_classes=4, seed=0)
+    path = tmp_path / "network.pt"
+    save_network(path, network.state_dict(), config, in_channels=1, n_classes=4)
+    assert load_network(path).config == config
+
+
+def test_networks_of_before_the_other_cells_keep_their_weights():
+    """The configuration's dump keys the initial weights and the folders of trained networks."""
+    config = CRDNConfig(kind="crdn")
+    assert config.model_dump(mode="json") == {
+        "kind": "crdn",
+        "name": "crdn",
+        "encoder": "unet",
+        "cell": "rnn",
+        "squeeze_kernel": 5,
+    }
+    network = build_network(config, in_channels=2, n_classes=4, seed=7)
+    weights = network.state_dict()
+    assert next(iter(weights)) == "encoder.stages.0.0.0.weight"
+    assert list(weights)[-2:] == [
+        "decoder.cell.convolution.weight",
+        "decoder.cell.convolution.bias",
+    ]
+    assert len(weights) == 107
+    # As drawn before there was a second cell or encoder.
+    assert weights["decoder.cell.convolution.weight"].flatten()[:3].tolist() == pytest.approx(
+        [0.02776329591870308, -0.08658681064844131, 0.046028684824705124], rel=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoder", "kernel"), [("unet", 5), ("vgg16", 5), ("resnet50", 3)], ids=str
+)
+def test_squeezing_kernel_is_by_default_that_of_the_published_count(encoder, kernel):
+    assert crdn(encoder).squeeze_kernel == kernel
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_one_cell_serves_all_stages(cell):
+    network = build(crdn(cell=cell, upsampling="transposed"))
+    convolutions = {"rnn": 1, "lstm": 1, "gru": 3}[cell]
+    names = [name for name, _ in network.decoder.named_parameters() if name.endswith("weight")]
+    assert len(names) == convolutions + 1
+    assert "doubling.weight" in names
+
+
+@pytest.mark.parametrize(
+    ("switches", "message"),
+    [
+        ({"cell": "rnn", "gate": "relu"}, "an rnn has no gates"),
+        ({"cell": "lstm", "gru_reset": "before"}, "for the cell gru, not for lstm"),
+        ({"encoder": "vgg19"}, "'unet', 'vgg16' or 'resnet50'"),
+        ({"cell": "tanh"}, "'rnn', 'lstm' or 'gru'"),
+        ({"squeeze_kernel": 7}, "3 or 5"),
+    ],
+)
+def test_switches_without_effect_and_unknown_parts_are_refused(switches, message):
+    with pytest.raises(ValidationError, match=message):
+        CRDNConfig(kind="crdn", **switches)
+
+
+def test_segnet_on_resnet50_is_refused_with_the_reason():
+    with pytest.raises(ValidationError, match=r"segnet does not work with resnet50.*no maxima"):
+        baseline("segnet", "resnet50")
+
+
+def test_scores_are_enlarged_by_fcn_alone():
+    with pytest.raises(ValidationError, match="for the decoder fcn, not for unet"):
+        baseline("unet", score_upsampling="bilinear")
+
+
+@pytest.mark.parametrize("config", [CRDNConfig, EncoderDecoderConfig])
+def test_every_field_is_described(config):
+    assert all(field.description for field in config.model_fields.values())
+
+
+@pytest.fixture
+def _unchecked_shapes():
+    """The checks of array shapes, which only tests have, cannot be traced."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_unchecked_shapes")
+@pytest.mark.parametrize(
+    "config", [*LIGHT, crdn("resnet50"), baseline("fcn", "resnet50")], ids=label
+)
+def test_compiles_as_one_graph(config, random_images):
+    network = build(config).eval()
+    images = random_images(1, 2, 37, 34)
+    # Writing and compiling C++ as well takes a minute for each network; the graph is the same.
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(images), network(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "learning_rate", "steps"),
+    [
+        (crdn(cell="lstm"), 5e-3, 100),
+        (crdn(cell="gru", gru_reset="before", upsampling="transposed"), 5e-3, 100),
+        # With nearest pixels its edges are steps of two pixels.
+        (baseline("fcn", score_upsampling="bilinear"), 5e-3, 100),
+        (baseline("segnet"), 5e-3, 100),
+        (baseline("unet"), 5e-3, 100),
+        (crdn("resnet50"), 1e-3, 100),
+    ],
+    ids=label,
+)
+def test_network_learns_four_slices_by_heart(config, learning_rate, steps, discs):
+    data = discs(4, size=(32, 32))
+    images = torch.stack([data[index]["image"] for index in range(4)])
+    target = torch.stack([data[index]["target"] for index in range(4)])
+    network = build(config)
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        F.cross_entropy(network(images), target).backward()
+        optimizer.step()
+    predicted = network.eval()(images).argmax(dim=1)
+    assert mean_tissue_dice(count_confusion(target, predicted, 4)) > 0.95

@@ -1,0 +1,356 @@
+"""The concise FCN, the structured LSTM layer and FCSLSTM."""
+
+import jaxtyping
+import numpy as np
+import numpy_layers as layers
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from spinforge.models.fcslstm.fcslstm import (
+    BackEnd,
+    ConciseFCNConfig,
+    FCSLSTMConfig,
+    Level,
+    build_concise_fcn,
+    build_fcslstm,
+)
+from spinforge.models.fcslstm.structured_lstm import StructuredLSTM
+from spinforge.models.layers.sizes import crop_padding, pad_to_multiple
+from spinforge.models.networks import count_parameters
+from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.models.weights import read_torch_file, write_torch_file
+from spinforge.simulation.errors import SpinforgeError
+
+SIZES = [(240, 240), (217, 181), (216, 180), (256, 192), (45, 54), (33, 17), (16, 31), (16, 16)]
+TOO_SMALL = [(15, 32), (32, 15), (1, 1)]
+
+
+def fcn(in_channels=2, **options):
+    config = ConciseFCNConfig(kind="concise_fcn", **options)
+    return build_concise_fcn(config, in_channels=in_channels, n_classes=4)
+
+
+def fcslstm(in_channels=2, **options):
+    config = FCSLSTMConfig(kind="fcslstm", **options)
+    return build_fcslstm(config, in_channels=in_channels, n_classes=4)
+
+
+@pytest.fixture(autouse=True)
+def _reproducible():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
+
+def settle(network, images):
+    """Evaluation mode with statistics of real activations, so that nothing is trivially small."""
+    with torch.no_grad():
+        network(images)
+    return network.eval()
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        # Two input channels, four classes. The paper gives no numbers but two ratios, 20 times
+        # smaller than U-Net (31.03 million) and 130 times smaller than FCN-8s (134.3 million),
+        # which no single network meets: 1.55 million and 1.03 million.
+        (lambda: fcn(), 925_544),
+        (lambda: fcn(shrink=2), 3_688_360),
+        (lambda: fcslstm(), 3_847_848),
+        (lambda: fcslstm(bidirectional=True), 7_694_376),
+        # Ours, by hand: a fifth skip score, 128 -> 4 channels, for fuse="pre".
+        (lambda: fcn(fuse="pre"), 925_544 + 128 * 4 + 4),
+        # Eight more weights for each of four gates' pairs of channels.
+        (
+            lambda: fcslstm(hidden_kernel=3),
+            3_847_848 + 8 * 4 * (16**2 + 32**2 + 64**2 + 2 * 128**2),
+        ),
+        # The back-end reads half as many channels: 128 twice, 64, 32 and 16, to 4 classes.
+        (
+            lambda: fcslstm(bidirectional=True, merge="sum"),
+            7_694_376 - 4 * (2 * 128 + 64 + 32 + 16),
+        ),
+    ],
+    ids=["fcn", "fcn-half", "fcslstm", "bi-fcslstm", "fcn-pre", "kernel-3", "sum"],
+)
+def test_parameter_counts_are_exact(network, expected):
+    assert count_parameters(network()) == expected
+
+
+@pytest.mark.parametrize("fuse", ["post", "pre"])
+def test_fcn_logits_have_the_size_of_the_image(fuse, random_images):
+    network = fcn(in_channels=3, fuse=fuse).eval()
+    with torch.inference_mode():
+        for size in SIZES:
+            assert network(random_images(1, 3, *size)).shape == (1, 4, *size)
+
+
+def test_fcslstm_logits_have_the_size_of_the_sequence(random_images):
+    network = fcslstm(in_channels=1).eval()
+    with torch.inference_mode():
+        for size in SIZES:
+            assert network(random_images(1, 1, 1, *size)).shape == (1, 1, 4, *size)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("n_times", [1, 2, 5])
+def test_sequences_may_have_any_length(bidirectional, n_times, random_images):
+    network = fcslstm(in_channels=1, bidirectional=bidirectional).eval()
+    with torch.inference_mode():
+        assert network(random_images(3, n_times, 1, 16, 24)).shape == (3, n_times, 4, 16, 24)
+
+
+@pytest.mark.parametrize("size", TOO_SMALL, ids=str)
+def test_too_small_images_are_refused(size):
+    message = rf"{size[0]} x {size[1]} pixels.*at least 16 x 16"
+    with pytest.raises(SpinforgeError, match=message):
+        fcn()(torch.zeros(1, 2, *size))
+    with pytest.raises(SpinforgeError, match=message):
+        fcslstm()(torch.zeros(1, 2, 2, *size))
+
+
+def test_padding_reflects_and_is_cropped_again(random_images):
+    image = random_images(2, 3, 45, 54)
+    padded = pad_to_multiple(image, 32)
+    around = ((0, 0), (0, 0), (10, 9), (5, 5))
+    assert np.array_equal(padded, np.pad(image.numpy(), around, mode="reflect"))
+    assert torch.equal(crop_padding(padded, image, 32), image)
+
+
+def test_linear_operators_give_the_classic_lstm():
+    """PyTorch's LSTM is the authority; its gates stand in another order: i, f, g, o."""
+    layer = StructuredLSTM(
+        lambda: nn.Linear(3, 5, dtype=torch.float64), lambda: nn.Linear(5, 5, dtype=torch.float64)
+    )
+    authority = nn.LSTM(3, 5, dtype=torch.float64)
+    order = [0, 1, 3, 2]
+    state = {}
+    for suffix, operators in (("ih", layer.input_operators), ("hh", layer.hidden_operators)):
+        ordered = [operators[gate] for gate in order]
+        state[f"weight_{suffix}_l0"] = torch.cat([operator.weight for operator in ordered])
+        state[f"bias_{suffix}_l0"] = torch.cat([operator.bias for operator in ordered])
+    authority.load_state_dict(state)
+    sequence = torch.randn(6, 2, 3, dtype=torch.float64)
+
+    expected, _ = authority(sequence)
+    hidden = layer(sequence.flatten(0, 1), n_times=6)
+    # Bounded by 1; six steps of a few dozen float64 operations each.
+    torch.testing.assert_close(hidden.unflatten(0, (6, 2)), expected, rtol=0.0, atol=1e-14)
+
+
+def test_layer_follows_its_equation_with_operators_of_any_kind():
+    """Two rectified convolutions of the input, a 3x3 convolution of the hidden state."""
+
+    def operator():
+        return nn.Sequential(
+            nn.Conv2d(2, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 1), nn.ReLU()
+        )
+
+    layer = StructuredLSTM(operator, lambda: nn.Conv2d(3, 3, 3, padding=1)).double()
+    frames = torch.randn(3 * 2, 2, 6, 5, dtype=torch.float64)
+    output = layer(frames, n_times=3).detach().numpy()
+
+    hidden = memory = np.zeros((2, 3, 6, 5))
+    for time in range(3):
+        x = frames[2 * time : 2 * time + 2].numpy()
+        sums = []
+        for of_input, of_hidden in zip(layer.input_operators, layer.hidden_operators, strict=True):
+            first = layers.relu(layers.convolution(x, *layers.weights(of_input[0])))
+            second = layers.relu(layers.convolution(first, *layers.weights(of_input[2])))
+            sums.append(second + layers.convolution(hidden, *layers.weights(of_hidden)))
+        i, f, o = (layers.sigmoid(a) for a in sums[:3])
+        memory = f * memory + i * np.tanh(sums[3])
+        hidden = o * np.tanh(memory)
+        # States are below 1 in size, sums of at most 27 terms below 1 in float64.
+        np.testing.assert_allclose(output[2 * time : 2 * time + 2], hidden, rtol=0.0, atol=1e-13)
+
+
+@pytest.mark.parametrize("fuse", ["post", "pre"])
+def test_back_end_doubles_and_adds_the_scores_of_finer_maps(fuse):
+    widths = (2, 3, 4, 5, 6)
+    back_end = BackEnd(widths, n_classes=3, fuse=fuse).double()
+    levels = [
+        Level(
+            torch.randn(1, width, 32 >> depth, 64 >> depth).double(),
+            torch.randn(1, width, 16 >> depth, 32 >> depth).double(),
+        )
+        for depth, width in enumerate(widths)
+    ]
+    skips = [level.pooled for level in levels[3::-1]]
+    if fuse == "pre":
+        skips = [level.full for level in levels[::-1]]
+
+    expected = layers.convolution(levels[4].pooled.numpy(), *layers.weights(back_end.score))
+    for step, double in enumerate(back_end.doublings):
+        expected = layers.transposed_convolution(expected, *layers.weights(double), padding=1)
+        if step < len(skips):
+            kernel = layers.weights(back_end.skip_scores[step])
+            expected = expected + layers.convolution(skips[step].numpy(), *kernel)
+    assert expected.shape == (1, 3, 32, 64)
+    # Five stages of sums of up to 12 terms in float64, of size 10 at most.
+    np.testing.assert_allclose(back_end(levels).detach(), expected, rtol=0.0, atol=1e-12)
+
+
+def test_pooling_takes_the_maximum_four_times_and_then_the_mean():
+    """Blocks that change nothing, and a back-end that passes on the fifth pooled map."""
+    network = fcn(in_channels=4)
+    network.blocks = nn.ModuleList(nn.Identity() for _ in range(5))
+    network.back_end = nn.Module()
+    network.back_end.forward = lambda levels: F.interpolate(levels[-1].pooled, scale_factor=32)
+    image = torch.randn(1, 4, 64, 32)
+    expected = image.reshape(1, 4, 4, 16, 2, 16).amax(dim=(3, 5))
+    expected = expected.reshape(1, 4, 2, 2, 1, 2).mean(dim=(3, 5))
+    torch.testing.assert_close(network(image)[..., ::32, ::32], expected)
+
+
+def test_gates_have_their_own_weights_and_times_share_them(random_images):
+    network = fcslstm()
+    for layer in network.forwards:
+        starts = [operator[0][0].weight for operator in layer.input_operators]
+        assert all(not torch.equal(starts[0], other) for other in starts[1:])
+    # One direction cannot see the future: the beginning of a sequence is a shorter sequence.
+    network = settle(network.double(), random_images(1, 4, 2, 32, 32).double())
+    sequence = random_images(2, 4, 2, 32, 32).double()
+    with torch.inference_mode():
+        whole, beginning = network(sequence), network(sequence[:, :2])
+        torch.testing.assert_close(whole[:, :2], beginning, rtol=1e-11, atol=1e-12)
+        # And it remembers the past: the same slice again is another one's third.
+        alone = network(sequence[:, 2:3])
+    assert (whole[:, 2] - alone[:, 0]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("merge", ["concat", "sum"])
+def test_two_directions_are_two_passes(merge, random_images):
+    """The back-end is affine, so its logits are the sum of those of each direction alone."""
+    sequence = random_images(1, 2, 2, 32, 64).double()
+    both = settle(fcslstm(bidirectional=True, merge=merge).double(), sequence)
+    passes = []
+    for stack, part in ((both.forwards, 0), (both.backwards, 1)):
+        single = fcslstm().double().eval()
+        single.forwards = stack
+        for name, weight in both.back_end.named_parameters():
+            if merge == "concat" and "score" in name and weight.ndim == 4:
+                weight = weight.chunk(2, dim=1)[part]
+            # The biases must be counted once.
+            value = weight if part == 0 or weight.ndim == 4 else torch.zeros_like(weight)
+            single.back_end.get_parameter(name).data.copy_(value)
+        passes.append(single)
+    ahead, back = passes
+    with torch.inference_mode():
+        expected = ahead(sequence) + back(sequence.flip(1)).flip(1)
+        torch.testing.assert_close(both(sequence), expected, rtol=1e-11, atol=1e-11)
+
+
+def test_a_sequence_does_not_depend_on_its_batch_in_evaluation(random_images):
+    network = fcslstm(bidirectional=True).double()
+    sequences = random_images(2, 2, 2, 25, 33).double()
+    settle(network, sequences)
+    with torch.inference_mode():
+        together = network(sequences)
+        alone = torch.cat([network(sequence[None]) for sequence in sequences])
+    # Only the order of float64 sums may differ.
+    torch.testing.assert_close(together, alone, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize("make", [fcn, fcslstm], ids=["fcn", "fcslstm"])
+def test_weights_survive_a_file(make, tmp_path, random_images):
+    shape = (1, 2, 32, 32) if make is fcn else (1, 2, 2, 32, 32)
+    images = random_images(*shape)
+    trained, fresh = settle(make(), images), make()
+    write_torch_file(tmp_path / "weights.pt", trained.state_dict())
+    fresh.load_state_dict(read_torch_file(tmp_path / "weights.pt"))
+    assert torch.equal(fresh.eval()(images), trained(images))
+
+
+def test_initial_weights_are_kaimings():
+    """He et al., ICCV 2015: variance 2 / (channels in * kernel area); biases zero."""
+    convolution = fcn().blocks[4][1][0]
+    variance = convolution.weight.var().item()
+    # The relative standard deviation of the variance of 147,456 normal numbers is 0.4 %.
+    assert variance == pytest.approx(2 / (128 * 9), rel=0.02)
+    assert not convolution.bias.any()
+
+
+@pytest.mark.parametrize("make", [fcn, fcslstm], ids=["fcn", "fcslstm"])
+def test_half_precision_stays_close(make, random_images):
+    shape = (2, 2, 32, 48) if make is fcn else (1, 2, 2, 32, 48)
+    images = random_images(*shape)
+    network = settle(make(), images)
+    with torch.inference_mode():
+        exact = network(images)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(images)
+    # bfloat16 rounds by up to 2^-9 = 0.2 % in each of some twenty layers.
+    assert (rough.float() - exact).norm() < 0.04 * exact.norm()
+
+
+@pytest.mark.parametrize("config", [ConciseFCNConfig, FCSLSTMConfig])
+def test_every_field_is_described(config):
+    assert all(field.description for field in config.model_fields.values())
+
+
+@pytest.fixture
+def _unchecked():
+    """The compiler cannot follow the checks of array shapes, which exist in tests alone."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    # Otherwise it gives up after a few networks that differ only in their blocks.
+    torch.compiler.reset()
+    yield
+    jaxtyping.config.update("jaxtyping_disable", before)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_unchecked")
+@pytest.mark.parametrize("make", [fcn, fcslstm], ids=["fcn", "fcslstm"])
+def test_compiles_as_one_graph(make, random_images):
+    shape = (1, 2, 37, 45) if make is fcn else (1, 2, 2, 37, 45)
+    images = random_images(*shape)
+    network = settle(make(), images)
+    # The compiler that writes C++ takes minutes for each network; the graph is the same.
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    with torch.inference_mode():
+        torch.testing.assert_close(compiled(images), network(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.slow
+# PyTorch's compiler imports what PyTorch itself declares outdated.
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+@pytest.mark.usefixtures("_unchecked")
+def test_compiled_layer_computes_the_same():
+    layer = StructuredLSTM(lambda: nn.Conv2d(2, 3, 3, padding=1), lambda: nn.Conv2d(3, 3, 1))
+    frames = torch.randn(3 * 2, 2, 6, 5)
+    compiled = torch.compile(layer, fullgraph=True)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            compiled(frames, n_times=3), layer(frames, n_times=3), rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bidirectional", [None, False, True], ids=["fcn", "one", "two"])
+def test_network_learns_four_slices_by_heart(bidirectional, discs):
+    data = discs(4)
+    images = torch.stack([data[index]["image"] for index in range(4)])
+    target = torch.stack([data[index]["target"] for index in range(4)])
+    if bidirectional is None:
+        network = fcn()
+    else:
+        network = fcslstm(bidirectional=bidirectional)
+        images, target = images.unflatten(0, (2, 2)), target.unflatten(0, (2, 2))
+    optimizer = torch.optim.Adam(network.parameters(), lr=4e-3)
+
+    def logits():
+        output = network(images)
+        return output if bidirectional is None else output.flatten(0, 1)
+
+    flat_target = target.reshape(4, *target.shape[-2:])
+    for _ in range(100 if bidirectional is None else 70):
+        optimizer.zero_grad()
+        F.cross_entropy(logits(), flat_target).backward()
+        optimizer.step()
+    network.eval()
+    assert mean_tissue_dice(count_confusion(flat_target, logits().argmax(dim=1), 4)) > 0.95

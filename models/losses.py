@@ -8,22 +8,80 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.simulation.errors import SpinforgeError
 
-LossName = Literal["cross_entropy", "cross_entropy_dice"]
+LossName = Literal["cross_entropy", "weighted_cross_entropy", "cross_entropy_dice", "batch_dice"]
 
 Logits = Float[Tensor, "batch classes ky kx"]
 Target = Integer[Tensor, "batch ky kx"]
 
 
-def segmentation_loss(name: LossName, logits: Logits, target: Target) -> Float[Tensor, ""]:
-    """Mean cross-entropy of the pixels, alone or plus the Dice loss of the slices.
+def segmentation_loss(
+    name: LossName,
+    logits: Logits,
+    target: Target,
+    class_weights: Float[Tensor, " classes"] | None = None,
+) -> Float[Tensor, ""]:
+    """What a recipe's `loss` names.
 
-    Pixels of `IGNORE_INDEX` count in neither; the mean of none at all is not a number.
+    Pixels of `IGNORE_INDEX` count in none; the mean of none at all is not a number.
+
+    Args:
+        name: Which loss.
+        logits: Before the softmax.
+        target: Class codes.
+        class_weights: For "weighted_cross_entropy" alone; see `inverse_frequency`.
     """
-    cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
-    if name == "cross_entropy":
-        return cross_entropy
-    return cross_entropy + slice_dice_loss(logits, target)
+    match name:
+        case "batch_dice":
+            return batch_dice_loss(logits, target)
+        case "weighted_cross_entropy":
+            return F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE_INDEX)
+        case "cross_entropy":
+            return F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
+        case "cross_entropy_dice":
+            cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
+            return cross_entropy + slice_dice_loss(logits, target)
+
+
+def inverse_frequency(counts: Integer[Tensor, " classes"]) -> Float[Tensor, " classes"]:
+    """Weight of each class: the inverse of its pixels, scaled to a mean of 1.
+
+    A class without pixels gets the weight 0; it occurs in no target.
+
+    Args:
+        counts: Labelled pixels of each class in the training set.
+
+    Raises:
+        SpinforgeError: If no pixel is labelled.
+
+    Source:
+        Gao et al., "Fully convolutional structured LSTM networks" (ISBI 2018), sec. 3; the scale is
+        ours and does not change what is minimised.
+    """
+    present = counts > 0
+    if not present.any():
+        raise SpinforgeError("no pixel of the training slices has a label")
+    weights = torch.where(present, 1 / counts.clamp(min=1).double(), 0.0)
+    return (weights / weights[present].mean()).float()
+
+
+def batch_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
+    r"""One minus the soft Dice of the foreground of all slices together.
+
+    $1 - \frac{2 \sum p g + 1}{\sum p + \sum g + 1}$, summed over all pixels of the batch; of
+    several foreground classes the mean.
+
+    Args:
+        logits: Before the softmax.
+        target: Class codes; background is 0 and left out, as are the pixels of `IGNORE_INDEX`.
+
+    Source:
+        Wang et al., "High- and low-level feature enhancement for medical image segmentation" (MLMI
+        2019), sec. 3.1; the sums over the batch as in the first author's later code.
+    """
+    overlap, sizes = _overlap_and_sizes(logits, target)
+    return 1 - torch.mean((2 * overlap.sum(0) + 1) / (sizes.sum(0) + 1))
 
 
 def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
@@ -44,10 +102,17 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
         squares. The added 1 as in Wang et al., "High- and low-level feature enhancement" (MLMI
         2019); slice by slice is our choice.
     """
+    overlap, sizes = _overlap_and_sizes(logits, target)
+    return 1 - torch.mean((2 * overlap + 1) / (sizes + 1))
+
+
+def _overlap_and_sizes(
+    logits: Logits, target: Target
+) -> tuple[Float[Tensor, "batch tissues"], Float[Tensor, "batch tissues"]]:
+    """Sum of p g, and of p and g, over the labelled pixels of each slice and foreground class."""
     known = (target != IGNORE_INDEX)[:, None]
     probability = logits.float().softmax(dim=1)[:, 1:] * known
     codes = target.masked_fill(target == IGNORE_INDEX, 0)
     truth = F.one_hot(codes, logits.shape[1]).movedim(-1, 1)[:, 1:]
     overlap = (probability * truth).sum((-2, -1))
-    sizes = probability.sum((-2, -1)) + truth.sum((-2, -1))
-    return 1 - torch.mean((2 * overlap + 1) / (sizes + 1))
+    return overlap, probability.sum((-2, -1)) + truth.sum((-2, -1))

@@ -1,7 +1,8 @@
 """The checkpoint after each epoch: everything to go on from, and the best weights so far."""
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
@@ -30,21 +31,41 @@ class CheckpointFiles(TorchCheckpointIO):
 
 
 class Checkpoints(Checkpoint):
-    """Writes `path` after each epoch, the best epoch's weights inside.
+    """Writes `path` after each epoch, the weights to keep inside.
 
-    One file holds both, so that they can never disagree however a training is killed.
+    One file holds both, so that they can never disagree however a training is killed. The best
+    epoch is the one of the highest Dice; of a stage that does not segment, of the lowest loss.
 
     Args:
         path: The checkpoint.
         identity: Which training this is, as plain data; checked before a resume.
+        keep: Which epoch's weights.
+        patience: Epochs without a better one after which to stop; None never stops.
+
+    Attributes:
+        kept_epoch: The epoch whose weights are kept, counted from 1.
+        kept_score: Its Dice, or minus its loss.
+        kept_weights: Those weights, on the processor.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
-        self.best_epoch = 0
-        self.best_dice = -1.0
-        self.best_weights: dict[str, Tensor] = {}
-        self._path = path
-        self._identity = identity
+    def __init__(
+        self,
+        path: Path,
+        identity: dict[str, Any],
+        *,
+        keep: Literal["best", "last"] = "best",
+        patience: int | None = None,
+    ) -> None:
+        self.kept_epoch = 0
+        self.kept_score = -math.inf
+        self.kept_weights: dict[str, Tensor] = {}
+        self._best_epoch, self._best_score = 0, -math.inf
+        self._path, self._identity = path, identity
+        self._keep, self._patience = keep, patience
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go no further where a training was killed after its last epoch."""
+        trainer.should_stop = self._is_over(trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the weights if they are the best, and write the checkpoint.
@@ -52,12 +73,16 @@ class Checkpoints(Checkpoint):
         Lightning calls this after the other callbacks', so the history is complete.
         """
         assert isinstance(pl_module, SegmentationTask)
-        dice = float(trainer.callback_metrics["validation_dice_pooled"])
-        if dice > self.best_dice:
-            self.best_epoch, self.best_dice = trainer.current_epoch + 1, dice
+        epoch, score = trainer.current_epoch + 1, _score(trainer, pl_module)
+        is_best = score > self._best_score
+        if is_best:
+            self._best_epoch, self._best_score = epoch, score
+        if is_best or self._keep == "last":
+            self.kept_epoch, self.kept_score = epoch, score
             weights = pl_module.network.state_dict()
-            self.best_weights = {name: value.cpu().clone() for name, value in weights.items()}
+            self.kept_weights = {name: value.cpu().clone() for name, value in weights.items()}
         trainer.save_checkpoint(self._path)
+        trainer.should_stop = self._is_over(epoch)
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -68,16 +93,30 @@ class Checkpoints(Checkpoint):
     def state_dict(self) -> dict[str, Any]:
         """What goes into the checkpoint."""
         return {
-            "best_epoch": self.best_epoch,
-            "best_dice": self.best_dice,
-            "best_weights": self.best_weights,
+            "kept_epoch": self.kept_epoch,
+            "kept_score": self.kept_score,
+            "kept_weights": self.kept_weights,
+            "best": (self._best_epoch, self._best_score),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best so far."""
-        self.best_epoch = state_dict["best_epoch"]
-        self.best_dice = state_dict["best_dice"]
-        self.best_weights = state_dict["best_weights"]
+        self.kept_epoch = state_dict["kept_epoch"]
+        self.kept_score = state_dict["kept_score"]
+        self.kept_weights = state_dict["kept_weights"]
+        self._best_epoch, self._best_score = state_dict["best"]
+
+    def _is_over(self, epochs: int) -> bool:
+        """Whether nothing became better for too long."""
+        return self._patience is not None and epochs - self._best_epoch >= self._patience
+
+
+def _score(trainer: Trainer, task: SegmentationTask) -> float:
+    """How good the last epoch is; more is better."""
+    metrics = trainer.callback_metrics
+    if task.segments:
+        return float(metrics[task.prefix + "validation_dice_pooled"])
+    return -float(metrics[task.prefix + "validation_loss"])
 
 
 def find_resumable(path: Path, identity: dict[str, Any]) -> Path | None:

@@ -1,5 +1,6 @@
 """One row of numbers per epoch, kept with the checkpoint and written as CSV."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from spinforge.datasets.storage.files import replacing
 from spinforge.models.training.columns import HISTORY_COLUMNS
+from spinforge.models.training.task import SegmentationTask
 
 
 class History(Callback):
     """Rows of a training so far; a resumed training continues the same table.
 
     `epoch` counts from 1; `learning_rate` is that of the epoch's first step; `seconds` is the
-    wall time of training and validation.
+    wall time of training and validation. `validation_dice_pooled` is "nan" of a stage that does
+    not segment.
 
     Args:
         path: CSV file, replaced in one step after each epoch.
@@ -33,13 +36,15 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add a row and write the table."""
-        metrics = trainer.callback_metrics
+        assert isinstance(pl_module, SegmentationTask)
+        prefix, metrics = pl_module.prefix, trainer.callback_metrics
+        dice = metrics[prefix + "validation_dice_pooled"] if pl_module.segments else math.nan
         self.rows.append(
             {
                 "epoch": trainer.current_epoch + 1,
-                "train_loss": float(metrics["train_loss"]),
-                "validation_loss": float(metrics["validation_loss"]),
-                "validation_dice_pooled": float(metrics["validation_dice_pooled"]),
+                "train_loss": float(metrics[prefix + "train_loss"]),
+                "validation_loss": float(metrics[prefix + "validation_loss"]),
+                "validation_dice_pooled": float(dice),
                 "learning_rate": float(self._learning_rate),
                 "seconds": time.perf_counter() - self._started,
             }

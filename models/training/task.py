@@ -1,5 +1,6 @@
-"""Loss, metric and optimiser of one training, as a Lightning module."""
+"""Loss, metric and optimiser of one stage of a training, as a Lightning module."""
 
+from collections import deque
 from typing import Any
 
 import torch
@@ -8,75 +9,105 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.models.applying import flat_target, network_input
 from spinforge.models.losses import segmentation_loss
+from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
+from spinforge.models.training.stages import Stage, StepResult, enter_stage
 from spinforge.simulation.errors import SpinforgeError
 
 Batch = dict[str, Any]
 
+CHECK_EVERY = 50
+"""Steps between two looks at the loss on a GPU: each look waits for it."""
+
 
 class SegmentationTask(LightningModule):
-    """The recipe's loss, checked to be finite; pooled Dice of the tissues for validation.
+    """The stage's loss, checked to be finite; pooled Dice of the tissues for validation.
 
-    Logs `train_loss`, `validation_loss`, `validation_dice_pooled` and `learning_rate`, each once an
-    epoch.
+    Logs `train_loss`, `validation_loss`, `learning_rate`, and where the stage segments
+    `validation_dice_pooled`, each once an epoch; before the last stage with the stage's name in
+    front, such as `reconstruction/train_loss`.
 
     Args:
-        network: From (batch, channel, ky, kx) to logits (batch, class, ky, kx).
+        network: What is trained.
+        config: What it was built from.
         recipe: Learning rate, its schedule, weight decay.
+        stage: What is minimised and which parts learn.
         n_classes: Classes, background (0) included.
-        steps_per_epoch: Batches in an epoch.
+        steps_per_epoch: Steps in an epoch.
+        epochs: Epochs in all, for the schedule.
+        prefix: Put in front of the names of what is logged.
+        class_weights: For the loss "weighted_cross_entropy".
     """
 
     confusion: Tensor
+    class_weights: Tensor | None
 
     def __init__(
-        self, network: nn.Module, recipe: TrainingConfig, *, n_classes: int, steps_per_epoch: int
+        self,
+        network: nn.Module,
+        config: NetworkConfig,
+        recipe: TrainingConfig,
+        stage: Stage,
+        *,
+        n_classes: int,
+        steps_per_epoch: int,
+        epochs: int,
+        prefix: str = "",
+        class_weights: Float[Tensor, " classes"] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
-        self._recipe = recipe
-        self._steps_per_epoch = steps_per_epoch
+        self.prefix = prefix
+        self._config, self._recipe, self._stage = config, recipe, stage
+        self._steps_per_epoch, self._epochs = steps_per_epoch, epochs
+        self._unchecked: deque[tuple[int, str, Tensor]] = deque()
         confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64)
         self.register_buffer("confusion", confusion, persistent=False)
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        enter_stage(network, stage)
 
-    def forward(
-        self, image: Float[Tensor, "batch channel ky kx"]
-    ) -> Float[Tensor, "batch classes ky kx"]:
-        """Logits in float32, whatever precision the network computes in."""
-        return self.network(image.contiguous(memory_format=torch.channels_last)).float()
+    @property
+    def segments(self) -> bool:
+        """Whether there is a Dice to judge an epoch by."""
+        return self._stage.segments
 
     def on_train_epoch_start(self) -> None:
         """Log the learning rate of the epoch's first step."""
-        self.log("learning_rate", self.learning_rate, on_step=False, on_epoch=True)
+        enter_stage(self.network, self._stage)
+        self._log("learning_rate", self.learning_rate)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch.
 
         Raises:
-            SpinforgeError: If it is not a finite number; names the epoch and the slices.
+            SpinforgeError: If the loss of this batch, or on a GPU of one of the last, is not a
+                finite number; names the epoch and the slices.
         """
-        loss = segmentation_loss(self._recipe.loss, self(batch["image"]), batch["target"])
-        if not torch.isfinite(loss):
-            raise SpinforgeError(
-                f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}, "
-                f"batch {index + 1}{_slice_names(batch)}; check these images, or lower the "
-                "learning rate"
-            )
-        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch["target"]))
+        loss = self._step(batch).loss
+        self._unchecked.append((index, _slice_names(batch), loss.detach()))
+        if loss.device.type == "cpu" or len(self._unchecked) == CHECK_EVERY:
+            self._require_finite()
+        self._log("train_loss", loss, batch_size=len(batch["target"]))
         return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Look at the losses that were not looked at yet."""
+        self._require_finite()
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add a batch to the mean loss and to the confusion matrix."""
-        target = batch["target"]
-        logits = self(batch["image"])
-        loss = segmentation_loss(self._recipe.loss, logits, target)
-        self.log("validation_loss", loss, on_epoch=True, batch_size=len(target))
-        self.confusion += count_confusion(target, logits.argmax(dim=1), len(self.confusion))
+        loss, logits = self._step(batch)
+        self._log("validation_loss", loss, batch_size=len(batch["target"]))
+        if logits is not None:
+            target = flat_target(batch["target"])
+            self.confusion += count_confusion(target, logits.argmax(dim=1), len(self.confusion))
 
     def on_validation_epoch_end(self) -> None:
         """Log the Dice of all slices together, and forget them."""
-        self.log("validation_dice_pooled", mean_tissue_dice(self.confusion))
+        if self.segments:
+            self._log("validation_dice_pooled", mean_tissue_dice(self.confusion))
         self.confusion.zero_()
 
     @property
@@ -85,21 +116,47 @@ class SegmentationTask(LightningModule):
         return float(self.trainer.optimizers[0].param_groups[0]["lr"])
 
     def configure_optimizers(self) -> Any:
-        """Adam, with the learning rate set anew before each step."""
+        """The recipe's optimiser of what learns, with the learning rate set before each step."""
         recipe = self._recipe
-        optimizer = torch.optim.Adam(
-            self.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        learning = [weight for weight in self.network.parameters() if weight.requires_grad]
+        options: dict[str, Any] = {"lr": recipe.learning_rate, "weight_decay": recipe.weight_decay}
+        if recipe.optimizer == "rmsprop":
+            optimizer: torch.optim.Optimizer = torch.optim.RMSprop(learning, alpha=0.95, **options)
+        else:
+            # One kernel for all weights; the processor's bits stay what they are.
+            optimizer = torch.optim.Adam(learning, fused=self.device.type == "cuda", **options)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: learning_rate_factor(
-                recipe.schedule, step / self._steps_per_epoch, recipe.epochs
+                recipe.schedule, step / self._steps_per_epoch, self._epochs
             ),
         )
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+    def _step(self, batch: Batch) -> StepResult:
+        inputs = network_input(self._config, batch)
+        return self._stage.objective(
+            self.network, inputs, flat_target(batch["target"]), self._segmentation_loss
+        )
+
+    def _segmentation_loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        return segmentation_loss(self._recipe.loss, logits, target, self.class_weights)
+
+    def _require_finite(self) -> None:
+        """Wait for the losses of the last steps, and look at them."""
+        while self._unchecked:
+            index, names, loss = self._unchecked.popleft()
+            if not torch.isfinite(loss):
+                raise SpinforgeError(
+                    f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}, "
+                    f"batch {index + 1}{names}; check these images, or lower the learning rate"
+                )
+
+    def _log(self, name: str, value: Tensor | float, batch_size: int | None = None) -> None:
+        self.log(self.prefix + name, value, on_step=False, on_epoch=True, batch_size=batch_size)
 
 
 def count_confusion(

@@ -1,0 +1,244 @@
+"""One stage of a training: Lightning's loop, from the start or from where it was stopped."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.loggers import Logger
+from torch import Tensor, nn
+
+from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.models.devices import device_of
+from spinforge.models.losses import inverse_frequency
+from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.checkpoints import (
+    CheckpointFiles,
+    Checkpoints,
+    find_resumable,
+    require_same_training,
+)
+from spinforge.models.training.data import (
+    ReadyBatches,
+    SliceDataset,
+    count_slices,
+    training_loader,
+    validation_loader,
+)
+from spinforge.models.training.history import History
+from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
+from spinforge.models.training.reading import workers_for
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.stages import Stage
+from spinforge.models.training.task import SegmentationTask
+from spinforge.models.weights import read_torch_file, write_torch_file
+from spinforge.simulation.errors import SpinforgeError
+
+
+@dataclass(frozen=True)
+class StageOutcome:
+    """What came of a stage.
+
+    Attributes:
+        weights: The network's weights to go on with.
+        epochs: Epochs trained.
+        kept_epoch: The epoch of these weights, counted from 1.
+        score: Its Dice from the pixels of all validation slices together; of a stage that does not
+            segment minus its loss.
+        seconds: Wall time of all epochs.
+    """
+
+    weights: dict[str, Tensor]
+    epochs: int
+    kept_epoch: int
+    score: float
+    seconds: float
+
+
+def fit_stage(
+    network: nn.Module,
+    config: NetworkConfig,
+    recipe: TrainingConfig,
+    stage: Stage,
+    train: SliceDataset | ReadyBatches,
+    validation: SliceDataset,
+    folder: Path,
+    *,
+    seed: int,
+    identity: dict[str, Any],
+    prefix: str,
+    loggers: Sequence[Logger],
+    progress: bool,
+) -> StageOutcome:
+    """Train what the stage trains; a stage that is finished in `folder` is returned at once.
+
+    Args:
+        network: With the weights of the stage before; changed.
+        config: What it was built from.
+        recipe: How to train.
+        stage: What.
+        train: Slices to learn from, or ready batches of them.
+        validation: Slices to judge by.
+        folder: For `last.ckpt`, `history.csv` and, last of all, `weights.pt`.
+        seed: Seed of the order of the slices.
+        identity: Which training this is, as plain data.
+        prefix: Put in front of the names of what is logged.
+        loggers: Receive the losses.
+        progress: Show a progress bar.
+
+    Raises:
+        SpinforgeError: As `train_network`.
+    """
+    finished = folder / "weights.pt"
+    if finished.exists():
+        return _read_outcome(finished, identity)
+    batches = _batches(train, recipe, seed)
+    resumable = find_resumable(folder / "last.ckpt", identity)
+    folder.mkdir(parents=True, exist_ok=True)
+    if stage.prepare is not None:
+        stage.prepare(network)
+    steps_per_epoch = _steps_per_epoch(train, recipe)
+    epochs = _epochs(recipe, steps_per_epoch)
+    task = SegmentationTask(
+        network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        config,
+        recipe,
+        stage,
+        n_classes=train.n_classes,
+        steps_per_epoch=steps_per_epoch,
+        epochs=epochs,
+        prefix=prefix,
+        class_weights=_class_weights(train, recipe),
+    )
+    history = History(folder / "history.csv")
+    checkpoints = Checkpoints(
+        folder / "last.ckpt", identity, keep=recipe.keep, patience=recipe.patience
+    )
+    # On standard error: standard output belongs to the answer of a command.
+    progress_bar = [RichProgressBar(console_kwargs={"stderr": True})] if progress else []
+    with quiet_lightning(), stopping_reaches_the_caller():
+        trainer = Trainer(
+            **_trainer_options(recipe),
+            max_epochs=epochs,
+            logger=list(loggers) or False,
+            callbacks=[history, checkpoints, *progress_bar],
+            default_root_dir=folder,
+            enable_progress_bar=progress,
+        )
+        trainer.fit(
+            task,
+            batches,
+            validation_loader(
+                validation,
+                batch_size=recipe.batch_size,
+                workers=workers_for(validation, device_of(recipe)),
+            ),
+            ckpt_path=resumable,
+            weights_only=True,
+        )
+    outcome = StageOutcome(
+        checkpoints.kept_weights,
+        epochs=len(history.rows),
+        kept_epoch=checkpoints.kept_epoch,
+        score=checkpoints.kept_score,
+        seconds=sum(row["seconds"] for row in history.rows),
+    )
+    if prefix:  # the last stage ends with the network's own file
+        _write_outcome(finished, outcome, identity)
+    return outcome
+
+
+def _batches(
+    train: SliceDataset | ReadyBatches, recipe: TrainingConfig, seed: int
+) -> Iterable[Mapping[str, Any]]:
+    """A loader of the slices, or the batches that are there.
+
+    Raises:
+        SpinforgeError: If these have another size than the recipe's.
+    """
+    if isinstance(train, SliceDataset):
+        workers = workers_for(train, device_of(recipe))
+        return training_loader(train, batch_size=recipe.batch_size, seed=seed, workers=workers)
+    if train.batch_size != recipe.batch_size:
+        raise SpinforgeError(
+            f"the ready batches hold {train.batch_size} slices, but training.batch_size is "
+            f"{recipe.batch_size}; make them of the recipe's size"
+        )
+    return train
+
+
+def _steps_per_epoch(train: SliceDataset | ReadyBatches, recipe: TrainingConfig) -> int:
+    batches = math.ceil(count_slices(train) / recipe.batch_size)
+    return math.ceil(batches / recipe.accumulate)
+
+
+def _epochs(recipe: TrainingConfig, steps_per_epoch: int) -> int:
+    """Epochs to train: whole ones, also where the recipe counts steps."""
+    if recipe.steps is None:
+        return recipe.epochs
+    return min(recipe.epochs, math.ceil(recipe.steps / steps_per_epoch))
+
+
+def _class_weights(
+    train: SliceDataset | ReadyBatches, recipe: TrainingConfig
+) -> Float[Tensor, " classes"] | None:
+    """Weights of the classes, where the recipe's loss has some; reads every label once."""
+    if recipe.loss != "weighted_cross_entropy":
+        return None
+    items = (train[i] for i in range(len(train))) if isinstance(train, SliceDataset) else train
+    counts = torch.zeros(train.n_classes, dtype=torch.int64)
+    for item in items:
+        target = item["target"]
+        codes = target[target != IGNORE_INDEX].long().cpu()
+        counts += torch.bincount(codes, minlength=train.n_classes)
+    return inverse_frequency(counts)
+
+
+def _trainer_options(recipe: TrainingConfig) -> dict[str, Any]:
+    """Options of Lightning's trainer that follow from the recipe or are always the same."""
+    precisions = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+    return {
+        "accelerator": device_of(recipe).type,
+        "devices": 1,
+        "plugins": CheckpointFiles(),
+        "precision": precisions[recipe.precision],
+        "accumulate_grad_batches": recipe.accumulate,
+        "gradient_clip_val": recipe.gradient_clip,
+        "deterministic": recipe.deterministic,
+        "num_sanity_val_steps": 0,
+        "log_every_n_steps": 1,  # an epoch may be a single step; nothing is logged by the step
+        "enable_model_summary": False,
+    }
+
+
+def _write_outcome(path: Path, outcome: StageOutcome, identity: dict[str, Any]) -> None:
+    write_torch_file(
+        path,
+        {
+            "identity": identity,
+            "weights": outcome.weights,
+            "epochs": outcome.epochs,
+            "kept_epoch": outcome.kept_epoch,
+            "score": outcome.score,
+            "seconds": outcome.seconds,
+        },
+    )
+
+
+def _read_outcome(path: Path, identity: dict[str, Any]) -> StageOutcome:
+    """A finished stage.
+
+    Raises:
+        SpinforgeError: If the file is damaged or of another training.
+    """
+    content = read_torch_file(path)
+    require_same_training(path, content.pop("identity", {}), identity)
+    try:
+        return StageOutcome(**content)
+    except TypeError as error:
+        raise SpinforgeError(f"{path} is damaged; delete it to train this stage again") from error

@@ -26,9 +26,9 @@ from spinforge.simulation.rng import SampleRng
 class DeviceSlices:
     """Batches of zero-filled slices from the memory of a device; a loader for training.
 
-    A batch holds what a `DataLoader` makes of these `ZeroFilledSlices`: "image" or "kspace",
-    "target", "subject", "slice". The order of the slices is that of `EpochSampler`: by seed and
-    epoch alone, or the set's own order if there is no seed.
+    A batch holds what a `DataLoader` makes of these `ZeroFilledSlices`, whatever their content. The
+    order of the slices is that of `EpochSampler`: by seed and epoch alone, or the set's own order
+    if there is no seed.
 
     Args:
         slices: The set in memory; nothing of it but index and masks is kept.
@@ -115,30 +115,37 @@ class DeviceSlices:
             return {"kspace": kspace, "target": target, **where}
         masks = torch.stack([self._masks.of(position, epoch) for position in positions])
         if self._fresh_noise:
-            self._add_noise(kspace, masks, positions, epoch)
+            # A zero-filled image does not show the other lines.
+            lines = masks if self._content == "image" else torch.ones_like(masks)
+            self._add_noise(kspace, lines, positions, epoch)
         # The maps of a single coil are not used.
         is_single = kspace.shape[1] == 1
         rows = self._sent(self._map_of[positions])
         maps = kspace if is_single else self._maps.index_select(0, rows)
         image = zero_filled_combined(kspace, self._sent(masks), maps)
         scale = intensity_scale(image)[:, None, None]
-        return {"image": real_channels(image / scale), "target": target.long(), **where}
+        if self._content == "image":
+            return {"image": real_channels(image / scale), "target": target.long(), **where}
+        shown = {"kspace": kspace / scale[:, None], "mask": self._sent(masks)}
+        if not is_single:
+            shown["sensitivities"] = maps
+        return {**shown, "target": target.long(), **where}
 
     def _add_noise(
         self,
         kspace: Complex[Tensor, "sample coil ky kx"],
-        masks: Bool[Tensor, "sample ky"],
+        lines: Bool[Tensor, "sample ky"],
         positions: list[int],
         epoch: int,
     ) -> None:
-        """Add noise in place, only to the lines that are acquired: the others will be left out."""
+        """Add noise to these lines, in place."""
         paths = []
         for position in positions:
             subject, number = self._index[position]
             paths.append(("training", subject, f"slice-{number:03d}", f"epoch-{epoch}", "noise"))
         keys = sample_keys(paths, seed=self._noise_seed)
-        noise = noise_on_lines(keys, masks, (kspace.shape[1], kspace.shape[3]), self._device)
-        sample, line = (self._sent(part) for part in masks.nonzero().unbind(1))
+        noise = noise_on_lines(keys, lines, (kspace.shape[1], kspace.shape[3]), self._device)
+        sample, line = (self._sent(part) for part in lines.nonzero().unbind(1))
         kspace[sample, :, line] += self._fresh_noise * noise
 
     def _sent(self, values: Tensor) -> Tensor:

@@ -30,6 +30,9 @@ from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import LineSampling, draw_line_mask
 from spinforge.simulation.tissue import TARGET_NAMES
 
+Content = Literal["image", "measurement", "kspace"]
+"""What of a slice is shown."""
+
 
 @dataclass(frozen=True)
 class LineMasks:
@@ -74,8 +77,9 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         noise_on_read: Noise added to a set made without any: the bytes of a set made with it.
         variant: Group of a corrupted variant, such as "corrupt/motion/3", whose k-space is read
             instead of the clean one.
-        content: "image" shows zero-filled images; "kspace" the fully sampled k-space and the labels
-            as they are stored, for networks and loops that do the rest themselves.
+        content: "image" shows zero-filled images; "measurement" what networks take that start from
+            k-space; "kspace" the fully sampled k-space and the labels as they are stored, for loops
+            that do the rest themselves.
 
     Raises:
         SpinforgeError: If the store or a subject is missing, or noise is asked for on top of noise.
@@ -94,7 +98,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         seed: int = 0,
         noise_on_read: Noise | None = None,
         variant: str | None = None,
-        content: Literal["image", "kspace"] = "image",
+        content: Content = "image",
     ) -> None:
         self.path, self.content = path, content
         self._noise_on_read = noise_on_read
@@ -170,20 +174,33 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         """One slice.
 
         Returns:
-            "image": (2, ky, kx) float32; "target": (ky, kx) int64; "subject" and "slice". For the
-            content "kspace" that, (coil, ky, kx) complex64, in place of the image, and uint8.
+            "image": (2, ky, kx) float32; "target": (ky, kx) int64; "subject" and "slice".
+            For the content "measurement", in place of the image, "kspace": (coil, ky, kx)
+            complex64 with all lines, divided by the scale of the zero-filled image; "mask": (ky,)
+            bool, and of several coils "sensitivities": (coil, ky, kx) complex64.
+            For the content "kspace" that as it is stored, and the target uint8.
         """
         subject, number = self.index[position]
         if self.content == "kspace":
             kspace, target = self.slice_kspace(position), self.slice_target(position)
             return {"kspace": kspace, "target": target, "subject": subject, "slice": number}
-        image = self._combined(position, self.line_mask(position))
-        return {
-            "image": real_channels(image / intensity_scale(image)),
-            "target": self.slice_target(position).long(),
-            "subject": subject,
-            "slice": number,
-        }
+        mask = self.line_mask(position)
+        image = self._combined(position, mask)
+        scale = intensity_scale(image)
+        shown = (
+            {"image": real_channels(image / scale)}
+            if self.content == "image"
+            else self._measurement(position, mask, scale)
+        )
+        target = self.slice_target(position).long()
+        return {**shown, "target": target, "subject": subject, "slice": number}
+
+    def _measurement(self, position: int, mask: LineMask, scale: Tensor) -> dict[str, Tensor]:
+        """What a network that starts from k-space takes."""
+        kspace = self.slice_kspace(position)
+        shown = {"kspace": kspace / scale, "mask": mask}
+        # The maps of a single coil are not used.
+        return shown if len(kspace) == 1 else shown | {"sensitivities": self.coil_maps(position)}
 
     def fully_sampled(self, position: int) -> torch.Tensor:
         """Complex image of one slice from all its lines, noise included, (ky, kx)."""

@@ -88,7 +88,7 @@ class StreamedSlices(ZeroFilledSlices):
 
     def __getitems__(self, positions: Sequence[int]) -> dict[str, Any]:
         """A batch, as the loaders would put it together."""
-        if self.content == "image":
+        if self.content != "kspace":
             batch: dict[str, Any] = default_collate([self[position] for position in positions])
             return batch
         # Decompressed into the memory that a worker shares with the loader, without a copy.

@@ -15,6 +15,8 @@ from spinforge.datasets.reading.shards import ShardReader, SubjectShards
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.storage.arrays import StoredArray, write_array
 from spinforge.datasets.storage.store import DatasetStore
+from spinforge.models.seranet.consistency import zero_filled_channels
+from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.training.data import training_loader
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
@@ -190,6 +192,42 @@ def test_kspace_is_shown_as_it_is_stored(tiny_store, kind):
             np.testing.assert_array_equal(one["target"][row].numpy(), labels[subject][number])
             seen.add(place)
     assert seen == set(data.index)
+
+
+@pytest.mark.parametrize("coils", [1, 2])
+def test_a_measurement_is_what_the_image_was_made_of(tmp_path, coils):
+    """Zero-filled by the networks' own code it is the image, whichever way it was read."""
+    product = TINY.model_copy(update={"scanner": Scanner(coils=coils)})
+    store = DatasetStore(tmp_path / "set.zarr")
+    store.create(product.recipe())
+    make_subject(product, "head-000", store)
+    subject = ("head-000",)
+    images, memory, streamed = (
+        open_as(kind, store, subject, content=content)
+        for kind, content in (
+            (ZeroFilledSlices, "image"),
+            (ZeroFilledSlices, "measurement"),
+            (StreamedSlices, "measurement"),
+        )
+    )
+    (resident,) = DeviceSlices(memory, device=CPU, batch_size=14)
+    (loaded,) = training_loader(streamed, batch_size=14, seed=1)
+    assert set(loaded) == set(resident)
+    for position in (0, 7):
+        item = memory[position]
+        assert_same_item(item, streamed[position])
+        measured = Measurement(
+            item["kspace"][None],
+            item["mask"][None],
+            item["sensitivities"][None] if coils > 1 else None,
+        )
+        assert ("sensitivities" in item) == (coils > 1)
+        # Divided before or after the Fourier transform; float32, values near 1.
+        image = images[position]["image"]
+        torch.testing.assert_close(zero_filled_channels(measured)[0], image, rtol=0, atol=1e-5)
+        torch.testing.assert_close(resident["kspace"][position], item["kspace"], rtol=1e-5, atol=0)
+        assert torch.equal(resident["mask"][position], item["mask"])
+        assert torch.equal(item["target"], images[position]["target"])
 
 
 # --------------------------------------------------------------------------- coil maps

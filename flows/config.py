@@ -17,16 +17,16 @@ from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.storage.files import UserPath
 from spinforge.datasets.storage.locations import StoreAddress
 from spinforge.models.crdn.crdn import CRDNConfig
-from spinforge.models.networks import ImageNetworkConfig
+from spinforge.models.networks import NetworkConfig
 from spinforge.models.seranet.unet import UNetConfig
-from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.recipes import Recipe, TrainingConfig
 from spinforge.simulation.config import Config
 from spinforge.simulation.corruption.corrupt import KINDS
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import LineSampling
 from spinforge.simulation.sequences import PulseSequence
 
-_UNIONS = (Product, ImageNetworkConfig, LineSampling, PulseSequence)
+_UNIONS = (Product, NetworkConfig, LineSampling, PulseSequence)
 _OTHER_KINDS = set(KINDS)  # of corruptions; some of them are also names of fields
 
 
@@ -69,20 +69,18 @@ class Study(Config):
     workers: int = Field(2, ge=1, le=256, description="processes that simulate subjects")
     data: Product = KSpaceProduct()
     corruptions: Corruptions = Corruptions()
-    networks: tuple[ImageNetworkConfig, ...] = Field(
+    networks: tuple[NetworkConfig, ...] = Field(
         (UNetConfig(kind="unet", width=16), CRDNConfig(kind="crdn")),
         min_length=1,
         description="the networks to compare",
     )
-    training: TrainingConfig = TrainingConfig()
+    training: Recipe = TrainingConfig()
     evaluation: Evaluation = Evaluation()
     tracking: Tracking = Tracking()
 
     @field_validator("networks")
     @classmethod
-    def _names_differ(
-        cls, networks: tuple[ImageNetworkConfig, ...]
-    ) -> tuple[ImageNetworkConfig, ...]:
+    def _names_differ(cls, networks: tuple[NetworkConfig, ...]) -> tuple[NetworkConfig, ...]:
         names = [network.name for network in networks]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two networks are named {', '.join(twice)}; give each its own `name`")

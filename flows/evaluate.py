@@ -24,9 +24,10 @@ from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import held_out_slices, network_folder, scores_folder
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import select_networks
+from spinforge.models.applying import kspace_content
 from spinforge.models.devices import device_of
 from spinforge.models.inference import predict_labels
-from spinforge.models.networks import ImageNetworkConfig
+from spinforge.models.networks import NetworkConfig
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -93,7 +94,7 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
 
 
 def _score_network(
-    study: Study, network: ImageNetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
+    study: Study, network: NetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
 ) -> None:
     """Predict, score and log one network; all only as far as not done before."""
     target = scores_folder(study, network)
@@ -111,13 +112,16 @@ def _score_network(
 
 
 def _predict_and_score(
-    study: Study, network: ImageNetworkConfig, slices: ZeroFilledSlices
+    study: Study, network: NetworkConfig, slices: ZeroFilledSlices
 ) -> pd.DataFrame:
     """Write label maps and, last, the table of scores."""
     folder, target = network_folder(study, network), scores_folder(study, network)
-    loaded = load_network(folder / "network.pt").network
+    loaded = load_network(folder / "network.pt")
     predicted = predict_labels(
-        loaded, slices, batch_size=study.evaluation.batch_size, device=device_of(study.training)
+        loaded,
+        slices.showing(kspace_content(network)),
+        batch_size=study.evaluation.batch_size,
+        device=device_of(study.training),
     )
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=predicted)

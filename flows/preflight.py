@@ -12,7 +12,8 @@ from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
 from spinforge.models.devices import device_of
-from spinforge.models.networks import ImageNetworkConfig, build_network
+from spinforge.models.networks import NetworkConfig, build_network
+from spinforge.models.training.stages import training_stages
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
@@ -84,19 +85,20 @@ def _data_bytes(study: Study, missing: list[str]) -> int:
 def _network_bytes(study: Study, missing: list[str]) -> int:
     if not isinstance(study.data, KSpaceProduct):
         return 0  # nothing is trained on it
-    sizes = [
-        _weight_bytes(study, n) for n in study.networks if missing or not _is_trained(study, n)
-    ]
-    # Each network keeps its checkpoint (weights, two moments of Adam, best weights), its file and
-    # MLflow's copy of that; the checkpoint is there twice while it is replaced.
-    return 6 * sum(sizes) + 4 * max(sizes, default=0)
+    waiting = [n for n in study.networks if missing or not _is_trained(study, n)]
+    sizes = {network.name: _weight_bytes(study, network) for network in waiting}
+    # Each network keeps its file and MLflow's copy of that, and for each stage its checkpoint
+    # (weights, two moments of Adam, best weights) and, but for the last, the weights it ended
+    # with; a checkpoint is there twice while it is replaced.
+    kept = sum(sizes[network.name] * (1 + 5 * len(training_stages(network))) for network in waiting)
+    return kept + 4 * max(sizes.values(), default=0)
 
 
-def _is_trained(study: Study, network: ImageNetworkConfig) -> bool:
+def _is_trained(study: Study, network: NetworkConfig) -> bool:
     return (network_folder(study, network) / "network.pt").is_file()
 
 
-def _weight_bytes(study: Study, network: ImageNetworkConfig) -> int:
+def _weight_bytes(study: Study, network: NetworkConfig) -> int:
     built = build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
     return sum(values.nbytes for values in built.state_dict().values())
 

@@ -26,7 +26,7 @@ from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import held_out_slices, network_folder, scores_folder
 from spinforge.flows.tracking import Tracker
-from spinforge.models.networks import ImageNetworkConfig, count_parameters
+from spinforge.models.networks import NetworkConfig, count_parameters
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -81,7 +81,7 @@ class _CaseLoader:
     """Loads the pictures of one slice; label maps are read once."""
 
     def __init__(
-        self, study: Study, slices: ZeroFilledSlices, networks: list[ImageNetworkConfig]
+        self, study: Study, slices: ZeroFilledSlices, networks: list[NetworkConfig]
     ) -> None:
         self._slices = slices
         self._labels = {
@@ -120,7 +120,7 @@ def _examples(slices: ZeroFilledSlices) -> list[ExampleSlice]:
     ]
 
 
-def _network_report(network: ImageNetworkConfig, folder: Path) -> NetworkReport:
+def _network_report(network: NetworkConfig, folder: Path) -> NetworkReport:
     weights = load_network(folder / "network.pt").network
     history = folder / "history.csv"
     if not history.is_file():

@@ -9,7 +9,7 @@ from spinforge.datasets.storage.store import DatasetStore
 from spinforge.evaluation.score import METRICS_VERSION
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
-from spinforge.models.networks import ImageNetworkConfig
+from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TRAINING
 from spinforge.simulation.config import content_hash
@@ -52,7 +52,7 @@ def held_out_slices(study: Study) -> ZeroFilledSlices:
     )
 
 
-def network_folder(study: Study, network: ImageNetworkConfig) -> Path:
+def network_folder(study: Study, network: NetworkConfig) -> Path:
     """Folder of exactly this network, code, recipe, seed and data, on whatever device."""
     store, split = checked_store(study), split_of(study.data)
     sampling = kspace_product(study.data).sampling
@@ -73,7 +73,7 @@ def network_folder(study: Study, network: ImageNetworkConfig) -> Path:
     return RunFolder.of(study).networks / f"{network.name}-{fingerprint[:8]}"
 
 
-def scores_folder(study: Study, network: ImageNetworkConfig) -> Path:
+def scores_folder(study: Study, network: NetworkConfig) -> Path:
     """Folder of what exactly this trained network scored on exactly these test slices."""
     test = slices_fingerprint(
         checked_store(study),

@@ -15,13 +15,18 @@ from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, training_slices
 from spinforge.flows.tracking import Tracker
+from spinforge.models.applying import kspace_content
 from spinforge.models.devices import device_of
-from spinforge.models.networks import ImageNetworkConfig
+from spinforge.models.networks import ImageNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.reading import training_source, way_of
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
+
+TrainingSource = ZeroFilledSlices | DeviceSlices
 
 
 @flow(name="train")
@@ -38,25 +43,28 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     check_split(kspace_product(study.data))
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
-    tracker, (slices, validation) = Tracker(study), training_slices(study)
-    training = training_source(
-        slices,
-        device=device_of(study.training),
-        batch_size=study.training.batch_size,
-        seed=study.seed,
-    )
-    del slices  # a copy on a GPU needs them no longer
+    tracker, (training, validation) = Tracker(study), training_slices(study)
     with RunFolder.of(study).opened(study):
+        # A GPU gets a copy of the set for all networks that are shown the same of it.
+        for content in sorted({kspace_content(network) for network in networks.values()}):
+            source = training_source(
+                training.showing(content),
+                device=device_of(study.training),
+                batch_size=study.training.batch_size,
+                seed=study.seed,
+            )
 
-        def train_one(name: str) -> None:
-            _train_one(study, networks[name], training, validation, folders[name], tracker)
+            def train_one(name: str, source: TrainingSource = source) -> None:
+                shown = validation.showing(kspace_content(networks[name]))
+                _train_one(study, networks[name], source, shown, folders[name], tracker)
 
-        for name in networks:
-            task(name="train-network", task_run_name="{name}")(train_one)(name)
+            for name, network in networks.items():
+                if kspace_content(network) == content:
+                    task(name="train-network", task_run_name="{name}")(train_one)(name)
     return {name: str(folder) for name, folder in folders.items()}
 
 
-def select_networks(study: Study, only: str | None) -> tuple[ImageNetworkConfig, ...]:
+def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]:
     """The study's networks, or the one with this name.
 
     Raises:
@@ -69,10 +77,17 @@ def select_networks(study: Study, only: str | None) -> tuple[ImageNetworkConfig,
     return chosen
 
 
+def _length(recipe: TrainingConfig, network: NetworkConfig) -> str:
+    """How long it will take at most, for a line of the log."""
+    length = f"{recipe.epochs} epochs" if recipe.steps is None else f"{recipe.steps} steps"
+    names = [stage.name for stage in training_stages(network)]
+    return f", {length}" + (f", in stages: {', '.join(names)}" if len(names) > 1 else "")
+
+
 def _train_one(
     study: Study,
-    network: ImageNetworkConfig,
-    training: ZeroFilledSlices | DeviceSlices,
+    network: NetworkConfig,
+    training: TrainingSource,
     validation: ZeroFilledSlices,
     folder: Path,
     tracker: Tracker,
@@ -83,7 +98,7 @@ def _train_one(
         say(f"network   {folder} (trained before)")
         return
     n_slices = count_slices(training)
-    say(f"training  {network.name} on {n_slices} slices, {study.training.epochs} epochs")
+    say(f"training  {network.name} on {n_slices} slices{_length(study.training, network)}")
     with tracker.network_run(folder, network.name) as run:
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
@@ -108,8 +123,11 @@ def _train_one(
         steps_per_epoch = math.ceil(n_slices / study.training.batch_size)
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
-        example = validation[0]["image"].expand(2, -1, -1, -1).numpy()
-        tracker.log_model(run, load_network(trained.network_file).network, example)
+        if isinstance(network, ImageNetwork):
+            example = validation[0]["image"].expand(2, -1, -1, -1).numpy()
+            tracker.log_model(run, load_network(trained.network_file).network, example)
+        else:  # an exported program takes plain images only
+            tracker.log_file(run, trained.network_file)
     tracker.mark_logged(folder, "training")
     say(
         f"network   {folder} (pooled validation Dice {summary.best_validation_dice:.3f} "

@@ -1,24 +1,30 @@
-"""From images to label maps."""
+"""From slices to label maps, with any network."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from jaxtyping import UInt8
+from torch import Tensor
 
+from spinforge.models.applying import final_logits, network_input
 from spinforge.models.training.data import SliceDataset
+from spinforge.models.weights import LoadedNetwork
 from spinforge.simulation.errors import SpinforgeError
+
+_INPUTS = ("image", "kspace", "mask", "sensitivities")
+"""What networks look at; the rest of an item only names it, or is its truth."""
 
 
 def predict_labels(
-    network: nn.Module,
-    images: SliceDataset | Iterable[Float[Tensor, "channel ky kx"]],
+    loaded: LoadedNetwork,
+    slices: SliceDataset | Iterable[Mapping[str, Any]],
     *,
     batch_size: int = 12,
     device: torch.device | str = "cpu",
-) -> UInt8[np.ndarray, "slice ky kx"]:
+) -> UInt8[np.ndarray, "slice *time ky kx"]:
     """Label of each pixel: the class with the largest logit, in float32.
 
     On a GPU convolutions round their factors to TF32, PyTorch's default: near a tie the label may
@@ -28,28 +34,31 @@ def predict_labels(
     mode. It is left on `device`, in the mode it came in.
 
     Args:
-        network: From (batch, channel, ky, kx) to logits (batch, class, ky, kx), class < 256.
-        images: A data set, or the images themselves (a tensor of four axes will do); all of one
-            shape.
+        loaded: The network.
+        slices: A data set, or items such as one gives; all of one shape.
         batch_size: Slices a batch; 1 or more.
         device: Where to compute; `device_of` tells where the network was trained.
 
     Returns:
-        (slice, ky, kx), in the order given.
+        (slice, ky, kx) in the order given, of sequences (slice, time, ky, kx).
 
     Raises:
-        SpinforgeError: If there are no images or they differ in shape.
+        SpinforgeError: If there are no slices, they differ in shape, or the network reads others.
     """
+    network = loaded.network
     was_training = network.training
     network.eval().to(device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    remaining = _images(images)
+    remaining = _items(slices)
     labels = []
     try:
         with torch.inference_mode():
-            while batch := list(itertools.islice(remaining, batch_size)):
-                stacked = _stack(batch).to(device, memory_format=torch.channels_last)
-                labels.append(network(stacked).argmax(dim=1).to("cpu", torch.uint8).numpy())
+            while items := list(itertools.islice(remaining, batch_size)):
+                batch = {name: values.to(device) for name, values in _stack(items).items()}
+                found = final_logits(network(network_input(loaded.config, batch))).argmax(dim=1)
+                if "image" in batch:  # the frames of a sequence belong together again
+                    found = found.reshape(*batch["image"].shape[:-3], *found.shape[-2:])
+                labels.append(found.to("cpu", torch.uint8).numpy())
     finally:
         network.train(was_training)
     if not labels:
@@ -59,16 +68,20 @@ def predict_labels(
     return np.concatenate(labels)
 
 
-def _images(source: SliceDataset | Iterable[Tensor]) -> Iterator[Tensor]:
-    """Images one by one, read only when asked for."""
+def _items(source: SliceDataset | Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Items one by one, read only when asked for."""
     if isinstance(source, SliceDataset):
-        return (source[index]["image"] for index in range(len(source)))
+        return (source[index] for index in range(len(source)))
     return iter(source)
 
 
-def _stack(images: list[Tensor]) -> Float[Tensor, "batch channel ky kx"]:
-    """One batch."""
-    shapes = {tuple(image.shape) for image in images}
-    if len(shapes) > 1:
-        raise SpinforgeError(f"the images to segment differ in shape: {sorted(shapes)}")
-    return torch.stack(images)
+def _stack(items: list[Mapping[str, Any]]) -> dict[str, Tensor]:
+    """One batch of what networks look at."""
+    batch = {}
+    for name in (name for name in _INPUTS if name in items[0]):
+        values = [item[name] for item in items]
+        shapes = {tuple(value.shape) for value in values}
+        if len(shapes) > 1:
+            raise SpinforgeError(f"the images to segment differ in shape: {sorted(shapes)}")
+        batch[name] = torch.stack(values)
+    return batch

@@ -7,6 +7,7 @@ memory where there is one and the set fits into it, else from this machine's, el
 (`models/training/reading.py`).
 """
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +101,8 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         variant: str | None = None,
         content: Content = "image",
     ) -> None:
-        self.path, self.content = path, content
+        self.path = path
+        self.content: Content = content
         self._noise_on_read = noise_on_read
         store = DatasetStore(path)
         # Masks, maps and labels are the clean set's.
@@ -150,6 +152,12 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
     def epoch(self) -> int:
         """The epoch whose masks are drawn."""
         return self._epoch
+
+    def showing(self, content: Content) -> "ZeroFilledSlices":
+        """The same slices with another content; the arrays are shared."""
+        other = copy.copy(self)
+        other.content = content
+        return other
 
     def __len__(self) -> int:
         return len(self.index)

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 _UNWANTED = (
+    # Parts that a stage does not train are in evaluation mode on purpose.
+    (r"Found \d+ module\(s\) in eval mode at the start of training.*", UserWarning),
     # The slices are in memory: worker processes would only copy them.
     (r".*does not have many workers.*", UserWarning),
     # Lightning 2.6 still calls PyTorch's old tree functions.

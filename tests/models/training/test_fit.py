@@ -135,7 +135,7 @@ def test_kept_network_reaches_the_recorded_dice(discs, tmp_path):
     recipe = TrainingConfig(epochs=4, batch_size=2, device="cpu")
     trained = train(tmp_path, discs(10), discs(4), recipe=recipe)
     data = discs(4)
-    labels = predict_labels(load_network(trained.network_file).network, data)
+    labels = predict_labels(load_network(trained.network_file), data)
     truth = np.stack([data[index]["target"].numpy() for index in range(4)])
     dice = [
         2 * np.sum((labels == k) & (truth == k)) / (np.sum(labels == k) + np.sum(truth == k))

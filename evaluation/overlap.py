@@ -5,12 +5,15 @@ measures below are ratios of sums of $n_{jk}$. A volume's matrix is the sum of i
 """
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64, UInt8
 
 from spinforge.simulation.tissue import TARGET_NAMES
 
 LabelSlices = UInt8[np.ndarray, "slice ky kx"]
-"""Class codes 0 to 3, in the order of `TARGET_NAMES`."""
+"""Class codes; 0 is the background."""
+
+Scored = Bool[np.ndarray, "slice ky kx"]
+"""Pixels that count."""
 
 Confusion = Int64[np.ndarray, "*batch classes classes"]
 """Pixel counts; rows are the true class, columns the predicted one."""
@@ -19,7 +22,11 @@ PerClass = Float64[np.ndarray, "*batch classes"]
 
 
 def confusion_matrices(
-    predicted: LabelSlices, target: LabelSlices, *, classes: int = len(TARGET_NAMES)
+    predicted: LabelSlices,
+    target: LabelSlices,
+    *,
+    classes: int = len(TARGET_NAMES),
+    scored: Scored | None = None,
 ) -> Int64[np.ndarray, "slice classes classes"]:
     """Count the pixels of every (true, predicted) pair of classes, slice by slice.
 
@@ -27,6 +34,8 @@ def confusion_matrices(
         predicted: Predicted class codes, below `classes`.
         target: True class codes, same shape.
         classes: Number of classes, background included.
+        scored: Pixels that count, same shape; all of them by default. The codes of the others do
+            not matter.
 
     Returns:
         One matrix per slice; rows are the true class, columns the predicted one.
@@ -36,13 +45,16 @@ def confusion_matrices(
     """
     if predicted.shape != target.shape:
         raise ValueError(f"need equal shapes, got {predicted.shape} and {target.shape}")
+    if scored is not None:
+        predicted, target = np.where(scored, predicted, 0), np.where(scored, target, 0)
     largest = max(predicted.max(initial=0), target.max(initial=0))
     if largest >= classes:
         raise ValueError(f"need class codes below {classes}, got {largest}")
     n_slices = len(target)
     pair = (target.astype(np.int64) * classes + predicted).reshape(n_slices, -1)
     pair += np.arange(n_slices)[:, None] * classes**2
-    counts = np.bincount(pair.ravel(), minlength=n_slices * classes**2)
+    pairs = pair.ravel() if scored is None else pair[scored.reshape(n_slices, -1)]
+    counts = np.bincount(pairs, minlength=n_slices * classes**2)
     return counts.reshape(n_slices, classes, classes).astype(np.int64, copy=False)
 
 

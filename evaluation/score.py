@@ -12,6 +12,7 @@ from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.overlap import (
     Confusion,
     LabelSlices,
+    Scored,
     confusion_matrices,
     dice,
     jaccard,
@@ -24,9 +25,6 @@ from spinforge.simulation.tissue import TARGET_NAMES
 
 METRICS_VERSION = "metrics-1"
 """Version of prediction and metrics; whatever changes a score changes it."""
-
-TISSUES = TARGET_NAMES[1:]
-"""Tissues that are scored; the background is not."""
 
 ALL = "all"
 """In the tissue column: all tissues together."""
@@ -50,6 +48,8 @@ def score_slices(
     subject: str,
     network: str,
     slices: Sequence[int],
+    classes: Sequence[str] = TARGET_NAMES,
+    scored: Scored | None = None,
 ) -> pd.DataFrame:
     """Score one network's label maps of one subject, slice by slice and as a volume.
 
@@ -60,12 +60,15 @@ def score_slices(
     pixels of all slices together.
 
     Args:
-        predicted: Predicted class codes in the order of `TARGET_NAMES`.
+        predicted: Predicted class codes in the order of `classes`.
         target: True class codes, same shape.
         spacing_mm: Distance between pixel centres along ky and kx [mm].
         subject: Name of the subject.
         network: Name of the network.
         slices: Index of each slice in the subject's volume, 0 or above, all different.
+        classes: Names of the classes, the background, which is not scored, first.
+        scored: Pixels that count; all of them by default. Distances take the others for background
+            in both label maps.
 
     Returns:
         Columns network, subject, slice, tissue, metric, value. Undefined values (tissue in
@@ -79,15 +82,21 @@ def score_slices(
         raise ValueError(f"need one index per slice, got {len(indices)} for {len(target)} slices")
     if min(indices) < 0 or len(set(indices)) < len(indices):
         raise ValueError(f"need different slice indices of 0 or above, got {indices}")
-    confusion = confusion_matrices(predicted, target)
+    tissues = tuple(classes[1:])
+    confusion = confusion_matrices(predicted, target, classes=len(classes), scored=scored)
+    if scored is not None:
+        predicted, target = predicted * scored, target * scored
     volume = confusion.sum(axis=0, keepdims=True)
     per_slice = {
-        **_overlap_scores(confusion),
-        **_distance_scores(predicted, target, spacing_mm),
+        **_overlap_scores(confusion, tissues),
+        **_distance_scores(predicted, target, spacing_mm, tissues),
     }
     del per_slice[ALL, "jaccard"]  # one summary of overlap per slice is enough
     table = pd.concat(
-        [_long_table([VOLUME], _overlap_scores(volume)), _long_table(indices, per_slice)],
+        [
+            _long_table([VOLUME], _overlap_scores(volume, tissues), tissues),
+            _long_table(indices, per_slice, tissues),
+        ],
         ignore_index=True,
     )
     return table.assign(network=network, subject=subject)[COLUMNS]
@@ -97,14 +106,14 @@ Scores = dict[tuple[str, str], np.ndarray]
 """One value per slice, by (tissue, metric)."""
 
 
-def _overlap_scores(confusion: Confusion) -> Scores:
+def _overlap_scores(confusion: Confusion, tissues: tuple[str, ...]) -> Scores:
     """Dice, Jaccard and pixel accuracy of each tissue and of all."""
     tissue_values = {
         "dice": dice(confusion)[:, 1:],
         "jaccard": jaccard(confusion)[:, 1:],
         "pixel_accuracy": one_against_rest_accuracy(confusion)[:, 1:],
     }
-    scores = _by_tissue(tissue_values)
+    scores = _by_tissue(tissue_values, tissues)
     scores[ALL, "dice"] = _mean_of_defined(tissue_values["dice"])
     scores[ALL, "jaccard"] = _mean_of_defined(tissue_values["jaccard"])
     scores[ALL, "pixel_accuracy"] = pixel_accuracy(confusion)
@@ -112,23 +121,26 @@ def _overlap_scores(confusion: Confusion) -> Scores:
 
 
 def _distance_scores(
-    predicted: LabelSlices, target: LabelSlices, spacing_mm: tuple[float, float]
+    predicted: LabelSlices,
+    target: LabelSlices,
+    spacing_mm: tuple[float, float],
+    tissues: tuple[str, ...],
 ) -> Scores:
     """Hausdorff distance and HD95 of each tissue."""
-    values = np.empty((2, len(target), len(TISSUES)))
+    values = np.empty((2, len(target), len(tissues)))
     for row, (found, true) in enumerate(zip(predicted, target, strict=True)):
-        for column in range(len(TISSUES)):
+        for column in range(len(tissues)):
             code = column + 1
             distance = surface_distance(found == code, true == code, spacing_mm=spacing_mm)
             values[:, row, column] = distance.hausdorff_mm, distance.hd95_mm
-    return _by_tissue(dict(zip(("hausdorff_mm", "hd95_mm"), values, strict=True)))
+    return _by_tissue(dict(zip(("hausdorff_mm", "hd95_mm"), values, strict=True)), tissues)
 
 
-def _by_tissue(values: dict[str, SliceTissue]) -> Scores:
+def _by_tissue(values: dict[str, SliceTissue], tissues: tuple[str, ...]) -> Scores:
     """Split (slice, tissue) arrays into one column per tissue and metric."""
     return {
         (tissue, metric): value[:, column]
-        for column, tissue in enumerate(TISSUES)
+        for column, tissue in enumerate(tissues)
         for metric, value in values.items()
     }
 
@@ -141,9 +153,9 @@ def _mean_of_defined(values: SliceTissue) -> np.ndarray:
     return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
 
 
-def _long_table(slices: list[int], scores: Scores) -> pd.DataFrame:
+def _long_table(slices: list[int], scores: Scores, tissues: tuple[str, ...]) -> pd.DataFrame:
     """Columns slice, tissue, metric, value; all rows of a slice stand together."""
-    keys = [key for key in itertools.product((*TISSUES, ALL), METRICS) if key in scores]
+    keys = [key for key in itertools.product((*tissues, ALL), METRICS) if key in scores]
     return pd.DataFrame(
         {
             "slice": np.repeat(np.asarray(slices, dtype=np.int64), len(keys)),
@@ -198,6 +210,11 @@ def _describe(values: Float64[np.ndarray, " row"]) -> dict[str, int | float]:
     }
 
 
+def tissues_of(scores: pd.DataFrame) -> tuple[str, ...]:
+    """Tissues in a table of scores, in their order."""
+    return tuple(str(name) for name in scores["tissue"].unique() if name != ALL)
+
+
 def average_dice(scores: pd.DataFrame) -> dict[str, float]:
     """One figure per network: the mean over slices of each tissue's Dice, then over the tissues.
 
@@ -205,7 +222,7 @@ def average_dice(scores: pd.DataFrame) -> dict[str, float]:
     2019, Table 1). That a tissue's Dice there is a mean over slices is our reading: the paper
     does not say whether it is taken per slice or per volume.
     """
-    is_dice = (scores["metric"] == "dice") & scores["tissue"].isin(TISSUES)
+    is_dice = (scores["metric"] == "dice") & (scores["tissue"] != ALL)
     per_slice = scores[is_dice & (scores["slice"] != VOLUME)]
     per_tissue = per_slice.groupby(["network", "tissue"])["value"].mean()
     means = per_tissue.groupby("network").mean()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from spinforge.evaluation.report.content import CaseImages
-from spinforge.evaluation.score import ALL, TISSUES, VOLUME
+from spinforge.evaluation.score import ALL, VOLUME, tissues_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def ranked_cases(
     dice = rows.pivot_table(
         index=["subject", "slice"], columns="tissue", values="value", dropna=False
     )
-    dice = dice.reindex(columns=[*TISSUES, ALL])
+    dice = dice.reindex(columns=[*tissues_of(scores), ALL])
     dice = dice[dice[ALL].notna()].sort_index().sort_values(ALL, kind="stable")
     has_tissue = [
         value > 0 or bool(load_case(str(subject), int(slice_)).target.any())

@@ -17,7 +17,7 @@ from spinforge.evaluation.report.content import (
     ExampleSlice,
     ReportContent,
 )
-from spinforge.evaluation.score import ALL, TISSUES, VOLUME, summarise
+from spinforge.evaluation.score import ALL, VOLUME, summarise
 from spinforge.models.training.columns import HISTORY_COLUMNS
 
 FOLDER = Path(__file__).parent
@@ -116,8 +116,8 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "counts_table": tables.counts_table(summary, names),
         "examples": [_example_row(number, e) for number, e in enumerate(content.examples, 1)],
         "curves": plots.learning_curves(content.networks),
-        "dice_boxes": plots.metric_boxes(content.scores, names, TISSUES, "dice"),
-        "distance_boxes": plots.metric_boxes(content.scores, names, TISSUES, "hd95_mm"),
+        "dice_boxes": plots.metric_boxes(content.scores, names, summary.tissues, "dice"),
+        "distance_boxes": plots.metric_boxes(content.scores, names, summary.tissues, "hd95_mm"),
         "cases": [(name, _case_rows(content, position)) for position, name in enumerate(names)],
         "network_colours": [
             (
@@ -196,8 +196,9 @@ def _case_row(case: RankedCase, network: str, images: CaseImages, name: str) -> 
         )
     predicted = images.predictions[network]
     where = f"subject {case.subject}, slice {case.slice}"
-    dice = {tissue: tables.number(case.dice[tissue], 3) for tissue in (ALL, *TISSUES)}
-    detail = f"mean Dice {dice[ALL]}: " + ", ".join(f"{t} {dice[t]}" for t in TISSUES)
+    dice = {tissue: tables.number(value, 3) for tissue, value in case.dice.items()}
+    tissues = ", ".join(f"{tissue} {value}" for tissue, value in dice.items() if tissue != ALL)
+    detail = f"mean Dice {dice[ALL]}: {tissues}"
     wrong = float((predicted != images.target).mean())
     panels = [
         Panel(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from spinforge.evaluation.report.content import NetworkReport
-from spinforge.evaluation.score import ALL, TISSUES
+from spinforge.evaluation.score import ALL, tissues_of
 
 ABSENT = "–"  # noqa: RUF001 - an en dash is what a reader expects
 
@@ -53,13 +53,18 @@ class Column:
 
 
 class Summary:
-    """Look-up in the table made by `summarise`."""
+    """Look-up in the table made by `summarise`.
+
+    Attributes:
+        tissues: Tissues that were scored, in their order.
+    """
 
     def __init__(self, summary: pd.DataFrame) -> None:
         self._rows = {
             (row["network"], row["level"], row["tissue"], row["metric"]): row
             for row in summary.to_dict("records")
         }
+        self.tissues = tissues_of(summary)
 
     def value(self, network: str, column: Column, statistic: str) -> float:
         """One statistic; NaN if the network has no such rows."""
@@ -68,7 +73,7 @@ class Summary:
 
     def average_dice(self, network: str) -> float:
         """Mean over the tissues of their mean Dice per slice, as `average_dice`."""
-        columns = [Column(tissue, "slice", tissue, "dice") for tissue in TISSUES]
+        columns = [Column(tissue, "slice", tissue, "dice") for tissue in self.tissues]
         means = [self.value(network, column, "mean") for column in columns]
         defined = [mean for mean in means if not math.isnan(mean)]
         return sum(defined) / len(defined) if defined else math.nan
@@ -76,7 +81,7 @@ class Summary:
 
 def dice_table(summary: Summary, networks: Sequence[str], n_subjects: int) -> Table:
     """Headline: mean per-slice Dice of each tissue and network."""
-    columns = [Column(tissue, "slice", tissue, "dice", with_sd=True) for tissue in TISSUES]
+    columns = [Column(tissue, "slice", tissue, "dice", with_sd=True) for tissue in summary.tissues]
     caption = "Dice per slice: mean ± standard deviation over slices; best in bold."
     table = _metric_table(caption, [], columns, summary, networks)
     averages = {name: summary.average_dice(name) for name in networks}
@@ -101,19 +106,19 @@ def dice_table(summary: Summary, networks: Sequence[str], n_subjects: int) -> Ta
 def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:
     """Jaccard, pixel accuracy, median HD95 and the Dice of whole volumes."""
     columns = [
-        *[Column(tissue, "slice", tissue, "jaccard") for tissue in TISSUES],
+        *[Column(tissue, "slice", tissue, "jaccard") for tissue in summary.tissues],
         Column("all classes", "slice", ALL, "pixel_accuracy"),
         *[
             Column(tissue, "slice", tissue, "hd95_mm", "median", 2, lowest_is_best=True)
-            for tissue in TISSUES
+            for tissue in summary.tissues
         ],
-        *[Column(tissue, "volume", tissue, "dice") for tissue in TISSUES],
+        *[Column(tissue, "volume", tissue, "dice") for tissue in summary.tissues],
     ]
     groups = [
-        ("Jaccard, mean", len(TISSUES)),
+        ("Jaccard, mean", len(summary.tissues)),
         ("Pixel accuracy, mean", 1),
-        ("HD95 [mm], median", len(TISSUES)),
-        ("Dice of the volume, mean", len(TISSUES)),
+        ("HD95 [mm], median", len(summary.tissues)),
+        ("Dice of the volume, mean", len(summary.tissues)),
     ]
     caption = "Other measures, per slice except in the last group; best in bold."
     return _metric_table(caption, groups, columns, summary, networks)
@@ -122,7 +127,7 @@ def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:
 def counts_table(summary: Summary, networks: Sequence[str]) -> Table:
     """How many slices each tissue's statistics rest on, and how many were left out."""
     statistics = {"n": "both", "n_infinite": "one", "n_undefined": "neither"}
-    columns = [Column(tissue, "slice", tissue, "hd95_mm") for tissue in TISSUES]
+    columns = [Column(tissue, "slice", tissue, "hd95_mm") for tissue in summary.tissues]
     rows = [
         (
             name,
@@ -139,8 +144,8 @@ def counts_table(summary: Summary, networks: Sequence[str]) -> Table:
             "Number of slices with the tissue in both label maps (ground truth and prediction), "
             "in one of them only, and in neither."
         ),
-        groups=[(tissue, len(statistics)) for tissue in TISSUES],
-        columns=["Network", *list(statistics.values()) * len(TISSUES)],
+        groups=[(tissue, len(statistics)) for tissue in summary.tissues],
+        columns=["Network", *list(statistics.values()) * len(summary.tissues)],
         rows=rows,
     )
 

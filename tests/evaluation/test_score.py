@@ -8,17 +8,18 @@ import pytest
 
 from spinforge.evaluation.score import (
     COLUMNS,
-    TISSUES,
     VOLUME,
     average_dice,
     read_scores,
     score_slices,
     summarise,
+    tissues_of,
     write_scores,
 )
 from spinforge.simulation.errors import SpinforgeError
 
 SHAPE = (12, 20)
+TISSUES = ("CSF", "GM", "WM")
 
 
 def three_squares() -> np.ndarray:
@@ -238,3 +239,22 @@ def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch):
         write_scores(scores, tmp_path)
     assert (tmp_path / "cases.csv").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == {"cases.csv", "cases.parquet"}
+
+
+def test_classes_have_the_names_that_are_given():
+    target = np.minimum(three_squares(), 1)
+    scores = score(target, target, classes=("background", "spleen"))
+    assert tissues_of(scores) == ("spleen",)
+    assert average_dice(scores) == {"unet": 1.0}
+
+
+def test_pixels_that_do_not_count_change_nothing():
+    """Whatever stands in a margin: the scores are those of the slice without it."""
+    target = three_squares()
+    predicted = np.roll(target, 1, axis=2)
+    scored = np.ones_like(target, dtype=bool)
+    scored[:, :, -3:] = False
+    inside = target[:, :, :-3].copy(), predicted[:, :, :-3].copy()
+    target[~scored], predicted[~scored] = 255, 3
+    masked = score(predicted, target, scored=scored)
+    pd.testing.assert_frame_equal(masked, score(inside[1], inside[0]))

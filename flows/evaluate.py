@@ -1,6 +1,7 @@
 """The evaluate flow: predict the test slices, score them, keep tables and label maps."""
 
 from pathlib import Path
+from typing import NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -8,8 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from prefect import flow, task
 
-from spinforge.datasets.products.catalogue import kspace_product
-from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.cases import Case, scored_target
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.score import (
     average_dice,
@@ -21,13 +21,13 @@ from spinforge.evaluation.score import (
 from spinforge.flows.config import Study
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import held_out_slices, network_folder, scores_folder
+from spinforge.flows.slices import network_folder, scores_folder, study_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import select_networks
-from spinforge.models.applying import kspace_content
 from spinforge.models.devices import device_of
 from spinforge.models.inference import predict_labels
 from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.product_slices import StudySlices, showing
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -48,7 +48,7 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
         if not (network_folder(study, network) / "network.pt").is_file():
             raise SpinforgeError(f"network {name} is not trained. Run: spinforge train")
     folder = RunFolder.of(study)
-    tracker, slices = Tracker(study), held_out_slices(study)
+    tracker, slices = Tracker(study), study_slices(study, "test")
     with folder.opened(study), progress_bar() as progress:
 
         def score_one(name: str) -> None:
@@ -94,7 +94,7 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
 
 
 def _score_network(
-    study: Study, network: NetworkConfig, slices: ZeroFilledSlices, tracker: Tracker
+    study: Study, network: NetworkConfig, slices: StudySlices, tracker: Tracker
 ) -> None:
     """Predict, score and log one network; all only as far as not done before."""
     target = scores_folder(study, network)
@@ -106,46 +106,59 @@ def _score_network(
     if tracker.is_logged(folder, target.name):
         return
     with tracker.network_run(folder, network.name) as run:
-        tracker.log_dataset(run, kspace_product(study.data).phantom, slices.digest, "test")
+        tracker.log_dataset(run, study.data.product, slices.digest, "test")
         tracker.log_metrics(run, _headline_metrics(scores))
     tracker.mark_logged(folder, target.name)
 
 
-def _predict_and_score(
-    study: Study, network: NetworkConfig, slices: ZeroFilledSlices
-) -> pd.DataFrame:
+class _ScoredSlice(NamedTuple):
+    """Labels found and labels given of one slice, and where there are any."""
+
+    case: Case
+    predicted: NDArray[np.uint8]
+    target: NDArray[np.uint8]
+    known: NDArray[np.bool_]
+
+
+def _predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices) -> pd.DataFrame:
     """Write label maps and, last, the table of scores."""
     folder, target = network_folder(study, network), scores_folder(study, network)
     loaded = load_network(folder / "network.pt")
     predicted = predict_labels(
         loaded,
-        slices.showing(kspace_content(network)),
+        showing(slices, network),
         batch_size=study.evaluation.batch_size,
         device=device_of(study.training),
     )
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=predicted)
-    scores = _score_subjects(network.name, slices, predicted)
+    scores = _score_volumes(network.name, slices, predicted)
     write_scores(scores, target)
     return scores
 
 
-def _score_subjects(
-    network: str, slices: ZeroFilledSlices, predicted: NDArray[np.uint8]
-) -> pd.DataFrame:
-    tables = []
-    for subject in slices.subjects:
-        rows = [row for row, (owner, _) in enumerate(slices.index) if owner == subject]
-        tables.append(
-            score_slices(
-                predicted[rows],
-                slices.target[rows].numpy(),
-                spacing_mm=slices.pixel_mm,
-                subject=subject,
-                network=network,
-                slices=[slices.index[row][1] for row in rows],
-            )
+def _score_volumes(network: str, slices: StudySlices, predicted: NDArray[np.uint8]) -> pd.DataFrame:
+    """Scores of every volume: of a subject, or of a subject in one view or at one age."""
+    volumes: dict[str, list[_ScoredSlice]] = {}
+    for position, labels in enumerate(predicted):
+        item = slices[position]
+        for case in slices.cases(position):
+            found = labels if case.frame is None else labels[case.frame]
+            scored = _ScoredSlice(case, found, *scored_target(item, case))
+            volumes.setdefault(case.volume, []).append(scored)
+    tables = [
+        score_slices(
+            np.stack([scored.predicted for scored in volume]),
+            np.stack([scored.target for scored in volume]),
+            scored=np.stack([scored.known for scored in volume]),
+            spacing_mm=volume[0].case.pixel_mm,
+            subject=name,
+            network=network,
+            slices=[scored.case.number for scored in volume],
+            classes=slices.class_names,
         )
+        for name, volume in volumes.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 

@@ -24,7 +24,7 @@ from spinforge.flows.config import Study, study_yaml
 from spinforge.flows.evaluate import read_predictions, study_scores
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import held_out_slices, network_folder, scores_folder
+from spinforge.flows.slices import network_folder, scores_folder, study_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.models.networks import NetworkConfig, count_parameters
 from spinforge.models.weights import load_network
@@ -61,7 +61,7 @@ def report(study: Study) -> str:
 def _content(study: Study) -> ReportContent:
     """Everything on the page; damaged and missing inputs are found here."""
     folder = RunFolder.of(study)
-    scores, slices = study_scores(study), held_out_slices(study)
+    scores, slices = study_scores(study), _held_out(study)
     evaluated = [n for n in study.networks if n.name in set(scores["network"])]
     return ReportContent(
         title=f"Study {study.name}",
@@ -75,6 +75,14 @@ def _content(study: Study) -> ReportContent:
         provenance=_provenance(study, slices),
         files=_files(folder),
     )
+
+
+def _held_out(study: Study) -> ZeroFilledSlices:
+    """Test slices, whose k-space the page shows as well."""
+    kspace_product(study.data)
+    slices = study_slices(study, "test")
+    assert isinstance(slices, ZeroFilledSlices)
+    return slices
 
 
 class _CaseLoader:

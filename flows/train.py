@@ -6,27 +6,24 @@ from pathlib import Path
 import pandas as pd
 from prefect import flow, task
 
-from spinforge.datasets.products.catalogue import kspace_product
-from spinforge.datasets.products.kspace import check_split
 from spinforge.datasets.reading.device_resident import DeviceSlices
-from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.flows.config import Study
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import network_folder, training_slices
+from spinforge.flows.slices import network_folder, study_slices
 from spinforge.flows.tracking import Tracker
-from spinforge.models.applying import kspace_content
 from spinforge.models.devices import device_of
-from spinforge.models.networks import ImageNetwork, NetworkConfig
+from spinforge.models.networks import ImageNetwork, KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
+from spinforge.models.training.product_slices import StudySlices, check_trainable, showing
 from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
-TrainingSource = ZeroFilledSlices | DeviceSlices
+TrainingSource = StudySlices | DeviceSlices
 
 
 @flow(name="train")
@@ -40,28 +37,37 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     Returns:
         Network name -> folder of its weights, checkpoint and history.
     """
-    check_split(kspace_product(study.data))
+    check_trainable(study.data, study.networks, study.training)
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
-    tracker, (training, validation) = Tracker(study), training_slices(study)
+    tracker = Tracker(study)
+    training, validation = study_slices(study, "train"), study_slices(study, "validation")
     with RunFolder.of(study).opened(study):
-        # A GPU gets a copy of the set for all networks that are shown the same of it.
-        for content in sorted({kspace_content(network) for network in networks.values()}):
+        # A GPU gets one copy of the set for all networks that read the same of it.
+        for group in _reading_the_same(list(networks.values())):
             source = training_source(
-                training.showing(content),
+                showing(training, group[0]),
                 device=device_of(study.training),
                 batch_size=study.training.batch_size,
                 seed=study.seed,
             )
+            shown = showing(validation, group[0])
 
-            def train_one(name: str, source: TrainingSource = source) -> None:
-                shown = validation.showing(kspace_content(networks[name]))
+            def train_one(
+                name: str, source: TrainingSource = source, shown: StudySlices = shown
+            ) -> None:
                 _train_one(study, networks[name], source, shown, folders[name], tracker)
 
-            for name, network in networks.items():
-                if kspace_content(network) == content:
-                    task(name="train-network", task_run_name="{name}")(train_one)(name)
+            for network in group:
+                task(name="train-network", task_run_name="{name}")(train_one)(network.name)
     return {name: str(folder) for name, folder in folders.items()}
+
+
+def _reading_the_same(networks: list[NetworkConfig]) -> list[list[NetworkConfig]]:
+    """Networks of images or sequences, and networks of k-space; only what there is."""
+    from_kspace: list[NetworkConfig] = [n for n in networks if isinstance(n, KSpaceNetwork)]
+    others: list[NetworkConfig] = [n for n in networks if not isinstance(n, KSpaceNetwork)]
+    return [group for group in (others, from_kspace) if group]
 
 
 def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]:
@@ -88,7 +94,7 @@ def _train_one(
     study: Study,
     network: NetworkConfig,
     training: TrainingSource,
-    validation: ZeroFilledSlices,
+    validation: StudySlices,
     folder: Path,
     tracker: Tracker,
 ) -> None:
@@ -103,10 +109,8 @@ def _train_one(
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
         tracker.log_params(run, {"reading": way_of(training)})
-        tracker.log_dataset(run, kspace_product(study.data).phantom, training.digest, "training")
-        tracker.log_dataset(
-            run, kspace_product(study.data).phantom, validation.digest, "validation"
-        )
+        tracker.log_dataset(run, study.data.product, training.digest, "training")
+        tracker.log_dataset(run, study.data.product, validation.digest, "validation")
         trained = train_network(
             network,
             study.training,
@@ -124,7 +128,8 @@ def _train_one(
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
         if isinstance(network, ImageNetwork):
-            example = validation[0]["image"].expand(2, -1, -1, -1).numpy()
+            image = validation[0]["image"]
+            example = image.reshape(-1, *image.shape[-3:])[:1].expand(2, -1, -1, -1).numpy()
             tracker.log_model(run, load_network(trained.network_file).network, example)
         else:  # an exported program takes plain images only
             tracker.log_file(run, trained.network_file)

@@ -1,7 +1,7 @@
 """One way to apply any network to a batch, whatever it takes and gives."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Float, Integer
@@ -10,11 +10,6 @@ from torch import Tensor
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
 from spinforge.models.seranet.measurement import KSpaceSegmentation, Measurement
 from spinforge.simulation.errors import SpinforgeError
-
-
-def kspace_content(config: NetworkConfig) -> Literal["image", "measurement"]:
-    """What of a k-space set a network is shown, as `ZeroFilledSlices` names it."""
-    return "measurement" if isinstance(config, KSpaceNetwork) else "image"
 
 
 def network_input(config: NetworkConfig, batch: Mapping[str, Any]) -> Tensor | Measurement:

@@ -9,6 +9,7 @@ from jaxtyping import Float, UInt8
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.slice_index import read_slice_index
+from spinforge.datasets.reading.cases import Case
 from spinforge.datasets.reading.network_input import (
     MULTIPLE,
     common_size,
@@ -17,7 +18,7 @@ from spinforge.datasets.reading.network_input import (
     padded,
 )
 from spinforge.datasets.reading.photographs import COLOURS, GREY, with_grey
-from spinforge.datasets.slice_table import VIEW_AXIS
+from spinforge.datasets.slice_table import VIEW_AXIS, View
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
@@ -48,7 +49,7 @@ class ImageSlices(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         group: Literal["train", "validation", "test"],
         *,
         contrasts: tuple[str, ...] | None = None,
@@ -62,8 +63,8 @@ class ImageSlices(Dataset[dict[str, Any]]):
         rows = table[table["split"] == group]
         if rows.empty:
             raise SpinforgeError(f"{path}: its slice index has no {group} slices.")
-        self.index = [
-            (str(subject), str(view), int(index))
+        self.index: list[tuple[str, View, int]] = [
+            (str(subject), view, int(index))
             for subject, view, index in zip(
                 rows["subject"], rows["view"], rows["index"], strict=True
             )
@@ -78,7 +79,9 @@ class ImageSlices(Dataset[dict[str, Any]]):
             raise SpinforgeError(
                 f"{path} has no contrast {', '.join(unknown)}; it has {', '.join(available)}."
             )
-        self.n_channels, self.n_classes = len(self.contrasts), len(attributes["classes"])
+        self.class_names = tuple(attributes["classes"])
+        self.n_channels, self.n_classes = len(self.contrasts), len(self.class_names)
+        self._spacing_mm = tuple(float(extent) for extent in attributes["spacing_mm"])
         self._volumes = {s: self._load(store, shown, s, brain_only) for s in self.subjects}
         self._labels = {s: store.read(s, "label") for s in self.subjects}
         one_of_each = {(subject, view): index for subject, view, index in self.index}
@@ -115,13 +118,18 @@ class ImageSlices(Dataset[dict[str, Any]]):
         return image.astype(np.float32) / np.float32(intensity_99(clean))
 
     @staticmethod
-    def _plane(volume: np.ndarray, view: str, index: int) -> np.ndarray:
+    def _plane(volume: np.ndarray, view: View, index: int) -> np.ndarray:
         """One slice of (..., z, y, x): axial (y, x), coronal (z, x) or sagittal (z, y)."""
-        axis = next(axis for name, axis in VIEW_AXIS.items() if name == view)
-        return volume.take(index, axis=volume.ndim - 3 + axis)
+        return volume.take(index, axis=volume.ndim - 3 + VIEW_AXIS[view])
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def cases(self, position: int) -> list[Case]:
+        """The slice itself, in a volume of its subject and view."""
+        subject, view, index = self.index[position]
+        row, column = (mm for axis, mm in enumerate(self._spacing_mm) if axis != VIEW_AXIS[view])
+        return [Case(f"{subject}/{view}", index, (row, column))]
 
     def set_epoch(self, epoch: int) -> None:
         """Nothing changes between epochs."""

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.kspace import FIXED_MASK
+from spinforge.datasets.reading.cases import Case
 from spinforge.datasets.reading.noise_on_read import add_noise, read_noise
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.arrays import CoilImages, CoilMaps, ComplexImage, Labels, LineMask
@@ -88,6 +89,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     n_channels = 2
     n_classes = len(TARGET_NAMES)
+    class_names = TARGET_NAMES
 
     def __init__(
         self,
@@ -161,6 +163,11 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def cases(self, position: int) -> list[Case]:
+        """The slice itself."""
+        subject, number = self.index[position]
+        return [Case(subject, number, self.pixel_mm)]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose masks are drawn."""

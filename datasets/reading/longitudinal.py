@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.infant import CONTRASTS, NOWHERE, session
+from spinforge.datasets.reading.cases import Case
 from spinforge.datasets.reading.network_input import (
     common_size,
     intensity_99,
@@ -45,10 +46,11 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
 
     n_channels = len(CONTRASTS)
     n_classes = len(TARGET_NAMES)
+    class_names = TARGET_NAMES
 
     def __init__(
         self,
-        path: Path,
+        path: Path | str,
         subjects: tuple[str, ...],
         *,
         ages_months: tuple[int, ...],
@@ -85,6 +87,8 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
             )
         self.size = common_size(image[0].shape[1:] for image in (i[0] for i in self._images))
         self.digest = shown.digest(list(subjects))
+        _, row_mm, column_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        self._pixel_mm = (float(row_mm), float(column_mm))
 
     def _read(self, store: DatasetStore, shown: DatasetStore, subject: str) -> None:
         """Keep one subject's volumes, scaled; labels are the clean set's."""
@@ -115,6 +119,17 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def cases(self, position: int) -> list[Case]:
+        """The slices of the shown ages, each in a volume of its subject and age."""
+        number, height = self.index[position]
+        subject = self._subjects[number]
+        # By the height, as two heights may share one slice of a smaller head.
+        return [
+            Case(f"{subject}/{age} months", height, self._pixel_mm, frame)
+            for frame, age in enumerate(self.ages_months)
+            if self._shown[frame]
+        ]
 
     def set_epoch(self, epoch: int) -> None:
         """Nothing changes between epochs."""

@@ -7,7 +7,7 @@ other computations on a GPU do anyway.
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 
@@ -21,6 +21,8 @@ from spinforge.simulation.noise import Noise
 from spinforge.simulation.sampling import LineSampling
 
 STREAMING_WORKERS = 2
+
+Slices = TypeVar("Slices", bound=SliceDataset)
 
 
 def kspace_bytes(path: Path | str, subjects: tuple[str, ...]) -> int:
@@ -61,20 +63,22 @@ def open_slices(
 
 
 def training_source(
-    slices: ZeroFilledSlices, *, device: torch.device, batch_size: int, seed: int
-) -> ZeroFilledSlices | DeviceSlices:
+    slices: Slices, *, device: torch.device, batch_size: int, seed: int
+) -> Slices | DeviceSlices:
     """What `train_network` is to be given: ready batches on a GPU that has room, else the slices.
 
     Both show the same slices in the same order.
 
     Args:
-        slices: Of `open_slices`.
+        slices: What to learn from.
         device: Where the network will be trained.
         batch_size: Slices in a batch, that of the recipe.
         seed: Seed of the order, that of the training.
     """
     if device.type == "cpu" or isinstance(slices, StreamedSlices):
         return slices
+    if not isinstance(slices, ZeroFilledSlices):
+        return slices  # sets of images and sequences are loaded
     if not fits(kspace_bytes(slices.path, slices.subjects), device):
         return slices
     return DeviceSlices(slices, device=device, batch_size=batch_size, order_seed=seed)

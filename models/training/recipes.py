@@ -57,6 +57,12 @@ Loss = Annotated[
 ]
 
 
+Keep = Annotated[
+    Literal["best", "last"],
+    Field(description="weights kept: of the best epoch on the validation slices, or the last"),
+]
+
+
 class TrainingConfig(Config):
     """Training by Adam for few epochs: a high learning rate that falls to 0.
 
@@ -85,9 +91,7 @@ class TrainingConfig(Config):
         None, gt=0, description="largest norm of a step's gradient; longer ones are shortened"
     )
     loss: Loss = "cross_entropy"
-    keep: Literal["best", "last"] = Field(
-        "best", description="weights kept: of the best epoch on the validation slices, or the last"
-    )
+    keep: Keep = "best"
     patience: int | None = Field(
         None, ge=1, description="stop after this many epochs without a better one"
     )
@@ -137,6 +141,7 @@ class FCSLSTMTraining(TrainingConfig):
     recipe: Literal["fcslstm"]  # type: ignore[assignment]
     epochs: Epochs = 100
     batch_size: BatchSize = 2
+    keep: Keep = "last"
     optimizer: Optimizer = "rmsprop"
     learning_rate: LearningRate = 1e-3
     schedule: LearningRateSchedule = "decay"

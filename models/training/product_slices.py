@@ -1,0 +1,119 @@
+"""Which slices the networks of a study learn from and are judged by, whatever its product."""
+
+from pathlib import Path
+from typing import Literal
+
+from spinforge.datasets.products.catalogue import Product
+from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
+from spinforge.datasets.products.infant_settings import InfantProduct
+from spinforge.datasets.products.kspace import check_split
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.products.making import split_of
+from spinforge.datasets.products.mrbrains import MRBrainSLike
+from spinforge.datasets.products.slice_index import INDEX
+from spinforge.datasets.reading.image_slices import ImageSlices
+from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
+from spinforge.datasets.reading.longitudinal import LongitudinalSlices
+from spinforge.datasets.storage.store import DatasetStore
+from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
+from spinforge.models.training.reading import open_slices
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.simulation.config import content_hash
+from spinforge.simulation.errors import SpinforgeError
+
+Group = Literal["train", "validation", "test"]
+
+StudySlices = ZeroFilledSlices | ImageSlices | LongitudinalSlices
+
+
+def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -> StudySlices:
+    """The slices of one group of a set.
+
+    Of k-space sets, training slices have fresh masks each epoch, the others their stored ones. Of
+    infants, every subject trains at some ages and is tested at others, with the labels that the
+    simulator knows; nothing validates, and the test ages stand in for it (`check_trainable` sees to
+    it that nothing is chosen by them). The brain sets of CRDN's paper are shown without skull.
+
+    Args:
+        product: What the set is.
+        path: Where it lies.
+        group: Which slices.
+        seed: Seed of the fresh masks.
+
+    Raises:
+        SpinforgeError: If the set, a subject or the group is missing.
+    """
+    split = split_of(product)
+    match product:
+        case KSpaceProduct():
+            subjects: tuple[str, ...] = getattr(split, group)
+            masks: Literal["fresh", "fixed"] = "fresh" if group == "train" else "fixed"
+            seed = seed if group == "train" else 0
+            return open_slices(path, subjects, sampling=product.sampling, masks=masks, seed=seed)
+        case InfantProduct():
+            if group == "train":
+                return LongitudinalSlices(path, split.train, ages_months=product.train_ages_months)
+            return LongitudinalSlices(
+                path, split.test, ages_months=product.test_ages_months, labels="truth"
+            )
+        case _:
+            brain_only = isinstance(product, CrdnBrainWeb | MRBrainSLike)
+            return ImageSlices(path, group, brain_only=brain_only)
+
+
+def showing(slices: StudySlices, network: NetworkConfig) -> StudySlices:
+    """The same slices as a network reads them: of a k-space set images, or measurements."""
+    if not isinstance(slices, ZeroFilledSlices):
+        return slices
+    return slices.showing("measurement" if isinstance(network, KSpaceNetwork) else "image")
+
+
+def group_fingerprint(product: Product, store: DatasetStore, group: Group, *, seed: int) -> str:
+    """Hash of what `open_group` would show; reads no image."""
+    split = split_of(product)
+    if isinstance(product, KSpaceProduct):
+        return slices_fingerprint(
+            store,
+            getattr(split, group),
+            sampling=product.sampling,
+            masks="fresh" if group == "train" else "fixed",
+            seed=seed if group == "train" else 0,
+        )
+    table = store.location.read(INDEX)
+    return content_hash(
+        {
+            "digest": store.digest(list(split.everyone)),
+            "group": group,
+            "slices": None if table is None else content_hash({"table": table.hex()}),
+            "ages": product.train_ages_months if isinstance(product, InfantProduct) else None,
+        }
+    )
+
+
+def check_trainable(
+    product: Product, networks: tuple[NetworkConfig, ...], recipe: TrainingConfig
+) -> None:
+    """Find networks and recipes that do not fit a product; needs no file.
+
+    Raises:
+        SpinforgeError: For the first one.
+    """
+    if isinstance(product, KSpaceProduct):
+        check_split(product)
+    for network in networks:
+        where = f"networks: {network.name} ({network.kind})"
+        if isinstance(network, KSpaceNetwork) and not isinstance(product, KSpaceProduct):
+            raise SpinforgeError(
+                f"{where} starts from k-space, and data.product = {product.product} has images "
+                f"only. Train it on product seranet, or choose a network of images"
+            )
+        if isinstance(network, SequenceNetwork) and not isinstance(product, InfantProduct):
+            raise SpinforgeError(
+                f"{where} reads sequences of images, and data.product = {product.product} has "
+                f"none. Train it on infant_bric or infant_ibis, or choose a network of images"
+            )
+    if isinstance(product, InfantProduct) and (recipe.keep == "best" or recipe.patience):
+        raise SpinforgeError(
+            f"data.product = {product.product} has no validation slices to choose an epoch by. Set "
+            f"training.keep to last, leave out training.patience, or take training.recipe fcslstm"
+        )

@@ -90,3 +90,11 @@ def test_the_whole_matrix_of_sizes_and_channels(entry):
             for size in PAPER_SIZES + odd:
                 image = blank_input(entry, size=size, in_channels=channels)
                 assert_sized(entry, network(image), size)
+
+
+def test_one_slice_a_batch_trains_from_twice_the_smallest_size_on():
+    entry = next(entry for entry in CATALOGUE if entry.name == "crdn-unet-rnn")
+    network = build(entry).train()
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        network(blank_input(entry, size=(16, 16)))
+    assert network(blank_input(entry, size=(32, 16))).requires_grad

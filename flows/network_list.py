@@ -106,7 +106,7 @@ def as_data(rows: Sequence[NetworkRow], size: tuple[int, int] | None) -> dict[st
     return {
         "papers": dict(PAPERS),
         "agreement": {family: summary(family, found) for family, found in _by_family(rows)},
-        "counted_at": "the papers' sizes" if size is None else list(size),
+        "counted_at": size,  # null: each at its paper's size
         "networks": [row.as_data() for row in rows],
     }
 
@@ -149,14 +149,15 @@ def as_tables(
 
 def summary(family: Family, rows: Sequence[NetworkRow]) -> str:
     """How the counts agree with what the paper prints; equal numbers count once."""
-    met = {row.entry.published: row.agreement for row in rows if row.entry.published}
-    if met:
-        rounded = list(met.values()).count("rounded")
-        sentence = f"Of {len(met)} numbers in the paper {rounded} are met by rounding"
-        if rounded == len(met):
-            return f"{sentence}."
-        truncated = all(row.agrees(truncated=True) for row in rows if row.entry.published)
-        return f"{sentence}{', all of them by leaving out further decimals' * truncated}."
+    printed = [row for row in rows if row.entry.published]
+    numbers = {row.entry.published for row in printed}
+    if numbers:
+        missed = {row.entry.published for row in printed if not row.agrees()}
+        met = len(numbers - missed)
+        sentence = f"Of {len(numbers)} numbers in the paper {met} are met by rounding"
+        if missed and all(row.agrees(truncated=True) for row in printed):
+            sentence += ", all of them by leaving out further decimals"
+        return f"{sentence}."
     if family != "FCSLSTM":
         return "The paper prints no numbers of parameters."
     fcn = next(row.costs.parameters for row in rows if row.entry.name == "concise-fcn") / 1e6

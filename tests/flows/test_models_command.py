@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -86,6 +87,18 @@ def test_tables_say_how_many_published_numbers_are_met():
     # 31.03 and 134.3 million by 925,544.
     assert "ours is 33.5 times smaller" in said
     assert "ours is 145.1 times smaller" in said
+
+
+def test_one_wrong_cell_would_miss_the_number_of_all_three(rows):
+    wrong = [
+        replace(row, costs=replace(row.costs, parameters=row.costs.parameters + 10_000))
+        if row.entry.name == "crdn-vgg16-rnn"
+        else row
+        for row in rows
+        if row.entry.family == "CRDN"
+    ]
+    found = network_list.summary("CRDN", wrong)
+    assert found == "Of 11 numbers in the paper 10 are met by rounding."
 
 
 @pytest.mark.parametrize("columns", [80, 100])

@@ -104,6 +104,10 @@ def _allowed(field: dict[str, Any]) -> str:
     """In words, from a field's JSON schema."""
     if "enum" in field:
         return ", ".join(map(str, field["enum"]))
+    if field["type"] == "array":
+        fewest, most = field["minItems"], field["maxItems"]
+        count = str(most) if fewest == most else f"{fewest} to {most}"
+        return f"{count} numbers, each {_allowed(field['items'])}"
     if field["type"] == "boolean":
         return "true, false"
     if field["type"] == "string":

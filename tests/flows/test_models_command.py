@@ -5,10 +5,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from io import StringIO
+from typing import Annotated
 
 import pytest
 import yaml
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -19,6 +20,7 @@ from spinforge.flows.network_settings import settings
 from spinforge.models.catalogue import CATALOGUE
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.seranet.seranet import SERANetConfig
+from spinforge.simulation.config import Config
 
 
 def called(*arguments: str) -> tuple[int, str]:
@@ -147,6 +149,17 @@ def test_settings_say_what_is_allowed_down_to_nested_ones():
     assert found["reconstruction.trust"] == (1.0, "above 0 to 1")
     assert found["attention_residual"] == (True, "true, false")
     assert "kind" not in found
+
+
+@pytest.mark.parametrize(("most", "count"), [(6, "6"), (8, "6 to 8")])
+def test_settings_say_what_is_allowed_in_lists_of_numbers(most, count):
+    class Levels(Config):
+        widths: tuple[Annotated[int, Field(ge=2, le=2048)], ...] = Field(
+            (2,) * 6, min_length=6, max_length=most, description="channels of the levels"
+        )
+
+    (found,) = settings(Levels())
+    assert found.allowed == f"{count} numbers, each 2 to 2048"
 
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=lambda entry: entry.name)

@@ -18,7 +18,12 @@ from spinforge.models.hlenet.blocks import (
     double_conv,
 )
 from spinforge.models.layers.blocks import Features
-from spinforge.models.layers.sizes import crop_padding, pad_to_multiple, require_minimum_size
+from spinforge.models.layers.sizes import (
+    MINIMUM_SIZE,
+    crop_padding,
+    pad_to_multiple,
+    require_minimum_size,
+)
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -81,10 +86,15 @@ class EncoderDecoder(nn.Module):
         bottom: Makes the block at a sixteenth of the size.
         decode: Makes a block of the decoder, from the two joined maps to the channels of one.
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Wang et al., "High- and low-level feature enhancement for medical image segmentation" (MLMI
         2019), sec. 2.3 and fig. 3; widths and doublings as in the first author's later code.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(
         self,
@@ -121,7 +131,7 @@ class EncoderDecoder(nn.Module):
         Raises:
             SpinforgeError: If the image is too small.
         """
-        require_minimum_size(image)
+        require_minimum_size(image, self.minimum_size)
         features = pad_to_multiple(image, MULTIPLE)
         skips = []
         for block in self.encoder:

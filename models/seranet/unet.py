@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spinforge.models.layers.blocks import Features, conv_stage
 from spinforge.models.layers.encoder import PlainEncoder
-from spinforge.models.layers.sizes import pad_to, require_minimum_size
+from spinforge.models.layers.sizes import MINIMUM_SIZE, pad_to, require_minimum_size
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -63,10 +63,15 @@ class UNet(nn.Module):
         n_classes: Classes, background included.
         width: Channels at full size, doubled at each of four halvings.
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Huang et al., "Brain segmentation from k-space with end-to-end recurrent attention
         network" (MICCAI 2019), fig. 9c; the way up as in the same author's MICCAN (ISBI 2019).
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(self, *, in_channels: int, n_classes: int, width: int) -> None:
         super().__init__()
@@ -90,7 +95,7 @@ class UNet(nn.Module):
         Raises:
             SpinforgeError: If the image is too small.
         """
-        require_minimum_size(image)
+        require_minimum_size(image, self.minimum_size)
         *skips, features = self.encoder(image)
         for up, skip in zip(self.ups, reversed(skips), strict=True):
             features = up(features, skip)

@@ -31,7 +31,7 @@ from spinforge.models.seranet.baselines import (
 from spinforge.models.seranet.reconstruction import IMAGE_CHANNELS
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig, build_segnetmri
 from spinforge.models.seranet.seranet import SERANetConfig, build_seranet
-from spinforge.models.seranet.unet import UNet, UNetConfig
+from spinforge.models.seranet.unet import UNetConfig, build_unet
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -115,7 +115,7 @@ def _build(config: NetworkConfig, in_channels: int, n_classes: int) -> nn.Module
     """The network, with weights from torch's global generator."""
     match config:
         case UNetConfig():
-            return UNet(in_channels=in_channels, n_classes=n_classes, width=config.width)
+            return build_unet(config, in_channels=in_channels, n_classes=n_classes)
         case CRDNConfig():
             return build_crdn(config, in_channels=in_channels, n_classes=n_classes)
         case EncoderDecoderConfig():

@@ -58,7 +58,9 @@ class ConvLSTM(nn.Module):
             The next output and memory.
         """
         if state is None:
-            zero = x.new_zeros(x.shape[0], self.width, *x.shape[-2:])
+            # Channels last in memory: joined with maps of that order they keep it, while
+            # ordinary maps stay ordinary either way.
+            zero = x.new_zeros(x.shape[0], *x.shape[-2:], self.width).movedim(-1, 1)
             state = (zero, zero)
         output, memory = state
         i, f, o, g = self.convolution(torch.cat((x, output), dim=1)).chunk(4, dim=1)

@@ -64,7 +64,7 @@ def network_and_input(config, size=(32, 42)):
     network = build_network(config, in_channels=2, n_classes=4, seed=0)
     if isinstance(config, KSpaceNetwork):
         return network, random_measurement(2, 1, size, dtype=torch.complex64)
-    shape = (2, 3, 2, *size) if isinstance(config, SequenceNetwork) else (2, 2, *size)
+    shape = (1, 2, 2, *size) if isinstance(config, SequenceNetwork) else (2, 2, *size)
     return network, torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 

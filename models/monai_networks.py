@@ -4,7 +4,7 @@ import importlib.util
 from typing import Annotated, Literal
 
 from jaxtyping import Float
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from spinforge.models.layers.blocks import Features
@@ -43,7 +43,20 @@ class MonaiDynUNetConfig(Config):
         max_length=8,
         description="channels of the levels, fine to coarse; nnU-Net doubles them up to 512",
     )
-    residual: bool = Field(False, description="residual blocks on the way down")
+    residual: bool = Field(
+        False, description="residual blocks on the way down; all levels need 16 channels or more"
+    )
+
+    @model_validator(mode="after")
+    def _shortcuts_are_wide(self) -> "MonaiDynUNetConfig":
+        # oneDNN writes past its memory in the gradient of a strided 1x1 convolution of fewer
+        # channels, last in memory: github.com/uxlfoundation/oneDNN/issues/6035.
+        if self.residual and min(self.filters) < 16:
+            raise ValueError(
+                f"`residual` needs at least 16 channels on all levels, not {min(self.filters)}: "
+                "with fewer, PyTorch's gradients on processors are wrong or end the program"
+            )
+        return self
 
 
 MonaiConfig = MonaiBasicUNetConfig | MonaiDynUNetConfig

@@ -105,7 +105,7 @@ def test_kinds_are_unique_and_every_network_has_a_name_of_its_own():
 def test_a_study_trains_monais_networks_beside_ours(prefect_server, tiny_file, tmp_path):
     networks = (
         "networks=[{kind: monai_basic_unet, features: [4, 4, 8, 8, 8, 4]}, "
-        "{kind: monai_dynunet, filters: [4, 8, 8], residual: true}, "
+        "{kind: monai_dynunet, filters: [16, 16, 16], residual: true}, "
         "{kind: unet_28, width: 4}, {kind: encoder_decoder, decoder: segnet}]"
     )
     study = load_study(tiny_file, [f"out={tmp_path}", networks, "training.epochs=1"])

@@ -11,7 +11,7 @@ from spinforge.simulation.errors import SpinforgeError
 
 BASIC = MonaiBasicUNetConfig(kind="monai_basic_unet", features=(4, 4, 8, 8, 16, 4))
 DYN = MonaiDynUNetConfig(kind="monai_dynunet", filters=(4, 8, 8, 16))
-RESIDUAL = MonaiDynUNetConfig(kind="monai_dynunet", filters=(4, 8, 8, 16), residual=True)
+RESIDUAL = MonaiDynUNetConfig(kind="monai_dynunet", filters=(16, 16, 16, 16), residual=True)
 
 small_networks = pytest.mark.parametrize(
     "config", [BASIC, DYN, RESIDUAL], ids=["basic", "dyn", "residual"]
@@ -38,8 +38,10 @@ def test_parameter_counts_are_exact(config, expected):
 def test_the_parts_kept_of_dynunet_are_all_it_computes_with(residual, random_images):
     from monai.networks.nets.dynunet import DynUNet
 
-    theirs = DynUNet(2, 2, 4, [3, 3, 3], [1, 2, 2], [2, 2], filters=(4, 8, 16), res_block=residual)
-    config = MonaiDynUNetConfig(kind="monai_dynunet", filters=(4, 8, 16), residual=residual)
+    theirs = DynUNet(
+        2, 2, 4, [3, 3, 3], [1, 2, 2], [2, 2], filters=(16, 18, 20), res_block=residual
+    )
+    config = MonaiDynUNetConfig(kind="monai_dynunet", filters=(16, 18, 20), residual=residual)
     ours = build(config)
     state = theirs.state_dict()
     ours.load_state_dict(
@@ -117,6 +119,7 @@ def test_a_network_survives_the_file(config, tmp_path, random_images):
         (MonaiBasicUNetConfig, {"features": (4, 4, 8, 8, 8, 1)}, "greater than or equal to 2"),
         (MonaiDynUNetConfig, {"filters": (4, 8)}, "at least 3"),
         (MonaiDynUNetConfig, {"filters": (4,) * 9}, "at most 8"),
+        (MonaiDynUNetConfig, {"filters": (8, 16, 32), "residual": True}, "at least 16 channels"),
     ],
 )
 def test_impossible_levels_are_refused(kind, values, message):

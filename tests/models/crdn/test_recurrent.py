@@ -74,6 +74,32 @@ def test_decoder_starts_at_zero_with_the_coarsest_map(random_images):
     assert torch.equal(RecurrentDecoder(cell)([x]), expected)
 
 
+def resized(x, size):
+    """Bilinear, corner pixels on corner pixels: weights along columns, then along rows."""
+    for axis, wanted in ((2, size[0]), (3, size[1])):
+        given = x.shape[axis]
+        places = np.arange(wanted) * (given - 1) / max(wanted - 1, 1)
+        tents = np.maximum(0, 1 - abs(places[:, None] - np.arange(given)))
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ tents.T, -1, axis)
+    return x
+
+
+def test_chain_of_stages_is_the_one_of_the_paper(random_images):
+    """Output and memory of each stage, resized to the next map, in NumPy."""
+    maps = [random_images(2, 2, *size).double() for size in ((13, 10), (6, 5), (3, 2))]
+    cell = ConvLSTM(2, 2).double()
+    output = memory = np.zeros(maps[-1].shape)
+    for x in reversed(maps):
+        output, memory = resized(output, x.shape[2:]), resized(memory, x.shape[2:])
+        joined = np.concatenate((x.numpy(), output), axis=1)
+        sums = layers.convolution(joined, *layers.weights(cell.convolution))
+        i, f, o = (layers.sigmoid(sums[:, 2 * part : 2 * part + 2]) for part in range(3))
+        memory = f * memory + i * np.tanh(sums[:, 6:])
+        output = o * np.tanh(memory)
+    # Three stages of sums of 37 terms near 1, in float64.
+    np.testing.assert_allclose(RecurrentDecoder(cell)(maps).detach(), output, rtol=0.0, atol=1e-12)
+
+
 def test_every_map_of_the_state_is_enlarged_by_one_transposed_convolution(random_images):
     """A kernel of 0.5 and a bias of 1 turn output and memory s into 0.5 s + 1 at twice the size."""
     doubling = torch.nn.ConvTranspose2d(1, 1, 2, stride=2)

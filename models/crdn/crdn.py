@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from spinforge.models.crdn.encoders import EncoderName, build_encoder
 from spinforge.models.crdn.recurrent import (
     CellName,
-    GateName,
     GRUReset,
     RecurrentDecoder,
     build_cell,
 )
 from spinforge.models.layers.blocks import Features, conv_bn_relu
+from spinforge.models.layers.conv_lstm import GateName
 from spinforge.models.layers.encoder import Encoder
 from spinforge.models.layers.sizes import MINIMUM_SIZE, require_minimum_size
 from spinforge.models.names import FolderName

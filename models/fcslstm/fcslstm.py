@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from spinforge.models.fcslstm.structured_lstm import StructuredLSTM
-from spinforge.models.layers.blocks import Features, conv_bn_relu
+from spinforge.models.layers.blocks import Features, conv_stage
 from spinforge.models.layers.sizes import (
     MINIMUM_SIZE,
     crop_padding,
@@ -253,15 +253,10 @@ def _widths(shrink: int) -> tuple[int, ...]:
     return tuple(width // shrink for width in _VGG_WIDTHS)
 
 
-def _vgg_block(in_channels: int, out_channels: int, n_convolutions: int) -> nn.Sequential:
-    channels = (in_channels, *(out_channels,) * n_convolutions)
-    return nn.Sequential(*(conv_bn_relu(*pair) for pair in itertools.pairwise(channels)))
-
-
 def _block_makers(in_channels: int, widths: Sequence[int]) -> list[Callable[[], nn.Module]]:
     """For each of the five levels, what makes its block of convolutions."""
     return [
-        functools.partial(_vgg_block, narrow, wide, n_convolutions)
+        functools.partial(conv_stage, narrow, wide, convolutions=n_convolutions)
         for (narrow, wide), n_convolutions in zip(
             itertools.pairwise((in_channels, *widths)), _VGG_CONVOLUTIONS, strict=True
         )

@@ -75,7 +75,7 @@ class ResUNet28Config(Config):
     )
 
 
-class EncoderDecoder(nn.Module):
+class BlockUNet(nn.Module):
     """Four max-poolings and four transposed convolutions around exchangeable blocks.
 
     Args:
@@ -143,10 +143,10 @@ class EncoderDecoder(nn.Module):
         return crop_padding(self.head(features), image, MULTIPLE)
 
 
-def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> EncoderDecoder:
+def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> BlockUNet:
     """HLE-Net with freshly drawn weights, from torch's global generator."""
     enhance_low, enhance_high = config.enhance != "high", config.enhance != "low"
-    return EncoderDecoder(
+    return BlockUNet(
         in_channels=in_channels,
         n_classes=n_classes,
         width=config.width,
@@ -160,7 +160,7 @@ def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> 
 
 def build_unet_28(
     config: UNet28Config | ResUNet28Config, *, in_channels: int, n_classes: int
-) -> EncoderDecoder:
+) -> BlockUNet:
     """Unet-28 or Res-Unet-28 with freshly drawn weights, from torch's global generator."""
     make_block: MakeBlock = (
         functools.partial(ResidualBlock, form=config.block)
@@ -168,7 +168,7 @@ def build_unet_28(
         # 28 channels are no multiple of HLE-Net's 8 groups.
         else functools.partial(double_conv, n_groups=4)
     )
-    return EncoderDecoder(
+    return BlockUNet(
         in_channels=in_channels,
         n_classes=n_classes,
         width=config.width,

@@ -8,6 +8,7 @@ from torch import nn
 
 from spinforge.models.layers.encoder import PlainEncoder
 from spinforge.models.layers.sizes import MINIMUM_SIZE
+from spinforge.models.layers.unet import Up, UpPath, doubled_widths
 from spinforge.models.names import FolderName
 from spinforge.models.seranet.consistency import ImagePair, data_consistency, zero_filled_channels
 from spinforge.models.seranet.measurement import (
@@ -15,7 +16,7 @@ from spinforge.models.seranet.measurement import (
     Measurement,
     require_usable,
 )
-from spinforge.models.seranet.reconstruction import IMAGE_CHANNELS, Up, UpPath
+from spinforge.models.seranet.reconstruction import AUTOENCODER_LEVELS, IMAGE_CHANNELS
 from spinforge.simulation.config import Config
 
 
@@ -70,7 +71,7 @@ class SegNetMRI(nn.Module):
 
     def __init__(self, *, n_classes: int, blocks: int, width: int, up: Up) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width)
+        widths = doubled_widths(width, AUTOENCODER_LEVELS)
 
         def decoder(channels: int) -> nn.Sequential:
             return nn.Sequential(UpPath(widths, up=up), nn.Conv2d(width, channels, 1))

@@ -9,7 +9,14 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from spinforge.models.catalogue import CATALOGUE, FCSLSTM_CLAIMS, PAPERS, CatalogueEntry, Family
+from spinforge.models.catalogue import (
+    CATALOGUE,
+    FCSLSTM_CLAIMS,
+    PAPERS,
+    REFERENCES,
+    CatalogueEntry,
+    Family,
+)
 from spinforge.models.counting import NetworkCosts, agrees, network_costs
 from spinforge.models.networks import ImageNetwork
 
@@ -19,6 +26,13 @@ EXPLANATION = (
     "pooling and resizing are not counted. Min: least height and width of an image, in "
     "pixels. Studies train the networks of single images; those of sequences and of k-space are "
     "built in Python so far."
+)
+
+
+REFERENCE_NOTE = (
+    "To compare with, studies also take two of MONAI's networks, with the extra `monai`: "
+    + " and ".join(f"{{kind: {entry.config.kind}}}" for entry in REFERENCES)
+    + "."
 )
 
 
@@ -108,6 +122,8 @@ def as_data(rows: Sequence[NetworkRow], size: tuple[int, int] | None) -> dict[st
         "agreement": {family: summary(family, found) for family, found in _by_family(rows)},
         "counted_at": size,  # null: each at its paper's size
         "networks": [row.as_data() for row in rows],
+        # Not counted here, as that imports MONAI; `spinforge models NAME --json` does.
+        "references": [in_a_study(entry, named=True) for entry in REFERENCES],
     }
 
 
@@ -120,7 +136,7 @@ def as_markdown(rows: Sequence[NetworkRow], size: tuple[int, int] | None) -> str
         lines += [[*list(row.values())[:-1], f"`{list(row.values())[-1]}`"] for row in cells]
         parts += [f"### {family}", f"{PAPERS[family]}. {counted_at(found[0].entry, size)}"]
         parts += ["\n".join(f"| {' | '.join(line)} |" for line in lines), summary(family, found)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, REFERENCE_NOTE.replace("{", "`{").replace("}", "}`")])
 
 
 def as_tables(
@@ -144,7 +160,8 @@ def as_tables(
         parts += [Text(counted_at(found[0].entry, size), "dim"), table]
         parts += [Text(summary(family, found), "dim"), Text()]
     more = "Configuration and settings of one: spinforge models NAME"
-    return Group(*parts, Text(EXPLANATION, "dim"), Text(more, "dim"))
+    notes = (REFERENCE_NOTE, EXPLANATION, more)
+    return Group(*parts, *(Text(note, "dim") for note in notes))
 
 
 def summary(family: Family, rows: Sequence[NetworkRow]) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from spinforge.flows.network_list import NetworkRow, counted_at, in_a_study
-from spinforge.models.catalogue import CATALOGUE, PAPERS, CatalogueEntry
+from spinforge.models.catalogue import CATALOGUE, PAPERS, REFERENCES, CatalogueEntry
 from spinforge.models.networks import ImageNetwork
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
@@ -39,10 +39,11 @@ def find_network(name: str) -> CatalogueEntry:
     Raises:
         SpinforgeError: If there is none.
     """
-    for entry in CATALOGUE:
+    known = (*CATALOGUE, *REFERENCES)
+    for entry in known:
         if name in (entry.name, entry.config.kind):
             return entry
-    names = [known for entry in CATALOGUE for known in (entry.name, entry.config.kind)]
+    names = [name for entry in known for name in (entry.name, entry.config.kind)]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise SpinforgeError(f"no network is named {name!r}.{hint} List them with: spinforge models")

@@ -9,6 +9,7 @@ from spinforge.models.crdn.encoders import EncoderName
 from spinforge.models.crdn.recurrent import CellName
 from spinforge.models.fcslstm.fcslstm import ConciseFCNConfig, FCSLSTMConfig
 from spinforge.models.hlenet.hlenet import HLENetConfig, ResUNet28Config, UNet28Config
+from spinforge.models.monai_networks import MonaiBasicUNetConfig, MonaiDynUNetConfig
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
 from spinforge.models.seranet.baselines import (
     FullySampledConfig,
@@ -21,7 +22,7 @@ from spinforge.models.seranet.segnetmri import SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.seranet.unet import UNetConfig
 
-Family = Literal["CRDN", "FCSLSTM", "SERANet", "HLE-Net"]
+Family = Literal["CRDN", "FCSLSTM", "SERANet", "HLE-Net", "MONAI"]
 
 PAPERS: dict[Family, str] = {
     "CRDN": "Wen et al., Segmenting medical MRI via recurrent decoding cell (AAAI 2020)",
@@ -31,6 +32,8 @@ PAPERS: dict[Family, str] = {
     "network (MICCAI 2019)",
     "HLE-Net": "Wang et al., High- and low-level feature enhancement for medical image "
     "segmentation (MLMI 2019)",
+    "MONAI": "Cardoso et al., MONAI: An open-source framework for deep learning in healthcare "
+    "(arXiv:2211.02701); two of its networks, to compare with",
 }
 
 FCSLSTM_CLAIMS: dict[str, tuple[float, float]] = {"U-Net": (31.03, 20), "FCN-8s": (134.3, 130)}
@@ -185,3 +188,12 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     *_hlenet_family(),
 )
 """All networks, paper by paper."""
+
+REFERENCES: tuple[CatalogueEntry, ...] = tuple(
+    CatalogueEntry("MONAI", config, 2, 4, (180, 216))
+    for config in (
+        MonaiBasicUNetConfig(kind="monai_basic_unet"),
+        MonaiDynUNetConfig(kind="monai_dynunet"),
+    )
+)
+"""Networks that no paper of ours uses; counting one imports MONAI, which takes seconds."""

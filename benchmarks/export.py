@@ -3,10 +3,10 @@
     python benchmarks/export.py [NAME ...] [--repeats 3]
 
 For each network the exported program and, where there can be one, the ONNX file: megabytes, seconds
-to export and check, largest difference of a probability from the network's own, pixels too close to
-a tie to be compared, pixels with another label. Then the time of a slice (of a sequence, for
-sequence networks) in ONNX Runtime over PyTorch's, on the same number of threads of the processor.
-Weights are fresh: what is compared is arithmetic. Ends with exit status 1 if a file fails.
+to export and check, largest difference of a probability from the network's own, pixels so close to
+a tie that either label is right, pixels with another label. Then the time of a slice, or sequence,
+in ONNX Runtime over PyTorch's: processor time, on the same number of threads. Weights are fresh:
+what is compared is arithmetic. Ends with exit status 1 if a file fails.
 """
 
 import argparse

@@ -18,7 +18,7 @@ from spinforge.models.weights import LoadedNetwork
 from spinforge.simulation.errors import SpinforgeError
 
 OPSET = 20
-"""Version of ONNX's operators; ONNX Runtime knows it since 1.17."""
+"""Version of ONNX's operators; ONNX Runtime reads such files since 1.18."""
 
 LARGEST = 2_000_000_000
 """Weights that one file can hold [byte]: its format ends at 2 GiB, graph included."""

@@ -14,6 +14,9 @@ TOLERANCE = 1e-3
 """Largest difference of a probability: a hundred times what the order of float32 sums makes of it,
 and far below what a wrong operation would."""
 
+ROUNDING = 4 * 2**-23
+"""What softmax itself may add to the distance of two probabilities."""
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -21,8 +24,8 @@ class Agreement:
 
     Attributes:
         probability: Largest difference of a probability.
-        undecided: Fraction of the pixels whose two likeliest classes lie so close that rounding may
-            choose between them; their labels are not compared.
+        undecided: Fraction of the pixels whose two likeliest classes lie no further apart than
+            twice that, where either label is right.
         different: Fraction of the pixels with another label, these included.
     """
 
@@ -43,12 +46,13 @@ def require_agreement(
 
     Raises:
         SpinforgeError: If a probability differs by more than `tolerance` or is no number, or a
-            label differs where the two likeliest classes lie further apart than twice that.
+            label differs where the two likeliest classes lie further apart than twice the largest
+            difference there is.
     """
     (found_labels, found_probabilities), (labels, probabilities) = found, expected
     difference = float((found_probabilities - probabilities).abs().max())
     other = found_labels != labels
-    undecided = _margin(probabilities) <= 2 * tolerance
+    undecided = _margin(probabilities) <= 2 * difference + ROUNDING
     wrong = int((other & ~undecided).sum())
     # Not `difference > tolerance`: that is also false for what is no number.
     if wrong or not difference <= tolerance:

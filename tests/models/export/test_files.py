@@ -235,13 +235,19 @@ def probabilities(*columns):
 
 
 def test_only_ties_may_get_another_label():
-    network = probabilities([0.5005, 0.4995], [0.9, 0.1])
+    network, file = (
+        probabilities([0.5001, 0.4999], [0.9, 0.1]),
+        probabilities([0.5, 0.5], [0.9, 0.1]),
+    )
     zeros, ones = torch.zeros(1, 1, 2, dtype=torch.uint8), torch.ones(1, 1, 2, dtype=torch.uint8)
     tie_turned = torch.tensor([[[1, 0]]], dtype=torch.uint8)
-    agreement = require_agreement((tie_turned, network), (zeros, network))
-    assert (agreement.probability, agreement.undecided, agreement.different) == (0, 0.5, 0.5)
+    agreement = require_agreement((tie_turned, file), (zeros, network))
+    assert agreement.probability == pytest.approx(1e-4, rel=1e-3)  # float32 near a half
+    assert (agreement.undecided, agreement.different) == (0.5, 0.5)
     with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
-        require_agreement((ones, network), (zeros, network))
+        require_agreement((ones, file), (zeros, network))
+    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+        require_agreement((tie_turned, network), (zeros, network))
     with pytest.raises(SpinforgeError, match=r"differ by up to 2.0e-03"):
         require_agreement((zeros, network + 2e-3), (zeros, network))
 

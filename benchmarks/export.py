@@ -5,8 +5,9 @@
 For each network the exported program and, where there can be one, the ONNX file: megabytes, seconds
 to export and check, largest difference of a probability from the network's own, pixels so close to
 a tie that either label is right, pixels with another label. Then the time of a slice, or sequence,
-in ONNX Runtime over PyTorch's: processor time, on the same number of threads. Weights are fresh:
-what is compared is arithmetic. Ends with exit status 1 if a file fails.
+in ONNX Runtime over PyTorch's: processor time, on the same number of threads. Weights are fresh,
+with the batch statistics of one batch, as after a first step: what is compared is arithmetic. Ends
+with exit status 1 if a file fails.
 """
 
 import argparse
@@ -25,8 +26,9 @@ from spinforge.models.export.onnx_file import export_onnx
 from spinforge.models.export.preprocessing import Preprocessing
 from spinforge.models.export.program_file import export_kspace_program, export_program
 from spinforge.models.export.segmenters import ImageSegmenter
-from spinforge.models.export.trials import Agreement, image_inputs
+from spinforge.models.export.trials import Agreement, image_inputs, kspace_inputs
 from spinforge.models.networks import KSpaceNetwork, build_network
+from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.weights import LoadedNetwork
 from spinforge.simulation.errors import SpinforgeError
 
@@ -64,12 +66,28 @@ def speed_ratio(loaded: LoadedNetwork, entry: CatalogueEntry, path: Path, repeat
     return best_seconds(lambda: session.run(None, arrays), repeats=repeats) / eager
 
 
-def report(entry: CatalogueEntry, folder: Path, repeats: int) -> bool:
-    """Print the lines of one network; whether all went well."""
+def settled(entry: CatalogueEntry) -> LoadedNetwork:
+    """A fresh network whose batch normalisation knows its input, or its signals would die out."""
     network = build_network(
         entry.config, in_channels=entry.in_channels, n_classes=entry.n_classes, seed=0
     )
-    loaded = LoadedNetwork(network.eval(), entry.config, entry.in_channels, entry.n_classes)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = None  # the mean of all batches so far: of this one
+    with torch.no_grad():
+        if isinstance(entry.config, KSpaceNetwork):
+            inputs = kspace_inputs((2, 1, *entry.size), seed=1)
+            network(Measurement(inputs["kspace"] / 1000, inputs["mask"]))
+        else:
+            frames = (entry.in_channels, *entry.size)
+            shape = (2, *frames) if entry.times is None else (1, entry.times, *frames)
+            network(image_inputs(shape, Preprocessing(scaling="none"), seed=1)["image"])
+    return LoadedNetwork(network.eval(), entry.config, entry.in_channels, entry.n_classes)
+
+
+def report(entry: CatalogueEntry, folder: Path, repeats: int) -> bool:
+    """Print the lines of one network; whether all went well."""
+    loaded = settled(entry)
     program, onnx = folder / "network.pt2", folder / "network.onnx"
     if isinstance(entry.config, KSpaceNetwork):
         cells, well = exported(

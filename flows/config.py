@@ -17,7 +17,7 @@ from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.storage.files import UserPath
 from spinforge.datasets.storage.locations import StoreAddress
 from spinforge.models.crdn.crdn import CRDNConfig
-from spinforge.models.networks import ImageNetworkConfig
+from spinforge.models.networks import ImageNetworkConfig, KSpaceNetwork, SequenceNetwork
 from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.config import Config
@@ -26,7 +26,11 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import LineSampling
 from spinforge.simulation.sequences import PulseSequence
 
+_READS = {"k-space": KSpaceNetwork, "sequences of images": SequenceNetwork}
 _UNIONS = (Product, ImageNetworkConfig, LineSampling, PulseSequence)
+# A list that lost a wrong entry is not too short besides, and a default that depends on a wrong
+# value is no mistake of its own.
+_CONSEQUENCES = {"too_short", "default_factory_not_called"}
 _OTHER_KINDS = set(KINDS)  # of corruptions; some of them are also names of fields
 
 
@@ -106,8 +110,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        # A list that lost a wrong entry is not too short besides.
-        wrong = [detail for detail in error.errors() if detail["type"] != "too_short"]
+        wrong = [detail for detail in error.errors() if detail["type"] not in _CONSEQUENCES]
         lines = [_explain(detail) for detail in wrong or error.errors()]
         where = str(path) if not overrides else f"{path} with {', '.join(overrides)}"
         raise SpinforgeError("\n".join([f"{where} is not a valid study:", *lines])) from None
@@ -214,6 +217,11 @@ def _explain(detail: ErrorDetails) -> str:
     if detail["type"] == "union_tag_invalid":
         context = detail["ctx"]
         kinds = [kind.strip(" '") for kind in context["expected_tags"].split(",")]
+        if (reads := _UNTRAINED.get(context["tag"])) is not None:
+            return (
+                f"  {where}.kind = {context['tag']!r}: this network reads {reads}, which a study "
+                f"does not train yet. Valid: {', '.join(kinds)}."
+            )
         near = difflib.get_close_matches(context["tag"], kinds, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         known = ", ".join(kinds)
@@ -251,6 +259,14 @@ _KINDS = {
     name
     for union in _UNIONS
     for model in get_args(get_args(union)[0]) or get_args(union)[:1]
+    for name in _names_of(model)
+}
+
+# Kinds of networks that a study cannot hold, and what they read instead of images.
+_UNTRAINED = {
+    name: reads
+    for reads, networks in _READS.items()
+    for model in get_args(networks) or (networks,)
     for name in _names_of(model)
 }
 

@@ -5,6 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import check_slices, is_done, split_of
@@ -12,8 +15,9 @@ from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
 from spinforge.models.devices import device_of
-from spinforge.models.networks import ImageNetworkConfig, build_network
+from spinforge.models.networks import ImageNetworkConfig, weightless_network
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.slices import matrix_size
 from spinforge.simulation.tissue import TARGET_NAMES
 
 # The rights of the user the process acts for, where the system can tell.
@@ -37,6 +41,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     if study.tracking.uri is None:
         _check_record(study.out)
     device_of(study.training)
+    _check_networks(study)
     maker_of(study.data).check()
     missing = split_of(study.data).everyone
     if not overwrite:
@@ -44,6 +49,28 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
         check_slices(study.data, folder.store)
         missing = missing_subjects(study)
     check_disks(folder, _data_bytes(study, missing), _network_bytes(study, missing))
+
+
+def network_of_study(network: ImageNetworkConfig) -> nn.Module:
+    """Network for complex images and the study's tissues, without the memory of its weights.
+
+    Raises:
+        SpinforgeError: If it needs an extra that is not installed.
+    """
+    return weightless_network(network, in_channels=2, n_classes=len(TARGET_NAMES))
+
+
+def _check_networks(study: Study) -> None:
+    """Check that each network can be built and is not too deep for the study's slices."""
+    if not isinstance(study.data, KSpaceProduct):
+        return  # nothing is trained on it
+    rows, columns, _ = matrix_size(float(study.data.spacing_mm))
+    slices = torch.empty(1, 2, rows, columns, device="meta")
+    for network in study.networks:
+        try:
+            network_of_study(network).eval()(slices)
+        except SpinforgeError as error:
+            raise SpinforgeError(f"network {network.name!r}: {error}") from None
 
 
 def _check_record(out: Path) -> None:
@@ -84,9 +111,7 @@ def _data_bytes(study: Study, missing: list[str]) -> int:
 def _network_bytes(study: Study, missing: list[str]) -> int:
     if not isinstance(study.data, KSpaceProduct):
         return 0  # nothing is trained on it
-    sizes = [
-        _weight_bytes(study, n) for n in study.networks if missing or not _is_trained(study, n)
-    ]
+    sizes = [_weight_bytes(n) for n in study.networks if missing or not _is_trained(study, n)]
     # Each network keeps its checkpoint (weights, two moments of Adam, best weights), its file and
     # MLflow's copy of that; the checkpoint is there twice while it is replaced.
     return 6 * sum(sizes) + 4 * max(sizes, default=0)
@@ -96,9 +121,8 @@ def _is_trained(study: Study, network: ImageNetworkConfig) -> bool:
     return (network_folder(study, network) / "network.pt").is_file()
 
 
-def _weight_bytes(study: Study, network: ImageNetworkConfig) -> int:
-    built = build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
-    return sum(values.nbytes for values in built.state_dict().values())
+def _weight_bytes(network: ImageNetworkConfig) -> int:
+    return sum(values.nbytes for values in network_of_study(network).state_dict().values())
 
 
 def check_folders(folder: RunFolder) -> None:

@@ -58,6 +58,14 @@ def _one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _same_weights_in_any_order():
+    """Weights that a test draws do not depend on the tests before it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        yield
+
+
 @pytest.fixture
 def random_images():
     """Reproducible normal numbers of a given shape."""

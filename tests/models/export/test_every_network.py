@@ -21,6 +21,7 @@ from spinforge.models.export.trials import require_agreement
 from spinforge.models.fcslstm.fcslstm import ConciseFCNConfig, FCSLSTMConfig
 from spinforge.models.hlenet.hlenet import HLENetConfig, ResUNet28Config, UNet28Config
 from spinforge.models.inference import labels_of, predict_labels, probabilities_of
+from spinforge.models.monai_networks import MonaiBasicUNetConfig, MonaiDynUNetConfig
 from spinforge.models.networks import ImageNetwork, KSpaceNetwork, build_network
 from spinforge.models.seranet.baselines import (
     FullySampledConfig,
@@ -49,6 +50,8 @@ IMAGE_NETWORKS = {
     "hle-net": HLENetConfig(kind="hle_net", width=8),
     "unet-28": UNet28Config(kind="unet_28", width=4),
     "res-unet-28": ResUNet28Config(kind="res_unet_28", width=4),
+    "basic unet": MonaiBasicUNetConfig(kind="monai_basic_unet", features=(4, 4, 8, 8, 16, 4)),
+    "dynunet": MonaiDynUNetConfig(kind="monai_dynunet", filters=(4, 8, 8, 16)),
 }
 
 _BLOCKS = ReconstructionConfig(blocks=1, width=16)

@@ -1,11 +1,11 @@
-"""From images to label maps."""
+"""From images to label maps, and from logits to labels and probabilities."""
 
 import itertools
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 
 from spinforge.models.training.data import SliceDataset
@@ -19,7 +19,7 @@ def predict_labels(
     batch_size: int = 12,
     device: torch.device | str = "cpu",
 ) -> UInt8[np.ndarray, "slice ky kx"]:
-    """Label of each pixel: the class with the largest logit, in float32.
+    """Label of each pixel: the class with the largest logit, in float32; see `labels_of`.
 
     On a GPU convolutions round their factors to TF32, PyTorch's default: near a tie the label may
     differ from the processor's.
@@ -49,7 +49,7 @@ def predict_labels(
         with torch.inference_mode():
             while batch := list(itertools.islice(remaining, batch_size)):
                 stacked = _stack(batch).to(device, memory_format=torch.channels_last)
-                labels.append(network(stacked).argmax(dim=1).to("cpu", torch.uint8).numpy())
+                labels.append(labels_of(network(stacked)).cpu().numpy())
     finally:
         network.train(was_training)
     if not labels:
@@ -57,6 +57,32 @@ def predict_labels(
     if len({batch.shape[1:] for batch in labels}) > 1:
         raise SpinforgeError("the images to segment differ in size")
     return np.concatenate(labels)
+
+
+def labels_of(logits: Float[Tensor, "*batch classes ky kx"]) -> UInt8[Tensor, "*batch ky kx"]:
+    """The class with the largest logit, of equal ones the first.
+
+    Of a network that knows the foreground alone: 1 where it is likelier than not, else 0.
+
+    Args:
+        logits: (..., classes, ky, kx), at most 256 classes.
+    """
+    if logits.shape[-3] == 1:
+        return (logits[..., 0, :, :] > 0).to(torch.uint8)
+    return logits.argmax(dim=-3).to(torch.uint8)
+
+
+def probabilities_of(
+    logits: Float[Tensor, "*batch classes ky kx"],
+) -> Float32[Tensor, "*batch classes ky kx"]:
+    """Softmax over the classes, or the logistic function of a foreground alone; in float32.
+
+    Args:
+        logits: (..., classes, ky, kx).
+    """
+    if logits.shape[-3] == 1:
+        return torch.sigmoid(logits.float())
+    return torch.softmax(logits.float(), dim=-3)
 
 
 def _images(source: SliceDataset | Iterable[Tensor]) -> Iterator[Tensor]:

@@ -30,6 +30,9 @@ from spinforge.models.training.task import count_confusion, mean_tissue_dice
 Given = Tensor | Measurement
 """Input of a network: images, sequences, or a measurement."""
 
+NARROW = 8
+"""Channels at full size of narrow networks; HLE-Net normalises them in eight groups."""
+
 TIMES = 2
 """Time points of a sequence; four slices make two sequences."""
 
@@ -94,11 +97,10 @@ def narrow(case: Case) -> Case:
     fields = type(case.config).model_fields
     changes = {}
     if "width" in fields:
-        # The least that HLE-Net's eight groups of channels and Unet-28's four allow.
-        changes["width"] = 8 if case.config.kind == "hle_net" else 4
+        changes["width"] = NARROW
     if "reconstruction" in fields:
         changes["reconstruction"] = case.config.reconstruction.model_copy(
-            update={"width": 4, "blocks": 2}
+            update={"width": NARROW, "blocks": 2}
         )
     if case.config.kind == "segnetmri":
         changes["blocks"] = 2
@@ -151,15 +153,15 @@ def learn(
 ) -> nn.Module:
     """A network trained on one batch, in evaluation mode.
 
-    Adam, whose learning rate falls linearly to zero, so that at the end the running statistics are
-    those of the weights.
+    Adam, whose learning rate falls linearly to zero in the second half, so that at the end the
+    running statistics are those of the weights.
     """
     network = case.build()
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)  # of dropout
         for step in range(steps):
-            optimizer.param_groups[0]["lr"] = learning_rate * (1 - step / steps)
+            optimizer.param_groups[0]["lr"] = learning_rate * min(1, 2 * (1 - step / steps))
             optimizer.zero_grad()
             case.loss(case.logits(network, given), target).backward()
             optimizer.step()

@@ -1,6 +1,5 @@
 """The concise FCN, the structured LSTM layer and FCSLSTM."""
 
-import jaxtyping
 import numpy as np
 import numpy_layers as layers
 import pytest
@@ -18,8 +17,6 @@ from spinforge.models.fcslstm.fcslstm import (
 )
 from spinforge.models.fcslstm.structured_lstm import StructuredLSTM
 from spinforge.models.layers.sizes import crop_padding, pad_to_multiple
-from spinforge.models.training.task import count_confusion, mean_tissue_dice
-from spinforge.models.weights import read_torch_file, write_torch_file
 
 
 def fcn(in_channels=2, **options):
@@ -193,27 +190,6 @@ def test_two_directions_are_two_passes(merge, random_images):
         torch.testing.assert_close(both(sequence), expected, rtol=1e-11, atol=1e-11)
 
 
-def test_a_sequence_does_not_depend_on_its_batch_in_evaluation(random_images):
-    network = fcslstm(bidirectional=True).double()
-    sequences = random_images(2, 2, 2, 25, 33).double()
-    settle(network, sequences)
-    with torch.inference_mode():
-        together = network(sequences)
-        alone = torch.cat([network(sequence[None]) for sequence in sequences])
-    # Only the order of float64 sums may differ.
-    torch.testing.assert_close(together, alone, rtol=1e-11, atol=1e-11)
-
-
-@pytest.mark.parametrize("make", [fcn, fcslstm], ids=["fcn", "fcslstm"])
-def test_weights_survive_a_file(make, tmp_path, random_images):
-    shape = (1, 2, 32, 32) if make is fcn else (1, 2, 2, 32, 32)
-    images = random_images(*shape)
-    trained, fresh = settle(make(), images), make()
-    write_torch_file(tmp_path / "weights.pt", trained.state_dict())
-    fresh.load_state_dict(read_torch_file(tmp_path / "weights.pt"))
-    assert torch.equal(fresh.eval()(images), trained(images))
-
-
 def test_initial_weights_are_kaimings():
     """He et al., ICCV 2015: variance 2 / (channels in * kernel area); biases zero."""
     convolution = fcn().blocks[4][1][0]
@@ -239,67 +215,3 @@ def test_half_precision_stays_close(make, random_images):
 @pytest.mark.parametrize("config", [ConciseFCNConfig, FCSLSTMConfig])
 def test_every_field_is_described(config):
     assert all(field.description for field in config.model_fields.values())
-
-
-@pytest.fixture
-def _unchecked():
-    """The compiler cannot follow the checks of array shapes, which exist in tests alone."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    # Otherwise it gives up after a few networks that differ only in their blocks.
-    torch.compiler.reset()
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_unchecked")
-@pytest.mark.parametrize("make", [fcn, fcslstm], ids=["fcn", "fcslstm"])
-def test_compiles_as_one_graph(make, random_images):
-    shape = (1, 2, 37, 45) if make is fcn else (1, 2, 2, 37, 45)
-    images = random_images(*shape)
-    network = settle(make(), images)
-    # The compiler that writes C++ takes minutes for each network; the graph is the same.
-    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
-    with torch.inference_mode():
-        torch.testing.assert_close(compiled(images), network(images), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.slow
-# PyTorch's compiler imports what PyTorch itself declares outdated.
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-@pytest.mark.usefixtures("_unchecked")
-def test_compiled_layer_computes_the_same():
-    layer = StructuredLSTM(lambda: nn.Conv2d(2, 3, 3, padding=1), lambda: nn.Conv2d(3, 3, 1))
-    frames = torch.randn(3 * 2, 2, 6, 5)
-    compiled = torch.compile(layer, fullgraph=True)
-    with torch.inference_mode():
-        torch.testing.assert_close(
-            compiled(frames, n_times=3), layer(frames, n_times=3), rtol=1e-4, atol=1e-4
-        )
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("bidirectional", [None, False, True], ids=["fcn", "one", "two"])
-def test_network_learns_four_slices_by_heart(bidirectional, discs):
-    data = discs(4)
-    images = torch.stack([data[index]["image"] for index in range(4)])
-    target = torch.stack([data[index]["target"] for index in range(4)])
-    if bidirectional is None:
-        network = fcn()
-    else:
-        network = fcslstm(bidirectional=bidirectional)
-        images, target = images.unflatten(0, (2, 2)), target.unflatten(0, (2, 2))
-    optimizer = torch.optim.Adam(network.parameters(), lr=4e-3)
-
-    def logits():
-        output = network(images)
-        return output if bidirectional is None else output.flatten(0, 1)
-
-    flat_target = target.reshape(4, *target.shape[-2:])
-    for _ in range(100 if bidirectional is None else 70):
-        optimizer.zero_grad()
-        F.cross_entropy(logits(), flat_target).backward()
-        optimizer.step()
-    network.eval()
-    assert mean_tissue_dice(count_confusion(flat_target, logits().argmax(dim=1), 4)) > 0.95

@@ -1,11 +1,9 @@
 """HLE-Net, its two enhancements, and the U-Nets it is compared with."""
 
-import jaxtyping
 import numpy as np
 import numpy_layers as layers
 import pytest
 import torch
-import torch.nn.functional as F  # noqa: N812
 
 from spinforge.models.hlenet.blocks import (
     HighLevelEnhancement,
@@ -19,10 +17,7 @@ from spinforge.models.hlenet.hlenet import (
     build_hle_net,
     build_unet_28,
 )
-from spinforge.models.layers.sizes import pad_to_multiple
 from spinforge.models.networks import count_parameters
-from spinforge.models.training.task import count_confusion, mean_tissue_dice
-from spinforge.models.weights import read_torch_file, write_torch_file
 
 SMALL = {
     "hle": HLENetConfig(kind="hle_net", width=8),
@@ -47,14 +42,6 @@ def _reproducible():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         yield
-
-
-def test_odd_sizes_are_those_of_the_reflected_image(random_images):
-    network = build(SMALL["hle"]).eval()
-    image = random_images(1, 1, 45, 54)
-    with torch.inference_mode():
-        whole = network(pad_to_multiple(image, 32))
-        assert torch.equal(network(image), whole[..., 10:55, 5:59])
 
 
 def activated(x, block):
@@ -122,26 +109,6 @@ def test_levels_do_not_share_weights():
 
 
 @small_networks
-def test_a_slice_does_not_depend_on_its_batch(config, random_images):
-    network = build(config, in_channels=2).double().eval()
-    images = random_images(3, 2, 33, 47).double()
-    with torch.inference_mode():
-        together = network(images)
-        alone = torch.cat([network(image[None]) for image in images])
-    # Only the order of float64 sums may differ.
-    torch.testing.assert_close(together, alone, rtol=1e-11, atol=1e-12)
-
-
-@small_networks
-def test_weights_survive_a_file(config, tmp_path, random_images):
-    image = random_images(1, 1, 32, 32)
-    trained, fresh = build(config).eval(), build(config).eval()
-    write_torch_file(tmp_path / "weights.pt", trained.state_dict())
-    fresh.load_state_dict(read_torch_file(tmp_path / "weights.pt"))
-    assert torch.equal(fresh(image), trained(image))
-
-
-@small_networks
 def test_half_precision_stays_close(config, random_images):
     network = build(config).eval()
     image = random_images(2, 1, 32, 48)
@@ -156,56 +123,3 @@ def test_half_precision_stays_close(config, random_images):
 @pytest.mark.parametrize("config", [HLENetConfig, UNet28Config, ResUNet28Config])
 def test_every_field_is_described(config):
     assert all(field.description for field in config.model_fields.values())
-
-
-@pytest.fixture
-def _unchecked():
-    """The compiler cannot follow the checks of array shapes, which exist in tests alone."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
-    # Otherwise it gives up after a few networks that differ only in their blocks.
-    torch.compiler.reset()
-    yield
-    jaxtyping.config.update("jaxtyping_disable", before)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_unchecked")
-@pytest.mark.parametrize("network", ["hle", "hle-bilinear", "unet-28", "res-unet-28"])
-def test_compiles_as_one_graph(network, random_images):
-    network = build(SMALL[network]).eval()
-    image = random_images(1, 1, 37, 45)
-    # The compiler that writes C++ takes minutes for each network; the graph is the same.
-    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
-    with torch.inference_mode():
-        torch.testing.assert_close(compiled(image), network(image), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.slow
-# PyTorch's compiler imports what PyTorch itself declares outdated.
-@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
-@pytest.mark.usefixtures("_unchecked")
-def test_compiled_enhancement_computes_the_same(random_images):
-    module = HighLevelEnhancement(16).eval()
-    y = random_images(2, 16, 12, 8)
-    compiled = torch.compile(module, fullgraph=True)
-    with torch.inference_mode():
-        torch.testing.assert_close(compiled(y), module(y), rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "network", ["hle", "only-lfe", "only-hfe", "unet-28", "res-unet-28", "res-unet-28-bottleneck"]
-)
-def test_network_learns_four_slices_by_heart(network, discs):
-    data = discs(4)
-    images = torch.stack([data[index]["image"] for index in range(4)])
-    target = torch.stack([data[index]["target"] for index in range(4)])
-    network = build(SMALL[network].model_copy(update={"width": 16}), in_channels=2)
-    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3)
-    for _ in range(80):
-        optimizer.zero_grad()
-        F.cross_entropy(network(images), target).backward()
-        optimizer.step()
-    predicted = network.eval()(images).argmax(dim=1)
-    assert mean_tissue_dice(count_confusion(target, predicted, 4)) > 0.95

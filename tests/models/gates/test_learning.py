@@ -36,7 +36,7 @@ BUDGETS = {
     "unet-unet": Budget(120, 5e-3),
     **dict.fromkeys(("concise-fcn", "concise-fcn-half"), Budget(150, 5e-3)),
     **dict.fromkeys(("fcslstm", "bi-fcslstm"), Budget(100, 5e-3)),
-    "fully-sampled": Budget(50, 1e-3),
+    **dict.fromkeys(("unet", "fully-sampled"), Budget(50, 1e-3)),
     **dict.fromkeys(("zero-filling", "segnetmri"), Budget(80, 2e-3)),
     **{
         f"{network}-{block}": Budget(80, 1e-3)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from spinforge.models.crdn.baselines import EncoderDecoderConfig
 from spinforge.models.export.preprocessing import Preprocessing
 from spinforge.models.export.segmenters import ImageSegmenter, KSpaceSegmenter, Segmentation
 from spinforge.models.export.trials import image_inputs, kspace_inputs
@@ -17,6 +18,11 @@ from spinforge.simulation.errors import SpinforgeError
 
 OUTPUTS = ("labels", "probabilities")
 """Names of what comes out, in this order."""
+
+
+MAY_JUMP = 1e-2
+"""For SegNet, which puts values back where the encoder's maxima were: of two maxima equal to
+rounding either may be taken, in PyTorch too, and the pixels around it then change at once."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class PreparedExport:
         trial: Others, a batch of three: what was traced must hold for any batch.
         expected: The segmenter's answer to `trial`.
         description: What the file says of itself, plain text.
+        may_jump: Fraction of the pixels whose answer rounding may change; see `MAY_JUMP`.
     """
 
     segmenter: nn.Module
@@ -36,6 +43,7 @@ class PreparedExport:
     trial: dict[str, Tensor]
     expected: Segmentation
     description: dict[str, str]
+    may_jump: float
 
 
 def prepare_images(
@@ -183,4 +191,8 @@ def _prepared(
     """Answer the trial before anything is traced, so that errors are the network's own."""
     with torch.inference_mode():
         expected: Segmentation = segmenter(**trial)
-    return PreparedExport(segmenter, inputs, trial, expected, description)
+    config = loaded.config
+    jumps = isinstance(config, EncoderDecoderConfig) and config.decoder == "segnet"
+    return PreparedExport(
+        segmenter, inputs, trial, expected, description, MAY_JUMP if jumps else 0.0
+    )

@@ -248,8 +248,21 @@ def test_only_ties_may_get_another_label():
         require_agreement((ones, file), (zeros, network))
     with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
         require_agreement((tie_turned, network), (zeros, network))
-    with pytest.raises(SpinforgeError, match=r"differ by up to 2.0e-03"):
+    with pytest.raises(SpinforgeError, match=r"up to 2.0e-03, by more than 1e-03 in 100.00%"):
         require_agreement((zeros, network + 2e-3), (zeros, network))
+
+
+def test_few_pixels_of_a_network_that_jumps_may_differ_by_more():
+    network, file = probabilities([0.6, 0.4], [0.9, 0.1]), probabilities([0.4, 0.6], [0.9, 0.1])
+    zeros, ones = torch.zeros(1, 1, 2, dtype=torch.uint8), torch.ones(1, 1, 2, dtype=torch.uint8)
+    jumped = torch.tensor([[[1, 0]]], dtype=torch.uint8)
+    agreement = require_agreement((jumped, file), (zeros, network), may_jump=0.5)
+    assert (agreement.probability, agreement.jumped, agreement.different) == (0, 0.5, 0.5)
+    for labels, allowed in ((jumped, 0.4), (ones, 0.5)):
+        with pytest.raises(SpinforgeError, match=r"in 50.00% of the pixels"):
+            require_agreement((labels, file), (zeros, network), may_jump=allowed)
+    with pytest.raises(SpinforgeError, match="up to nan"):
+        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1)
 
 
 def test_a_foreground_alone_is_decided_away_from_a_half():

@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 DEMO_STUDY := studies/quickstart.yaml
 
-.PHONY: help demo test test-slow pictures format clean
+.PHONY: help demo test test-slow test-networks pictures format clean
 
 help:  ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 # The stamp is younger than what it depends on: the environment is made once and again only
 # when the dependencies change.
@@ -31,6 +31,10 @@ test: $(VENV)/.ready  ## format, lint, types and the fast tests
 
 test-slow: $(VENV)/.ready  ## the tests that take minutes
 	$(BIN)/pytest -n 2 -m slow
+
+# Not part of CI, for its length; some of it, on narrow networks, is in test-slow.
+test-networks: $(VENV)/.ready  ## every network at full width learns, compiles (an hour)
+	$(BIN)/pytest -n 2 --dist loadgroup -m network_gate tests/models/gates
 
 pictures: $(VENV)/.ready  ## draw the pictures of README (from the run of `make demo`) and docs/
 	$(BIN)/python docs/draw_pictures.py runs/quickstart docs/pictures/quickstart.png

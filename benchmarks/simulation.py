@@ -12,7 +12,6 @@ processor are CPU times of one thread, on a GPU wall times from an idle device t
 
 import argparse
 import platform
-import re
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from timing import MATRIX, bare_transform, best_seconds, is_gpu, seconds_of_calls
+from timing import (
+    MATRIX,
+    bare_transform,
+    best_seconds,
+    is_gpu,
+    seconds_of_calls,
+    usable_device,
+)
 
 from spinforge.simulation.acquisition import (
     coil_maps,
@@ -182,18 +188,6 @@ def batch_table(phantom, device):
 def device_bytes(device):
     """Most memory that was in use on a GPU since its statistics were reset."""
     return torch.cuda.max_memory_allocated(device) if is_gpu(device) else 0
-
-
-def usable_device(name):
-    """The device's name, unless it is none that PyTorch can use: nothing falls back silently."""
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise argparse.ArgumentTypeError(f"{name} is neither cpu, cuda nor like cuda:1")
-    if is_gpu(name) and (torch.device(name).index or 0) >= torch.cuda.device_count():
-        raise argparse.ArgumentTypeError(
-            f"{name}: PyTorch {torch.__version__} finds {torch.cuda.device_count()} GPUs it can "
-            f"use. Install a PyTorch built for CUDA and its driver, or leave --device out"
-        )
-    return name
 
 
 def main():

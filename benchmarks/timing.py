@@ -1,5 +1,7 @@
 """What the benchmarks share: clocks, and the lower bound they compare with."""
 
+import argparse
+import re
 import resource
 import time
 from collections.abc import Callable
@@ -12,6 +14,18 @@ MATRIX = (180, 216)
 
 def is_gpu(device: str) -> bool:
     return torch.device(device).type == "cuda"
+
+
+def usable_device(name: str) -> str:
+    """The device's name, unless it is none that PyTorch can use: nothing falls back silently."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise argparse.ArgumentTypeError(f"{name} is neither cpu, cuda nor like cuda:1")
+    if is_gpu(name) and (torch.device(name).index or 0) >= torch.cuda.device_count():
+        raise argparse.ArgumentTypeError(
+            f"{name}: PyTorch {torch.__version__} finds {torch.cuda.device_count()} GPUs it can "
+            f"use. Install a PyTorch built for CUDA and its driver, or leave --device out"
+        )
+    return name
 
 
 def seconds_of_calls(

@@ -27,6 +27,9 @@ from spinforge.simulation.sampling import LineSampling
 from spinforge.simulation.sequences import PulseSequence
 
 _UNIONS = (Product, NetworkConfig, LineSampling, PulseSequence)
+# A list that lost a wrong entry is not too short besides, and a default that depends on a wrong
+# value is no mistake of its own.
+_CONSEQUENCES = {"too_short", "default_factory_not_called"}
 _OTHER_KINDS = set(KINDS)  # of corruptions; some of them are also names of fields
 
 
@@ -104,8 +107,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        # A list that lost a wrong entry is not too short besides.
-        wrong = [detail for detail in error.errors() if detail["type"] != "too_short"]
+        wrong = [detail for detail in error.errors() if detail["type"] not in _CONSEQUENCES]
         lines = [_explain(detail) for detail in wrong or error.errors()]
         where = str(path) if not overrides else f"{path} with {', '.join(overrides)}"
         raise SpinforgeError("\n".join([f"{where} is not a valid study:", *lines])) from None

@@ -18,12 +18,11 @@ from spinforge.datasets.products.making import split_of
 from spinforge.datasets.products.slice_index import INDEX, read_slice_index
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import Study
-from spinforge.flows.preflight import disk_needed, missing_subjects
+from spinforge.flows.preflight import disk_needed, missing_subjects, network_of_study
 from spinforge.flows.run_folder import RunFolder
-from spinforge.models.networks import build_network, count_parameters
+from spinforge.models.networks import count_parameters
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.tissue import TARGET_NAMES
 
 _PACKAGES = ("torch", "lightning", "zarr", "prefect", "mlflow", "pydantic", "numpy")
 
@@ -49,10 +48,7 @@ def study(study: Study) -> dict[str, Any]:
         return plan
     return plan | {
         "parameters": {
-            network.name: count_parameters(
-                build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
-            )
-            for network in study.networks
+            network.name: count_parameters(network_of_study(network)) for network in study.networks
         },
         "epochs": study.training.epochs,
     }

@@ -5,6 +5,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import torch
+from torch import nn
+
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import check_slices, is_done, split_of
@@ -12,9 +15,11 @@ from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
 from spinforge.models.devices import device_of
-from spinforge.models.networks import NetworkConfig, build_network
+from spinforge.models.networks import KSpaceNetwork, NetworkConfig, weightless_network
+from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.training.stages import training_stages
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.slices import matrix_size
 from spinforge.simulation.tissue import TARGET_NAMES
 
 # The rights of the user the process acts for, where the system can tell.
@@ -38,6 +43,7 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
     if study.tracking.uri is None:
         _check_record(study.out)
     device_of(study.training)
+    _check_networks(study)
     maker_of(study.data).check()
     missing = split_of(study.data).everyone
     if not overwrite:
@@ -45,6 +51,31 @@ def check_study(study: Study, *, overwrite: bool = False) -> None:
         check_slices(study.data, folder.store)
         missing = missing_subjects(study)
     check_disks(folder, _data_bytes(study, missing), _network_bytes(study, missing))
+
+
+def network_of_study(network: NetworkConfig) -> nn.Module:
+    """Network for complex images and the study's tissues, without the memory of its weights.
+
+    Raises:
+        SpinforgeError: If it needs an extra that is not installed.
+    """
+    return weightless_network(network, in_channels=2, n_classes=len(TARGET_NAMES))
+
+
+def _check_networks(study: Study) -> None:
+    """Check that each network can be built and is not too deep for the study's slices."""
+    if not isinstance(study.data, KSpaceProduct):
+        return  # nothing is trained on it
+    rows, columns, _ = matrix_size(float(study.data.spacing_mm))
+    image = torch.empty(1, 2, rows, columns, device="meta")
+    lines = torch.empty(1, rows, device="meta", dtype=torch.bool)
+    measured = Measurement(torch.empty_like(image[:, :1], dtype=torch.complex64), lines)
+    for network in study.networks:
+        try:
+            slices = measured if isinstance(network, KSpaceNetwork) else image
+            network_of_study(network).eval()(slices)
+        except SpinforgeError as error:
+            raise SpinforgeError(f"network {network.name!r}: {error}") from None
 
 
 def _check_record(out: Path) -> None:
@@ -86,7 +117,7 @@ def _network_bytes(study: Study, missing: list[str]) -> int:
     if not isinstance(study.data, KSpaceProduct):
         return 0  # nothing is trained on it
     waiting = [n for n in study.networks if missing or not _is_trained(study, n)]
-    sizes = {network.name: _weight_bytes(study, network) for network in waiting}
+    sizes = {network.name: _weight_bytes(network) for network in waiting}
     # Each network keeps its file and MLflow's copy of that, and for each stage its checkpoint
     # (weights, two moments of Adam, best weights) and, but for the last, the weights it ended
     # with; a checkpoint is there twice while it is replaced.
@@ -98,9 +129,8 @@ def _is_trained(study: Study, network: NetworkConfig) -> bool:
     return (network_folder(study, network) / "network.pt").is_file()
 
 
-def _weight_bytes(study: Study, network: NetworkConfig) -> int:
-    built = build_network(network, in_channels=2, n_classes=len(TARGET_NAMES), seed=study.seed)
-    return sum(values.nbytes for values in built.state_dict().values())
+def _weight_bytes(network: NetworkConfig) -> int:
+    return sum(values.nbytes for values in network_of_study(network).state_dict().values())
 
 
 def check_folders(folder: RunFolder) -> None:

@@ -9,7 +9,8 @@ from spinforge.models.crdn.encoders import EncoderName
 from spinforge.models.crdn.recurrent import CellName
 from spinforge.models.fcslstm.fcslstm import ConciseFCNConfig, FCSLSTMConfig
 from spinforge.models.hlenet.hlenet import HLENetConfig, ResUNet28Config, UNet28Config
-from spinforge.models.networks import NetworkConfig
+from spinforge.models.monai_networks import MonaiBasicUNetConfig, MonaiDynUNetConfig
+from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
 from spinforge.models.seranet.baselines import (
     FullySampledConfig,
     JointConfig,
@@ -19,8 +20,9 @@ from spinforge.models.seranet.baselines import (
 from spinforge.models.seranet.reconstruction import BlockKind, ReconstructionConfig
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANetConfig
+from spinforge.models.seranet.unet import UNetConfig
 
-Family = Literal["CRDN", "FCSLSTM", "SERANet", "HLE-Net"]
+Family = Literal["CRDN", "FCSLSTM", "SERANet", "HLE-Net", "MONAI"]
 
 PAPERS: dict[Family, str] = {
     "CRDN": "Wen et al., Segmenting medical MRI via recurrent decoding cell (AAAI 2020)",
@@ -30,7 +32,16 @@ PAPERS: dict[Family, str] = {
     "network (MICCAI 2019)",
     "HLE-Net": "Wang et al., High- and low-level feature enhancement for medical image "
     "segmentation (MLMI 2019)",
+    "MONAI": "Cardoso et al., MONAI: An open-source framework for deep learning in healthcare "
+    "(arXiv:2211.02701); two of its networks, to compare with",
 }
+
+FCSLSTM_CLAIMS: dict[str, tuple[float, float]] = {"U-Net": (31.03, 20), "FCN-8s": (134.3, 130)}
+"""Instead of numbers its paper says how many times smaller than others its network is.
+
+Their parameters are in millions: of U-Net as in Ronneberger et al. (MICCAI 2015), of FCN-8s on
+VGG16 as in Long et al. (CVPR 2015).
+"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,13 @@ class CatalogueEntry:
     def name(self) -> str:
         """Unique in the catalogue."""
         return self.config.name
+
+    @property
+    def takes(self) -> Literal["image", "sequence", "k-space"]:
+        """What the network starts from."""
+        if isinstance(self.config, KSpaceNetwork):
+            return "k-space"
+        return "sequence" if isinstance(self.config, SequenceNetwork) else "image"
 
 
 def _crdn_family() -> list[CatalogueEntry]:
@@ -122,6 +140,8 @@ def _fcslstm_family() -> list[CatalogueEntry]:
 def _seranet_family() -> list[CatalogueEntry]:
     """Rows of SERANet's tables 1 and 2; the paper gives no numbers of parameters."""
     networks: list[NetworkConfig] = [
+        # The segmentation of zero_filling, for images made from k-space beforehand.
+        UNetConfig(kind="unet"),
         FullySampledConfig(kind="fully_sampled"),
         ZeroFillingConfig(kind="zero_filling"),
         SegNetMRIConfig(kind="segnetmri"),
@@ -168,3 +188,12 @@ CATALOGUE: tuple[CatalogueEntry, ...] = (
     *_hlenet_family(),
 )
 """All networks, paper by paper."""
+
+REFERENCES: tuple[CatalogueEntry, ...] = tuple(
+    CatalogueEntry("MONAI", config, 2, 4, (180, 216))
+    for config in (
+        MonaiBasicUNetConfig(kind="monai_basic_unet"),
+        MonaiDynUNetConfig(kind="monai_dynunet"),
+    )
+)
+"""Networks that no paper of ours uses; counting one imports MONAI, which takes seconds."""

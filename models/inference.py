@@ -1,4 +1,4 @@
-"""From slices to label maps, with any network."""
+"""From slices to label maps with any network, and from logits to labels and probabilities."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from spinforge.models.applying import final_logits, network_input
@@ -25,7 +25,7 @@ def predict_labels(
     batch_size: int = 12,
     device: torch.device | str = "cpu",
 ) -> UInt8[np.ndarray, "slice *time ky kx"]:
-    """Label of each pixel: the class with the largest logit, in float32.
+    """Label of each pixel: the class with the largest logit, in float32; see `labels_of`.
 
     On a GPU convolutions round their factors to TF32, PyTorch's default: near a tie the label may
     differ from the processor's.
@@ -55,10 +55,10 @@ def predict_labels(
         with torch.inference_mode():
             while items := list(itertools.islice(remaining, batch_size)):
                 batch = {name: values.to(device) for name, values in _stack(items).items()}
-                found = final_logits(network(network_input(loaded.config, batch))).argmax(dim=1)
+                found = labels_of(final_logits(network(network_input(loaded.config, batch))))
                 if "image" in batch:  # the frames of a sequence belong together again
                     found = found.reshape(*batch["image"].shape[:-3], *found.shape[-2:])
-                labels.append(found.to("cpu", torch.uint8).numpy())
+                labels.append(found.cpu().numpy())
     finally:
         network.train(was_training)
     if not labels:
@@ -66,6 +66,32 @@ def predict_labels(
     if len({batch.shape[1:] for batch in labels}) > 1:
         raise SpinforgeError("the images to segment differ in size")
     return np.concatenate(labels)
+
+
+def labels_of(logits: Float[Tensor, "*batch classes ky kx"]) -> UInt8[Tensor, "*batch ky kx"]:
+    """The class with the largest logit, of equal ones the first.
+
+    Of a network that knows the foreground alone: 1 where it is likelier than not, else 0.
+
+    Args:
+        logits: (..., classes, ky, kx), at most 256 classes.
+    """
+    if logits.shape[-3] == 1:
+        return (logits[..., 0, :, :] > 0).to(torch.uint8)
+    return logits.argmax(dim=-3).to(torch.uint8)
+
+
+def probabilities_of(
+    logits: Float[Tensor, "*batch classes ky kx"],
+) -> Float32[Tensor, "*batch classes ky kx"]:
+    """Softmax over the classes, or the logistic function of a foreground alone; in float32.
+
+    Args:
+        logits: (..., classes, ky, kx).
+    """
+    if logits.shape[-3] == 1:
+        return torch.sigmoid(logits.float())
+    return torch.softmax(logits.float(), dim=-3)
 
 
 def _items(source: SliceDataset | Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -21,6 +21,11 @@ from spinforge.models.hlenet.hlenet import (
     build_hle_net,
     build_unet_28,
 )
+from spinforge.models.monai_networks import (
+    MonaiBasicUNetConfig,
+    MonaiDynUNetConfig,
+    build_monai,
+)
 from spinforge.models.seranet.baselines import (
     FullySampledConfig,
     JointConfig,
@@ -31,7 +36,7 @@ from spinforge.models.seranet.baselines import (
 from spinforge.models.seranet.reconstruction import IMAGE_CHANNELS
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig, build_segnetmri
 from spinforge.models.seranet.seranet import SERANetConfig, build_seranet
-from spinforge.models.seranet.unet import UNet, UNetConfig
+from spinforge.models.seranet.unet import UNetConfig, build_unet
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -43,6 +48,8 @@ ImageNetwork = (
     | HLENetConfig
     | UNet28Config
     | ResUNet28Config
+    | MonaiBasicUNetConfig
+    | MonaiDynUNetConfig
 )
 """Networks from an image (batch, in_channels, ky, kx) to logits (batch, n_classes, ky, kx)."""
 
@@ -87,7 +94,8 @@ def build_network(
         A module; `ImageNetwork`, `SequenceNetwork` and `KSpaceNetwork` say from what to what.
 
     Raises:
-        SpinforgeError: If a network that starts from k-space is to have other than 2 channels.
+        SpinforgeError: If a network that starts from k-space is to have other than 2 channels, or
+            if one of MONAI's is asked for and MONAI is not installed.
     """
     key = {
         "network": config.model_dump(mode="json", exclude={"name"}),
@@ -106,6 +114,23 @@ def build_network(
         return _build(config, in_channels, n_classes)
 
 
+def weightless_network(config: NetworkConfig, *, in_channels: int, n_classes: int) -> nn.Module:
+    """Network without the memory of its weights, on torch's meta device, in training mode.
+
+    It can be counted, and called with images of that device to try their size; nothing is computed.
+
+    Args:
+        config: Which network.
+        in_channels: As for `build_network`.
+        n_classes: Classes, background included.
+
+    Raises:
+        SpinforgeError: As `build_network`.
+    """
+    with torch.device("meta"):
+        return build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
+
+
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable weights."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
@@ -115,7 +140,7 @@ def _build(config: NetworkConfig, in_channels: int, n_classes: int) -> nn.Module
     """The network, with weights from torch's global generator."""
     match config:
         case UNetConfig():
-            return UNet(in_channels=in_channels, n_classes=n_classes, width=config.width)
+            return build_unet(config, in_channels=in_channels, n_classes=n_classes)
         case CRDNConfig():
             return build_crdn(config, in_channels=in_channels, n_classes=n_classes)
         case EncoderDecoderConfig():
@@ -128,6 +153,8 @@ def _build(config: NetworkConfig, in_channels: int, n_classes: int) -> nn.Module
             return build_hle_net(config, in_channels=in_channels, n_classes=n_classes)
         case UNet28Config() | ResUNet28Config():
             return build_unet_28(config, in_channels=in_channels, n_classes=n_classes)
+        case MonaiBasicUNetConfig() | MonaiDynUNetConfig():
+            return build_monai(config, in_channels=in_channels, n_classes=n_classes)
         case SERANetConfig():
             return build_seranet(config, n_classes=n_classes)
         case SegNetMRIConfig():

@@ -37,9 +37,13 @@ def intensity_scale(image: ComplexImage) -> Tensor:
         (...,) float32, at least the smallest positive number so that air can be divided by it.
     """
     magnitude = image.abs().flatten(-2)
-    rank = max(1, round(0.99 * magnitude.shape[-1]))
-    value = magnitude.kthvalue(rank, dim=-1).values
+    value = magnitude.kthvalue(percentile_rank(magnitude.shape[-1]), dim=-1).values
     return value.clamp_min(torch.finfo(value.dtype).tiny)
+
+
+def percentile_rank(n_values: int) -> int:
+    """Which of n values, from the smallest (1) on, `intensity_scale` takes for their percentile."""
+    return max(1, round(0.99 * n_values))
 
 
 def real_channels(image: ComplexImage) -> ImageChannels:

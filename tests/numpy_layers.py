@@ -17,11 +17,12 @@ def relu(x):
 
 
 def convolution(x, kernel, bias):
-    """Zero padding that keeps the size; x (batch, in, ky, kx), kernel (out, in, k, k)."""
+    """Zero padding that keeps the size; x (batch, in, ky, kx), kernel (out, in, k, k);
+    bias (out) or 0."""
     size = kernel.shape[-1]
     x = np.pad(x, ((0, 0), (0, 0), *[(size // 2, size // 2)] * 2))
     windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(2, 3))
-    return np.einsum("bcyxij,ocij->boyx", windows, kernel) + bias[:, None, None]
+    return np.einsum("bcyxij,ocij->boyx", windows, kernel) + np.reshape(bias, (-1, 1, 1))
 
 
 def transposed_convolution(x, kernel, bias, *, padding):

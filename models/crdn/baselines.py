@@ -58,6 +58,9 @@ class EncoderDecoder(nn.Module):
         decoder: From these maps to logits at the size of the first.
         minimum_size: Smallest height and width of an image for which no map vanishes [pixel].
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Wen et al., "Segmenting medical MRI via recurrent decoding cell" (AAAI 2020), table 2.
     """

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from spinforge.models.crdn.encoders import EncoderName, build_encoder
 from spinforge.models.crdn.recurrent import (
     CellName,
-    GateName,
     GRUReset,
     RecurrentDecoder,
     build_cell,
 )
 from spinforge.models.layers.blocks import Features, conv_bn_relu
+from spinforge.models.layers.conv_lstm import GateName
 from spinforge.models.layers.encoder import Encoder
-from spinforge.models.layers.sizes import require_minimum_size
+from spinforge.models.layers.sizes import MINIMUM_SIZE, require_minimum_size
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -86,9 +86,14 @@ class CRDN(nn.Module):
         n_classes: Classes, background included.
         squeeze_kernel: Odd kernel size of the squeezing convolutions [pixel].
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Wen et al., "Segmenting medical MRI via recurrent decoding cell" (AAAI 2020), eqs. 1-5.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(
         self, encoder: Encoder, decoder: RecurrentDecoder, *, n_classes: int, squeeze_kernel: int
@@ -112,7 +117,7 @@ class CRDN(nn.Module):
         Raises:
             SpinforgeError: If the image is too small.
         """
-        require_minimum_size(image)
+        require_minimum_size(image, self.minimum_size)
         maps = self.encoder(image)
         return self.decoder(
             [squeeze(features) for squeeze, features in zip(self.squeezes, maps, strict=True)]

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812 (the name everyone knows it by)
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from spinforge.models.layers.blocks import conv_bn_relu, conv_stage
+from spinforge.models.layers.blocks import conv_bn_relu, conv_relu, conv_stage
 from spinforge.models.layers.encoder import FeatureMaps, PlainEncoder
 from spinforge.models.layers.sizes import resize_to
 
@@ -162,12 +162,7 @@ class UNetDecoder(nn.Module):
             for narrow, wide in itertools.pairwise(widths)
         )
         self.merges = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(2 * width, width, 3, padding=1),
-                nn.ReLU(inplace=True),
-                nn.Conv2d(width, width, 3, padding=1),
-                nn.ReLU(inplace=True),
-            )
+            nn.Sequential(*conv_relu(2 * width, width), *conv_relu(width, width))
             for width in widths[:-1]
         )
         self.head = nn.Conv2d(widths[0], n_classes, 1)

@@ -1,6 +1,5 @@
 """Recurrent decoding: one convolutional cell climbs from the coarsest map to the finest."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -8,37 +7,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spinforge.models.layers.blocks import Features
+from spinforge.models.layers.conv_lstm import GATES, ConvLSTM, GateName, State
 from spinforge.models.layers.encoder import FeatureMaps
 from spinforge.models.layers.sizes import resize_to
 
 CellName = Literal["rnn", "lstm", "gru"]
-GateName = Literal["sigmoid", "relu"]
 GRUReset = Literal["after", "before"]
 
-State = tuple[Tensor, ...]
-"""Maps a cell carries to the next stage, each (batch, width, ky, kx); the first is its output."""
 
-_GATES: dict[GateName, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "relu": torch.relu,
-}
-
-
-class RecurrentCell(nn.Module):
-    """What `RecurrentDecoder` relies on; subclasses set `n_maps` and define `forward`.
-
-    Attributes:
-        n_maps: Number of maps in the state: the output, and for an LSTM the cell memory.
-    """
-
-    n_maps: int
-
-    def forward(self, x: Features, state: State) -> State:
-        """One step: the input map and the state, resized to it, give the next state."""
-        raise NotImplementedError
-
-
-class ConvRNNCell(RecurrentCell):
+class ConvRNNCell(nn.Module):
     r"""Plain recurrent cell.
 
     $S_i = \mathrm{ReLU}(W * (X_i \oplus S_{i-1}) + b)$ with $\oplus$ joining channels and $W$ a
@@ -75,52 +52,7 @@ class ConvRNNCell(RecurrentCell):
         return (torch.relu(self.convolution(torch.cat((x, *state), dim=1))),)
 
 
-class ConvLSTMCell(RecurrentCell):
-    r"""Long short-term memory.
-
-    $$(i, f, o) = \sigma(W * (X \oplus S) + b), \quad g = \tanh(W_g * (X \oplus S) + b_g),$$
-    $$C' = f C + i g, \quad S' = o \tanh(C').$$
-
-    One 3x3 convolution from `2 * width` to `4 * width` channels computes i, f, o and g, in this
-    order.
-
-    Args:
-        width: Channels of the input, of the output and of the memory.
-        gate: The function $\sigma$. The sentence after the paper's eq. 4 names ReLU; the authors'
-            code has the logistic function, as is usual, and with ReLU some trainings fail.
-
-    With the logistic function the output lies between -1 and 1. As logits of n classes it keeps
-    the probabilities soft: the cross-entropy cannot fall below $\log(1 + (n - 1) e^{-2})$, 0.341
-    for four classes.
-
-    Source:
-        Wen et al. (AAAI 2020), eq. 4.
-    """
-
-    n_maps = 2
-
-    def __init__(self, width: int, *, gate: GateName = "sigmoid") -> None:
-        super().__init__()
-        self.gate = _GATES[gate]
-        self.convolution = nn.Conv2d(2 * width, 4 * width, 3, padding=1)
-
-    def forward(self, x: Features, state: State) -> State:
-        """One step.
-
-        Args:
-            x: (batch, width, ky, kx).
-            state: Output and memory, each of the same shape.
-
-        Returns:
-            The next output and memory.
-        """
-        output, memory = state
-        i, f, o, g = self.convolution(torch.cat((x, output), dim=1)).chunk(4, dim=1)
-        memory = self.gate(f) * memory + self.gate(i) * torch.tanh(g)
-        return self.gate(o) * torch.tanh(memory), memory
-
-
-class ConvGRUCell(RecurrentCell):
+class ConvGRUCell(nn.Module):
     r"""Gated recurrent unit.
 
     $$(r, z) = \sigma(W * (X \oplus S) + b), \quad
@@ -131,11 +63,11 @@ class ConvGRUCell(RecurrentCell):
 
     Args:
         width: Channels of the input and of the state.
-        gate: The function $\sigma$, as in `ConvLSTMCell`.
+        gate: The function $\sigma$, as in `ConvLSTM`.
         reset: Whether r multiplies after the convolution, as in the paper, or before it,
             $W_s * (r S)$, as in the authors' code. The weights are the same.
 
-    With the logistic function the output lies between -1 and 1; see `ConvLSTMCell`.
+    With the logistic function the output lies between -1 and 1; see `ConvLSTM`.
 
     Source:
         Wen et al. (AAAI 2020), eq. 5, where the product of $W_x$ and X is printed as a pointwise
@@ -148,7 +80,7 @@ class ConvGRUCell(RecurrentCell):
         self, width: int, *, gate: GateName = "sigmoid", reset: GRUReset = "after"
     ) -> None:
         super().__init__()
-        self.gate = _GATES[gate]
+        self.gate = GATES[gate]
         self.reset = reset
         self.convolution = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
         self.candidate_of_input = nn.Conv2d(width, width, 3, padding=1)
@@ -172,6 +104,10 @@ class ConvGRUCell(RecurrentCell):
             remembered = self.candidate_of_state(r * previous)
         candidate = torch.tanh(self.candidate_of_input(x) + remembered)
         return (z * previous + (1 - z) * candidate,)
+
+
+RecurrentCell = ConvRNNCell | ConvLSTM | ConvGRUCell
+"""What `RecurrentDecoder` applies: `n_maps` is the number of maps in its state."""
 
 
 class RecurrentDecoder(nn.Module):
@@ -226,6 +162,6 @@ def build_cell(
         case "rnn":
             return ConvRNNCell(width)
         case "lstm":
-            return ConvLSTMCell(width, gate=gate)
+            return ConvLSTM(width, width, gate=gate)
         case "gru":
             return ConvGRUCell(width, gate=gate, reset=gru_reset)

@@ -12,8 +12,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from spinforge.models.fcslstm.structured_lstm import StructuredLSTM
-from spinforge.models.layers.blocks import Features, conv_bn_relu
-from spinforge.models.layers.sizes import crop_padding, pad_to_multiple, require_minimum_size
+from spinforge.models.layers.blocks import Features, conv_stage
+from spinforge.models.layers.sizes import (
+    MINIMUM_SIZE,
+    crop_padding,
+    pad_to_multiple,
+    require_minimum_size,
+)
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -125,10 +130,15 @@ class ConciseFCN(nn.Module):
         in_channels: Channels of the image.
         n_classes: Classes, background included.
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Gao et al. (ISBI 2018), sec. 2.1; batch normalisation and the pooling from the first
         author's code.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(self, config: ConciseFCNConfig, *, in_channels: int, n_classes: int) -> None:
         super().__init__()
@@ -150,7 +160,7 @@ class ConciseFCN(nn.Module):
         Raises:
             SpinforgeError: If the image is too small.
         """
-        require_minimum_size(image)
+        require_minimum_size(image, self.minimum_size)
         levels = _run_front_end(self.blocks, pad_to_multiple(image, MULTIPLE))
         return crop_padding(self.back_end(levels), image, MULTIPLE)
 
@@ -169,10 +179,15 @@ class FCSLSTM(nn.Module):
         in_channels: Channels of the images.
         n_classes: Classes, background included.
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Gao et al. (ISBI 2018), sec. 2.3 and fig. 3; 1x1 kernels of $\Psi_h$ from the first
         author's code; for two directions there is no public code.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(self, config: FCSLSTMConfig, *, in_channels: int, n_classes: int) -> None:
         super().__init__()
@@ -202,7 +217,7 @@ class FCSLSTM(nn.Module):
         """
         batch, n_times = sequence.shape[:2]
         frames = sequence.transpose(0, 1).flatten(0, 1)
-        require_minimum_size(frames)
+        require_minimum_size(frames, self.minimum_size)
         levels = self._levels(pad_to_multiple(frames, MULTIPLE), n_times)
         logits = crop_padding(self.back_end(levels), frames, MULTIPLE)
         return logits.unflatten(0, (n_times, batch)).transpose(0, 1)
@@ -238,15 +253,10 @@ def _widths(shrink: int) -> tuple[int, ...]:
     return tuple(width // shrink for width in _VGG_WIDTHS)
 
 
-def _vgg_block(in_channels: int, out_channels: int, n_convolutions: int) -> nn.Sequential:
-    channels = (in_channels, *(out_channels,) * n_convolutions)
-    return nn.Sequential(*(conv_bn_relu(*pair) for pair in itertools.pairwise(channels)))
-
-
 def _block_makers(in_channels: int, widths: Sequence[int]) -> list[Callable[[], nn.Module]]:
     """For each of the five levels, what makes its block of convolutions."""
     return [
-        functools.partial(_vgg_block, narrow, wide, n_convolutions)
+        functools.partial(conv_stage, narrow, wide, convolutions=n_convolutions)
         for (narrow, wide), n_convolutions in zip(
             itertools.pairwise((in_channels, *widths)), _VGG_CONVOLUTIONS, strict=True
         )
@@ -278,7 +288,7 @@ def _run_stack(stack: nn.ModuleList, frames: Features, n_times: int) -> list[Lev
 
 
 def _reverse_time(frames: Features, n_times: int) -> Features:
-    return torch.cat(frames.chunk(n_times)[::-1])
+    return frames.unflatten(0, (n_times, -1)).flip(0).flatten(0, 1)
 
 
 def _initialize(module: nn.Module) -> None:

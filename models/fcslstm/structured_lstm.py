@@ -58,7 +58,11 @@ class StructuredLSTM(nn.Module):
         Returns:
             The hidden states, in the same order.
         """
-        from_input = [operator(frames).chunk(n_times) for operator in self.input_operators]
+        # Not chunk(): export cannot tell that it gives n_times parts for every number of sequences.
+        from_input = [
+            operator(frames).unflatten(0, (n_times, -1)).unbind()
+            for operator in self.input_operators
+        ]
         hidden = memory = torch.zeros_like(from_input[0][0])
         states = []
         for now in zip(*from_input, strict=True):

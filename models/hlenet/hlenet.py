@@ -18,7 +18,12 @@ from spinforge.models.hlenet.blocks import (
     double_conv,
 )
 from spinforge.models.layers.blocks import Features
-from spinforge.models.layers.sizes import crop_padding, pad_to_multiple, require_minimum_size
+from spinforge.models.layers.sizes import (
+    MINIMUM_SIZE,
+    crop_padding,
+    pad_to_multiple,
+    require_minimum_size,
+)
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -70,7 +75,7 @@ class ResUNet28Config(Config):
     )
 
 
-class EncoderDecoder(nn.Module):
+class BlockUNet(nn.Module):
     """Four max-poolings and four transposed convolutions around exchangeable blocks.
 
     Args:
@@ -81,10 +86,15 @@ class EncoderDecoder(nn.Module):
         bottom: Makes the block at a sixteenth of the size.
         decode: Makes a block of the decoder, from the two joined maps to the channels of one.
 
+    Attributes:
+        minimum_size: Smallest height and width of an image [pixel].
+
     Source:
         Wang et al., "High- and low-level feature enhancement for medical image segmentation" (MLMI
         2019), sec. 2.3 and fig. 3; widths and doublings as in the first author's later code.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(
         self,
@@ -121,7 +131,7 @@ class EncoderDecoder(nn.Module):
         Raises:
             SpinforgeError: If the image is too small.
         """
-        require_minimum_size(image)
+        require_minimum_size(image, self.minimum_size)
         features = pad_to_multiple(image, MULTIPLE)
         skips = []
         for block in self.encoder:
@@ -133,10 +143,10 @@ class EncoderDecoder(nn.Module):
         return crop_padding(self.head(features), image, MULTIPLE)
 
 
-def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> EncoderDecoder:
+def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> BlockUNet:
     """HLE-Net with freshly drawn weights, from torch's global generator."""
     enhance_low, enhance_high = config.enhance != "high", config.enhance != "low"
-    return EncoderDecoder(
+    return BlockUNet(
         in_channels=in_channels,
         n_classes=n_classes,
         width=config.width,
@@ -150,7 +160,7 @@ def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> 
 
 def build_unet_28(
     config: UNet28Config | ResUNet28Config, *, in_channels: int, n_classes: int
-) -> EncoderDecoder:
+) -> BlockUNet:
     """Unet-28 or Res-Unet-28 with freshly drawn weights, from torch's global generator."""
     make_block: MakeBlock = (
         functools.partial(ResidualBlock, form=config.block)
@@ -158,7 +168,7 @@ def build_unet_28(
         # 28 channels are no multiple of HLE-Net's 8 groups.
         else functools.partial(double_conv, n_groups=4)
     )
-    return EncoderDecoder(
+    return BlockUNet(
         in_channels=in_channels,
         n_classes=n_classes,
         width=config.width,

@@ -28,3 +28,8 @@ def conv_stage(in_channels: int, out_channels: int, *, convolutions: int = 2) ->
         conv_bn_relu(in_channels, out_channels),
         *(conv_bn_relu(out_channels, out_channels) for _ in range(convolutions - 1)),
     )
+
+
+def conv_relu(in_channels: int, out_channels: int) -> nn.Sequential:
+    """3x3 convolution with zero padding and bias, and ReLU, without normalisation."""
+    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))

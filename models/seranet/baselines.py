@@ -6,6 +6,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from spinforge.models.layers.sizes import MINIMUM_SIZE
 from spinforge.models.names import FolderName
 from spinforge.models.seranet.consistency import ImagePair
 from spinforge.models.seranet.measurement import (
@@ -76,10 +77,15 @@ class ReconstructThenSegment(nn.Module):
         segmentation: From an image of two channels to logits.
         every_line: Look at all lines of k-space, acquired or not.
 
+    Attributes:
+        minimum_size: Smallest height and width of a slice [pixel].
+
     Source:
         Huang et al., "Brain segmentation from k-space with end-to-end recurrent attention
         network" (MICCAI 2019), sec. 4.2.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(
         self,

@@ -1,27 +1,26 @@
 """The reconstruction module of the networks that start from k-space: blocks and consistency."""
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal
 
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from spinforge.models.layers.blocks import Features, conv_bn_relu
-from spinforge.models.layers.encoder import PlainEncoder
+from spinforge.models.layers.blocks import Features, conv_bn_relu, conv_relu
+from spinforge.models.layers.unet import UNet, Up, doubled_widths
 from spinforge.models.seranet.consistency import ImagePair, data_consistency, zero_filled_channels
 from spinforge.models.seranet.measurement import Measurement
-from spinforge.models.seranet.unet import UpStage
 from spinforge.simulation.config import Config
-
-Up = Literal["bilinear", "transposed"]
-"""Doubling of a map: bilinear and a 3x3 convolution, or a transposed 2x2 convolution."""
 
 BlockKind = Literal["cnn", "autoencoder"]
 
 IMAGE_CHANNELS = 2
 """Real and imaginary part."""
+
+AUTOENCODER_LEVELS = 3
+"""Of the paper's block of type B, fig. 9b."""
 
 
 class ReconstructionConfig(Config):
@@ -70,7 +69,7 @@ class CascadedCNN(nn.Module):
 
     def __init__(self, in_channels: int, *, width: int, batch_norm: bool) -> None:
         super().__init__()
-        rectified = conv_bn_relu if batch_norm else _conv_relu
+        rectified = conv_bn_relu if batch_norm else conv_relu
         channels = (in_channels, width, width, width, width)
         self.layers = nn.Sequential(
             *(rectified(before, after) for before, after in itertools.pairwise(channels)),
@@ -80,62 +79,6 @@ class CascadedCNN(nn.Module):
     def forward(self, image: Features) -> Float[Tensor, "batch 2 ky kx"]:
         """Image of two channels, same size."""
         return self.layers(image)
-
-
-class UpPath(nn.Module):
-    """The way up of a U-Net: from the coarsest map to the finest, joined with the encoder's.
-
-    Args:
-        widths: Channels of the encoder's maps, fine to coarse.
-        up: How a map is doubled.
-    """
-
-    def __init__(self, widths: Sequence[int], *, up: Up) -> None:
-        super().__init__()
-        self.stages = nn.ModuleList(
-            _up_stage(coarse, fine, up=up)
-            for fine, coarse in reversed(list(itertools.pairwise(widths)))
-        )
-
-    def forward(
-        self, maps: Sequence[Float[Tensor, "batch _c _h _w"]]
-    ) -> Float[Tensor, "batch width ky kx"]:
-        """Climb.
-
-        Args:
-            maps: (batch, widths[k], ky // 2**k, kx // 2**k) each, fine to coarse.
-
-        Returns:
-            Same shape as the finest map.
-        """
-        features = maps[-1]
-        for stage, skip in zip(self.stages, reversed(maps[:-1]), strict=True):
-            features = stage(features, skip)
-        return features
-
-
-class Autoencoder(nn.Module):
-    """A U-Net of three levels, two channels out: the paper's block of type B.
-
-    Args:
-        in_channels: Channels of the input.
-        width: Channels at full size, doubled at each of two halvings.
-        up: How a map is doubled.
-
-    Source:
-        Huang et al. (MICCAI 2019), fig. 9b; the way up as in MICCAN (ISBI 2019).
-    """
-
-    def __init__(self, in_channels: int, *, width: int, up: Up) -> None:
-        super().__init__()
-        widths = (width, 2 * width, 4 * width)
-        self.encoder = PlainEncoder(in_channels, widths)
-        self.decoder = UpPath(widths, up=up)
-        self.head = nn.Conv2d(width, IMAGE_CHANNELS, 1)
-
-    def forward(self, image: Features) -> Float[Tensor, "batch 2 ky kx"]:
-        """Image of two channels, same size."""
-        return self.head(self.decoder(self.encoder(image)))
 
 
 class Reconstruction(nn.Module):
@@ -172,13 +115,16 @@ class Reconstruction(nn.Module):
         return image
 
 
-def build_block(config: ReconstructionConfig, *, in_channels: int) -> CascadedCNN | Autoencoder:
+def build_block(config: ReconstructionConfig, *, in_channels: int) -> CascadedCNN | UNet:
     """One regularisation block with freshly drawn weights, from torch's global generator."""
     match config.block:
         case "cnn":
             return CascadedCNN(in_channels, width=config.width, batch_norm=config.batch_norm)
         case "autoencoder":
-            return Autoencoder(in_channels, width=config.width, up=config.up)
+            widths = doubled_widths(config.width, AUTOENCODER_LEVELS)
+            return UNet(
+                in_channels=in_channels, out_channels=IMAGE_CHANNELS, widths=widths, up=config.up
+            )
 
 
 def build_reconstruction(config: ReconstructionConfig) -> Reconstruction:
@@ -188,16 +134,3 @@ def build_reconstruction(config: ReconstructionConfig) -> Reconstruction:
         residual=config.residual,
         trust=config.trust,
     )
-
-
-def _conv_relu(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution with zero padding and bias, and ReLU."""
-    return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1), nn.ReLU(inplace=True))
-
-
-def _up_stage(in_channels: int, out_channels: int, *, up: Up) -> UpStage:
-    """A stage of the way up; only its doubling differs."""
-    stage = UpStage(in_channels, out_channels)
-    if up == "transposed":
-        stage.up = nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2))
-    return stage

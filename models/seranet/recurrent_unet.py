@@ -2,16 +2,16 @@
 
 from typing import Annotated, Literal
 
-import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
-from spinforge.models.crdn.recurrent import State
 from spinforge.models.layers.blocks import Features
+from spinforge.models.layers.conv_lstm import ConvLSTM, State
 from spinforge.models.layers.encoder import PlainEncoder
 from spinforge.models.layers.sizes import require_minimum_size
-from spinforge.models.seranet.reconstruction import Up, UpPath
+from spinforge.models.layers.unet import Up, UpPath, doubled_widths
+from spinforge.models.seranet.unet import LEVELS
 
 MemoryPlace = Literal["last", "input", "bottleneck"]
 """Where the ConvLSTM sits: between decoder and head, before the encoder, or on the coarsest map."""
@@ -26,45 +26,6 @@ SegmentationUp = Annotated[
         "transposed"
     ),
 ]
-
-
-class ConvLSTM(nn.Module):
-    r"""Convolutional long short-term memory, without peepholes.
-
-    $(i, f, o, g) = W * (x \oplus h) + b$, $c' = \sigma(f)\,c + \sigma(i) \tanh g$,
-    $h' = \sigma(o) \tanh c'$ with $\oplus$ joining channels and $W$ a 3x3 convolution.
-
-    Args:
-        in_channels: Channels of the input.
-        width: Channels of hidden state and memory.
-
-    Source:
-        Shi et al., "Convolutional LSTM network" (NeurIPS 2015), eq. 3, whose peepholes are left
-        out as usual.
-    """
-
-    def __init__(self, in_channels: int, width: int) -> None:
-        super().__init__()
-        self.width = width
-        self.gates = nn.Conv2d(in_channels + width, 4 * width, 3, padding=1)
-
-    def forward(self, x: Features, state: State | None = None) -> State:
-        """One step.
-
-        Args:
-            x: (batch, in_channels, ky, kx).
-            state: Hidden state and memory, (batch, width, ky, kx) each; None is zero.
-
-        Returns:
-            The next hidden state, which is the output, and memory.
-        """
-        if state is None:
-            zero = x.new_zeros(x.shape[0], self.width, *x.shape[-2:])
-            state = (zero, zero)
-        hidden, memory = state
-        i, f, o, g = self.gates(torch.cat((x, hidden), dim=1)).chunk(4, dim=1)
-        memory = f.sigmoid() * memory + i.sigmoid() * g.tanh()
-        return o.sigmoid() * memory.tanh(), memory
 
 
 class RecurrentUNet(nn.Module):
@@ -93,7 +54,7 @@ class RecurrentUNet(nn.Module):
         memory: MemoryPlace | None = None,
     ) -> None:
         super().__init__()
-        widths = tuple(width * factor for factor in (1, 2, 4, 8, 16))
+        widths = doubled_widths(width, LEVELS)
         self.memory_place = memory
         self.memory: ConvLSTM | None = None
         match memory:
@@ -105,7 +66,7 @@ class RecurrentUNet(nn.Module):
             case "last":
                 self.memory = ConvLSTM(width, width)
         self.encoder = PlainEncoder(in_channels, widths)
-        self.decoder = UpPath(widths, up=up)
+        self.ups = UpPath(widths, up=up)
         self.head = nn.Conv2d(width, n_classes, 1)
 
     def forward(
@@ -128,7 +89,7 @@ class RecurrentUNet(nn.Module):
         image, state = self._remember("input", image, state)
         *maps, coarsest = self.encoder(image)
         coarsest, state = self._remember("bottleneck", coarsest, state)
-        features = self.decoder([*maps, coarsest])
+        features = self.ups([*maps, coarsest])
         features, state = self._remember("last", features, state)
         return self.head(features), state
 

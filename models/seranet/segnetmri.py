@@ -7,6 +7,8 @@ from pydantic import Field
 from torch import nn
 
 from spinforge.models.layers.encoder import PlainEncoder
+from spinforge.models.layers.sizes import MINIMUM_SIZE
+from spinforge.models.layers.unet import Up, UpPath, doubled_widths
 from spinforge.models.names import FolderName
 from spinforge.models.seranet.consistency import ImagePair, data_consistency, zero_filled_channels
 from spinforge.models.seranet.measurement import (
@@ -14,7 +16,7 @@ from spinforge.models.seranet.measurement import (
     Measurement,
     require_usable,
 )
-from spinforge.models.seranet.reconstruction import IMAGE_CHANNELS, Up, UpPath
+from spinforge.models.seranet.reconstruction import AUTOENCODER_LEVELS, IMAGE_CHANNELS
 from spinforge.simulation.config import Config
 
 
@@ -56,15 +58,20 @@ class SegNetMRI(nn.Module):
         width: Channels at full size, doubled at each of two halvings.
         up: How decoders double a map.
 
+    Attributes:
+        minimum_size: Smallest height and width of a slice [pixel].
+
     Source:
         Sun et al., "Joint CS-MRI reconstruction and segmentation with a unified deep network"
         (IPMI 2019), as Huang et al. (MICCAI 2019) describe it; encoder and decoders as in the
         latter's fig. 9b.
     """
 
+    minimum_size = MINIMUM_SIZE
+
     def __init__(self, *, n_classes: int, blocks: int, width: int, up: Up) -> None:
         super().__init__()
-        widths = (width, 2 * width, 4 * width)
+        widths = doubled_widths(width, AUTOENCODER_LEVELS)
 
         def decoder(channels: int) -> nn.Sequential:
             return nn.Sequential(UpPath(widths, up=up), nn.Conv2d(width, channels, 1))

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor, nn
 
+from spinforge.models.layers.sizes import MINIMUM_SIZE
 from spinforge.models.names import FolderName
 from spinforge.models.seranet.attention import AttentionReconstruction
 from spinforge.models.seranet.consistency import ImagePair
@@ -70,10 +71,15 @@ class SERANet(nn.Module):
         segmentation: From an image of two channels to logits, with its memory.
         recurrences: N; there are N + 1 segmentations.
 
+    Attributes:
+        minimum_size: Smallest height and width of a slice [pixel].
+
     Source:
         Huang et al., "Brain segmentation from k-space with end-to-end recurrent attention
         network" (MICCAI 2019), fig. 2 and eqs. 3-6.
     """
+
+    minimum_size = MINIMUM_SIZE
 
     def __init__(
         self,

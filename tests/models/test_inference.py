@@ -7,7 +7,7 @@ from measured import random_measurement
 from torch import nn
 
 from spinforge.models.fcslstm.fcslstm import FCSLSTMConfig
-from spinforge.models.inference import predict_labels
+from spinforge.models.inference import labels_of, predict_labels, probabilities_of
 from spinforge.models.networks import build_network
 from spinforge.models.seranet.baselines import ZeroFillingConfig
 from spinforge.models.seranet.unet import UNetConfig
@@ -32,6 +32,20 @@ def test_label_is_the_channel_with_the_largest_logit(random_images):
     labels = predict_labels(IDENTITY, items(images), batch_size=2)
     assert labels.dtype == np.uint8
     np.testing.assert_array_equal(labels, images.argmax(dim=1).numpy())
+
+
+def test_foreground_alone_is_1_where_it_is_likelier_than_not():
+    logits = torch.tensor([-1.0, 0.0, 1.0]).reshape(1, 1, 1, 3)
+    assert labels_of(logits).tolist() == [[[0, 0, 1]]]
+    assert predict_labels(IDENTITY, items(logits)).tolist() == [[[0, 0, 1]]]
+    expected = torch.tensor([1 / (1 + np.e), 0.5, np.e / (1 + np.e)], dtype=torch.float32)
+    torch.testing.assert_close(probabilities_of(logits)[0, 0, 0], expected)
+
+
+def test_probabilities_sum_to_1_over_the_classes_of_any_batch(random_images):
+    logits = random_images(2, 3, 4, 5, 6).bfloat16()
+    total = probabilities_of(logits).sum(dim=2)
+    torch.testing.assert_close(total, torch.ones(2, 3, 5, 6))  # in float32, whatever the logits are
 
 
 def test_batch_size_does_not_matter(discs):

@@ -1,31 +1,21 @@
 """The decoding cells against their equations, and the sharing of their weights."""
 
 import numpy as np
+import numpy_layers as layers
 import pytest
 import torch
 
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.crdn.recurrent import (
     ConvGRUCell,
-    ConvLSTMCell,
     ConvRNNCell,
     RecurrentDecoder,
     build_cell,
 )
+from spinforge.models.layers.conv_lstm import ConvLSTM
 from spinforge.models.networks import build_network, count_parameters
 
-GATES = {"sigmoid": lambda a: 1 / (1 + np.exp(-a)), "relu": lambda a: np.maximum(a, 0)}
-
-
-def convolve(features, convolution):
-    """3x3 convolution with zero padding, in float64 and without PyTorch."""
-    kernel = convolution.weight.detach().numpy()
-    padded = np.pad(features, ((0, 0), (0, 0), (1, 1), (1, 1)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-    result = np.einsum("bcyxij,ocij->boyx", windows, kernel)
-    if convolution.bias is not None:
-        result += convolution.bias.detach().numpy()[:, None, None]
-    return result
+GATES = {"sigmoid": layers.sigmoid, "relu": layers.relu}
 
 
 def test_cell_is_a_rectified_convolution_of_input_and_state(random_images):
@@ -33,24 +23,11 @@ def test_cell_is_a_rectified_convolution_of_input_and_state(random_images):
     x, state = random_images(2, 2, 3, 6, 5).double()
     (output,) = cell(x, (state,))
 
-    expected = convolve(np.concatenate((x, state), axis=1), cell.convolution)
+    expected = layers.convolution(
+        np.concatenate((x, state), axis=1), *layers.weights(cell.convolution)
+    )
     # 55 terms below 1 in size, summed twice in float64: at most 55^2 * 2^-53 = 3.4e-13.
-    np.testing.assert_allclose(output.detach(), np.maximum(expected, 0), rtol=0.0, atol=3.4e-13)
-
-
-@pytest.mark.parametrize("gate", GATES)
-def test_lstm_keeps_forgets_and_shows_by_its_gates(gate, random_images):
-    cell = ConvLSTMCell(3, gate=gate).double()
-    x, output, memory = random_images(3, 2, 3, 6, 5).double()
-    result, remembered = cell(x, (output, memory))
-
-    joined = convolve(np.concatenate((x, output), axis=1), cell.convolution)
-    i, f, o, g = (joined[:, 3 * part : 3 * part + 3] for part in range(4))
-    sigma = GATES[gate]
-    expected = sigma(f) * memory.numpy() + sigma(i) * np.tanh(g)
-    # As for the plain cell; products of numbers of order one and their functions add as much.
-    np.testing.assert_allclose(remembered.detach(), expected, rtol=0.0, atol=3e-12)
-    np.testing.assert_allclose(result.detach(), sigma(o) * np.tanh(expected), rtol=0.0, atol=3e-12)
+    np.testing.assert_allclose(output.detach(), layers.relu(expected), rtol=0.0, atol=3.4e-13)
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -61,13 +38,16 @@ def test_gru_mixes_its_state_with_a_candidate(gate, reset, random_images):
     (output,) = cell(x, (state,))
 
     x, state = x.numpy(), state.numpy()
-    gates = GATES[gate](convolve(np.concatenate((x, state), axis=1), cell.convolution))
+    gates = GATES[gate](
+        layers.convolution(np.concatenate((x, state), axis=1), *layers.weights(cell.convolution))
+    )
     r, z = gates[:, :3], gates[:, 3:]
     if reset == "after":
-        remembered = r * convolve(state, cell.candidate_of_state)
+        remembered = r * layers.convolution(state, *layers.weights(cell.candidate_of_state), 0)
     else:
-        remembered = convolve(r * state, cell.candidate_of_state)
-    candidate = np.tanh(convolve(x, cell.candidate_of_input) + remembered)
+        remembered = layers.convolution(r * state, *layers.weights(cell.candidate_of_state), 0)
+    from_input = layers.convolution(x, *layers.weights(cell.candidate_of_input))
+    candidate = np.tanh(from_input + remembered)
     expected = z * state + (1 - z) * candidate
     np.testing.assert_allclose(output.detach(), expected, rtol=0.0, atol=3e-12)
 
@@ -94,6 +74,32 @@ def test_decoder_starts_at_zero_with_the_coarsest_map(random_images):
     assert torch.equal(RecurrentDecoder(cell)([x]), expected)
 
 
+def resized(x, size):
+    """Bilinear, corner pixels on corner pixels: weights along columns, then along rows."""
+    for axis, wanted in ((2, size[0]), (3, size[1])):
+        given = x.shape[axis]
+        places = np.arange(wanted) * (given - 1) / max(wanted - 1, 1)
+        tents = np.maximum(0, 1 - abs(places[:, None] - np.arange(given)))
+        x = np.moveaxis(np.moveaxis(x, axis, -1) @ tents.T, -1, axis)
+    return x
+
+
+def test_chain_of_stages_is_the_one_of_the_paper(random_images):
+    """Output and memory of each stage, resized to the next map, in NumPy."""
+    maps = [random_images(2, 2, *size).double() for size in ((13, 10), (6, 5), (3, 2))]
+    cell = ConvLSTM(2, 2).double()
+    output = memory = np.zeros(maps[-1].shape)
+    for x in reversed(maps):
+        output, memory = resized(output, x.shape[2:]), resized(memory, x.shape[2:])
+        joined = np.concatenate((x.numpy(), output), axis=1)
+        sums = layers.convolution(joined, *layers.weights(cell.convolution))
+        i, f, o = (layers.sigmoid(sums[:, 2 * part : 2 * part + 2]) for part in range(3))
+        memory = f * memory + i * np.tanh(sums[:, 6:])
+        output = o * np.tanh(memory)
+    # Three stages of sums of 37 terms near 1, in float64.
+    np.testing.assert_allclose(RecurrentDecoder(cell)(maps).detach(), output, rtol=0.0, atol=1e-12)
+
+
 def test_every_map_of_the_state_is_enlarged_by_one_transposed_convolution(random_images):
     """A kernel of 0.5 and a bias of 1 turn output and memory s into 0.5 s + 1 at twice the size."""
     doubling = torch.nn.ConvTranspose2d(1, 1, 2, stride=2)
@@ -101,12 +107,14 @@ def test_every_map_of_the_state_is_enlarged_by_one_transposed_convolution(random
     torch.nn.init.ones_(doubling.bias)
     seen = []
 
-    class Recording(ConvLSTMCell):
+    class Recording(ConvLSTM):
         def forward(self, x, state):
             seen.append(state)
             return torch.full_like(x, 2.0), torch.full_like(x, 4.0)
 
-    RecurrentDecoder(Recording(1), doubling)([random_images(1, 1, 7, 5), random_images(1, 1, 3, 2)])
+    RecurrentDecoder(Recording(1, 1), doubling)(
+        [random_images(1, 1, 7, 5), random_images(1, 1, 3, 2)]
+    )
     (start, first_memory), (output, memory) = seen
     assert torch.equal(start, torch.zeros(1, 1, 3, 2))
     assert torch.equal(first_memory, torch.zeros(1, 1, 3, 2))

@@ -15,27 +15,6 @@ from spinforge.models.seranet.reconstruction import (
 )
 from spinforge.simulation.reconstruction import zero_filled
 
-CNN = ReconstructionConfig(block="cnn")
-AUTOENCODER = ReconstructionConfig(block="autoencoder")
-
-
-@pytest.mark.parametrize(
-    ("config", "in_channels", "expected"),
-    [
-        # SERANet's paper gives no numbers; counted by hand from fig. 9.
-        (CNN, 2, 113_666),
-        (CNN, 8, 117_122),
-        (CNN.model_copy(update={"batch_norm": False}), 2, 113_154),
-        (AUTOENCODER, 2, 2_069_698),
-        (AUTOENCODER, 8, 2_073_154),
-        (AUTOENCODER.model_copy(update={"up": "transposed"}), 2, 1_864_898),
-    ],
-    ids=["A", "A of attention", "A without norm", "B", "B of attention", "B transposed"],
-)
-def test_parameter_counts_of_blocks_are_exact(config, in_channels, expected):
-    with torch.device("meta"):
-        assert count_parameters(build_block(config, in_channels=in_channels)) == expected
-
 
 @pytest.mark.parametrize("block", ["cnn", "autoencoder"])
 @pytest.mark.parametrize("up", ["bilinear", "transposed"])

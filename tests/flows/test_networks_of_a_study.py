@@ -1,0 +1,116 @@
+"""Which networks a study may hold, and what is known of them before it starts."""
+
+import importlib.util
+import re
+from typing import get_args
+
+import pytest
+from pydantic import TypeAdapter
+
+from spinforge.flows import describe, preflight
+from spinforge.flows.config import load_study, study_yaml
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.study import study as study_flow
+from spinforge.models.crdn.baselines import EncoderDecoderConfig
+from spinforge.models.networks import (
+    ImageNetwork,
+    ImageNetworkConfig,
+    build_network,
+    count_parameters,
+)
+from spinforge.simulation.errors import SpinforgeError
+
+KINDS = [
+    get_args(model.model_fields["kind"].annotation)[0]
+    for model in get_args(ImageNetwork)
+    if model is not EncoderDecoderConfig  # has no default decoder
+]
+NETWORKS = [{"kind": kind} for kind in KINDS] + [
+    {"kind": "encoder_decoder", "decoder": decoder} for decoder in ("fcn", "segnet", "unet")
+]
+
+each_network = pytest.mark.parametrize("network", NETWORKS, ids=lambda n: "-".join(n.values()))
+
+
+def written(network):
+    inside = ", ".join(f"{key}: {value}" for key, value in network.items())
+    return f"networks=[{{{inside}}}]"
+
+
+@each_network
+def test_every_network_of_images_may_stand_in_a_study(tiny_file, tmp_path, network):
+    study = load_study(tiny_file, [f"out={tmp_path}", written(network)])
+    (tmp_path / "again.yaml").write_text(study_yaml(study))
+    assert load_study(tmp_path / "again.yaml") == study
+    preflight.check_study(study)
+    built = build_network(study.networks[0], in_channels=2, n_classes=4, seed=0)
+    plan = describe.study(study)
+    assert plan["parameters"] == {study.networks[0].name: count_parameters(built)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "reads"),
+    [
+        ("seranet", "k-space"),
+        ("segnetmri", "k-space"),
+        ("two_step", "k-space"),
+        ("fully_sampled", "k-space"),
+        ("fcslstm", "sequences of images"),
+    ],
+)
+def test_networks_that_read_no_images_are_refused_with_the_reason(tiny_file, kind, reads):
+    with pytest.raises(SpinforgeError) as caught:
+        load_study(tiny_file, [f"networks=[{{kind: {kind}}}]"])
+    _, line = str(caught.value).splitlines()
+    assert f"networks.0.kind = '{kind}': this network reads {reads}, which a study does not" in line
+    assert "Valid: unet, crdn," in line
+
+
+def test_a_default_that_hangs_on_a_wrong_value_is_no_second_mistake(tiny_file):
+    with pytest.raises(SpinforgeError, match=r"networks\.0\.encoder = 'vgg19'") as caught:
+        load_study(tiny_file, ["networks=[{kind: crdn, encoder: vgg19}]"])
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_network_too_deep_for_the_slices_is_found_first(tiny_file, tmp_path):
+    """Heads of 4 mm voxels are 45 x 54 pixels."""
+    deep = "networks=[{kind: encoder_decoder, name: deep, decoder: fcn, encoder: vgg16}]"
+    study = load_study(tiny_file, [f"out={tmp_path / 'runs'}", deep])
+    with pytest.raises(SpinforgeError, match=r"network 'deep': .*45 x 54.*at least 65 x 65"):
+        preflight.check_study(study)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("kind", ["monai_basic_unet", "monai_dynunet"])
+def test_a_missing_extra_is_found_first(tiny_file, tmp_path, kind, monkeypatch):
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda name: None if name == "monai" else find(name)
+    )
+    study = load_study(tiny_file, [f"out={tmp_path / 'runs'}", f"networks=[{{kind: {kind}}}]"])
+    wanted = re.escape('pip install "spinforge[monai]"')
+    with pytest.raises(SpinforgeError, match=rf"kind '{kind}' are MONAI's.*{wanted}"):
+        preflight.check_study(study)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_kinds_are_unique_and_every_network_has_a_name_of_its_own():
+    assert len(set(KINDS)) == len(KINDS)
+    parse = TypeAdapter(ImageNetworkConfig).validate_python
+    names = [parse({"kind": kind}).name for kind in KINDS]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.slow
+def test_a_study_trains_monais_networks_beside_ours(prefect_server, tiny_file, tmp_path):
+    networks = (
+        "networks=[{kind: monai_basic_unet, features: [4, 4, 8, 8, 8, 4]}, "
+        "{kind: monai_dynunet, filters: [16, 16, 16], residual: true}, "
+        "{kind: unet_28, width: 4}, {kind: encoder_decoder, decoder: segnet}]"
+    )
+    study = load_study(tiny_file, [f"out={tmp_path}", networks, "training.epochs=1"])
+    answer = study_flow(study)
+    names = ["monai-basic-unet", "monai-dynunet", "unet-28", "encoder-decoder"]
+    assert list(answer["dice"]) == names
+    page = RunFolder.of(study).report.read_text()
+    assert all(name in page for name in names)

@@ -26,7 +26,7 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.sampling import LineSampling
 from spinforge.simulation.sequences import PulseSequence
 
-_UNIONS = (Product, NetworkConfig, LineSampling, PulseSequence)
+_UNIONS = (Product, NetworkConfig, Recipe, LineSampling, PulseSequence)
 # A list that lost a wrong entry is not too short besides, and a default that depends on a wrong
 # value is no mistake of its own.
 _CONSEQUENCES = {"too_short", "default_factory_not_called"}
@@ -217,7 +217,8 @@ def _explain(detail: ErrorDetails) -> str:
         near = difflib.get_close_matches(context["tag"], kinds, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         known = ", ".join(kinds)
-        told_by = "product" if "product" in context["discriminator"] else "kind"
+        named = [name for name in ("product", "recipe") if name in context["discriminator"]]
+        told_by = named[0] if named else "kind"
         return f"  {where}.{told_by} = {context['tag']!r}: unknown {told_by}. {hint}Valid: {known}."
     message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     field = owner.model_fields.get(str(location[-1])) if owner is not None and location else None
@@ -239,10 +240,10 @@ def _bounds(field: FieldInfo) -> str:
 
 
 def _names_of(model: Any) -> set[Any]:
-    """What a study writes to choose this model: the values of its `kind` or `product`."""
+    """What a study writes to choose this model: values of its `kind`, `product` or `recipe`."""
     model = get_args(model)[0] if get_origin(model) is Annotated else model
     fields = getattr(model, "model_fields", {})
-    told_by = fields.get("kind") or fields.get("product")
+    told_by = fields.get("kind") or fields.get("product") or fields.get("recipe")
     return set(get_args(told_by.annotation)) if told_by is not None else set()
 
 

@@ -28,9 +28,6 @@ from spinforge.simulation.sequences import PulseSequence
 
 _READS = {"k-space": KSpaceNetwork, "sequences of images": SequenceNetwork}
 _UNIONS = (Product, ImageNetworkConfig, LineSampling, PulseSequence)
-# A list that lost a wrong entry is not too short besides, and a default that depends on a wrong
-# value is no mistake of its own.
-_CONSEQUENCES = {"too_short", "default_factory_not_called"}
 _OTHER_KINDS = set(KINDS)  # of corruptions; some of them are also names of fields
 
 
@@ -110,8 +107,8 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        wrong = [detail for detail in error.errors() if detail["type"] not in _CONSEQUENCES]
-        lines = [_explain(detail) for detail in wrong or error.errors()]
+        found = error.errors()
+        lines = [_explain(detail) for detail in found if not _is_consequence(detail, found)]
         where = str(path) if not overrides else f"{path} with {', '.join(overrides)}"
         raise SpinforgeError("\n".join([f"{where} is not a valid study:", *lines])) from None
 
@@ -199,6 +196,20 @@ def _list_index(items: list[Any], text: str, override: str) -> int:
     return int(text)
 
 
+def _is_consequence(detail: ErrorDetails, found: Sequence[ErrorDetails]) -> bool:
+    """Whether a complaint only follows from another one.
+
+    A list that lost a wrong entry is not too short besides, and a default that depends on a wrong
+    value is no mistake of its own.
+    """
+    if detail["type"] == "default_factory_not_called":
+        return True
+    inside = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        other["loc"][: len(inside)] == inside for other in found if other is not detail
+    )
+
+
 def _explain(detail: ErrorDetails) -> str:
     """One line for one of pydantic's complaints: where, what was given, what is allowed."""
     location = [part for part in detail["loc"]]
@@ -227,12 +238,35 @@ def _explain(detail: ErrorDetails) -> str:
         known = ", ".join(kinds)
         told_by = "product" if "product" in context["discriminator"] else "kind"
         return f"  {where}.{told_by} = {context['tag']!r}: unknown {told_by}. {hint}Valid: {known}."
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
     field = owner.model_fields.get(str(location[-1])) if owner is not None and location else None
     bounds = f" (allowed: {_bounds(field)})" if field is not None and _bounds(field) else ""
     given = detail["input"]
-    shown = "" if isinstance(given, dict) else f" = {given!r}"
-    return f"  {where}{shown}: {message}{bounds}"
+    is_long = isinstance(given, dict) or (detail["type"] == "value_error" and len(location) < 2)
+    shown = "" if is_long else f" = {given!r}"
+    return f"  {where}{shown}: {_plainly(detail, field)}{bounds}"
+
+
+def _plainly(detail: ErrorDetails, field: FieldInfo | None) -> str:
+    """Pydantic's complaint in the words of a study file."""
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "missing":
+            choices = get_args(field.annotation) if field is not None else ()
+            return "must be given" + (f": {', '.join(map(str, choices))}" if choices else "")
+        case "union_tag_not_found":
+            return (
+                f"lacks {context['discriminator'].replace(chr(39), chr(96))}, which says what it is"
+            )
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return "must be a mapping of keys to values, such as {kind: ...}"
+        case "string_pattern_mismatch" if context["pattern"].startswith("^[a-z0-9]"):
+            others = "hyphens and underscores" if "_" in context["pattern"] else "hyphens"
+            return f"must be lower-case letters and digits, and after the first also {others}"
+        case "too_short" | "too_long":
+            limit = context.get("min_length", context.get("max_length"))
+            bound = "at least" if detail["type"] == "too_short" else "at most"
+            return f"needs {bound} {limit}, not {context['actual_length']}"
+    return detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def _bounds(field: FieldInfo) -> str:

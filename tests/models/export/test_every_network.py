@@ -10,6 +10,7 @@ import torch.nn.functional as F  # noqa: N812
 from exported_files import run_onnx, run_program
 from head_slice import head_slice
 from real_data import BRAINWEB0, needs_brainweb0
+from shape_checks import unchecked
 
 from spinforge.datasets.reading.network_input import intensity_99
 from spinforge.models.crdn.baselines import EncoderDecoderConfig
@@ -72,7 +73,12 @@ CLOSE = 1e-5
 of 2**-24; ten times as much after group normalisation, which enlarges the differences of a slice
 where its own values hardly vary."""
 
-pytestmark = pytest.mark.usefixtures("_unchecked")
+
+@pytest.fixture(autouse=True)
+def _unchecked():
+    """Tracing takes the checks of shapes for fixed sizes."""
+    with unchecked():
+        yield
 
 
 def fresh(config, *, in_channels=2, n_classes=4):
@@ -98,6 +104,13 @@ def raw_and_scaled():
     image = head_slice()
     scaled = real_channels(image / intensity_scale(image))
     return GAIN * real_channels(image)[None], scaled[None]
+
+
+def sensitivities(coils):
+    """(1, coil, 45, 54), smooth and complex; the first coil sees all alike."""
+    coil = torch.arange(coils)[:, None, None]
+    rows, columns = torch.linspace(0, 1, 45)[:, None], torch.linspace(0, 1, 54)
+    return torch.polar(1 + coil * rows, coil * (1 + 2 * columns))[None]
 
 
 def test_no_network_is_forgotten():
@@ -139,15 +152,17 @@ def test_the_file_of_a_sequence_network_answers_as_it_does(tmp_path):
 )
 def test_the_program_of_a_network_from_kspace_answers_as_it_does(kind, coils, tmp_path):
     loaded = fresh(KSPACE_NETWORKS[kind])
-    image = head_slice()[None]
-    mask = torch.arange(45)[None] % 3 != 0
-    maps = torch.ones(1, coils, 45, 54, dtype=torch.complex64)
+    image, mask = head_slice()[None], torch.arange(45)[None] % 3 != 0
+    maps = sensitivities(coils)
     kspace = image_to_kspace(maps * image[:, None])
-    scale = intensity_scale(zero_filled(kspace[:, 0], mask))
-    scaled = Measurement(kspace / scale, mask, maps)
+    coil_images = zero_filled(kspace, mask[:, None])
+    combined = (maps.conj() * coil_images).sum(dim=1) / maps.abs().square().sum(dim=1)
+    scaled = Measurement(kspace / intensity_scale(combined), mask, maps)
     with torch.inference_mode():
         logits = loaded.network(scaled).logits[-1]
-    inputs = {"kspace": GAIN * kspace, "mask": mask} | ({"maps": maps} if coils > 1 else {})
+    inputs = {"kspace": GAIN * kspace, "mask": mask, "sensitivities": maps}
+    if coils == 1:
+        del inputs["sensitivities"]
     export_kspace_program(loaded, tmp_path / "a.pt2", size=(45, 54), coils=coils)
     found = run_program(tmp_path / "a.pt2", **inputs)
     assert_equal_but_for_ties(found, (labels_of(logits), probabilities_of(logits)))

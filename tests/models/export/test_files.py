@@ -8,12 +8,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-import jaxtyping
 import onnx
 import onnxruntime
 import pytest
 import torch
 from exported_files import run_onnx, run_program
+from shape_checks import unchecked
 
 from spinforge.models.export import onnx_file
 from spinforge.models.export.onnx_file import export_onnx
@@ -50,9 +50,7 @@ def network():
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, network):
     """The same network in both forms."""
-    with pytest.MonkeyPatch.context() as patch:
-        # The checks of array shapes, which exist in tests alone, make tracing slow.
-        patch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with unchecked():  # what makes tracing slow
         return written(tmp_path_factory.mktemp("exported"), network)
 
 
@@ -244,9 +242,9 @@ def test_only_ties_may_get_another_label():
     agreement = require_agreement((tie_turned, file), (zeros, network))
     assert agreement.probability == pytest.approx(1e-4, rel=1e-3)  # float32 near a half
     assert (agreement.undecided, agreement.different) == (0.5, 0.5)
-    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+    with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((ones, file), (zeros, network))
-    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+    with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((tie_turned, network), (zeros, network))
     with pytest.raises(SpinforgeError, match=r"up to 2.0e-03, by more than 1e-03 in 100.00%"):
         require_agreement((zeros, network + 2e-3), (zeros, network))
@@ -262,7 +260,7 @@ def test_few_pixels_of_a_network_that_jumps_may_differ_by_more():
         with pytest.raises(SpinforgeError, match=r"in 50.00% of the pixels"):
             require_agreement((labels, file), (zeros, network), may_jump=allowed)
     with pytest.raises(SpinforgeError, match="up to nan"):
-        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1)
+        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1.0)
 
 
 def test_a_foreground_alone_is_decided_away_from_a_half():

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import pytest
 import torch
-from network_gates import CASES, compilable, four_slices, gate_size, learn, narrow
+from network_gates import CASES, four_slices, gate_size, learn, narrow
+from shape_checks import unchecked
 
 from spinforge.models.weights import load_network, save_network
 
@@ -71,7 +72,7 @@ NARROW_BUDGETS = {
 @pytest.fixture(autouse=True, scope="module")
 def _unchecked():
     """The shapes are checked in the tests of each network; here it only takes time."""
-    with compilable():
+    with unchecked():
         yield
 
 

@@ -10,14 +10,8 @@ from spinforge.models.hlenet.blocks import (
     LowLevelEnhancement,
     ResidualBlock,
 )
-from spinforge.models.hlenet.hlenet import (
-    HLENetConfig,
-    ResUNet28Config,
-    UNet28Config,
-    build_hle_net,
-    build_unet_28,
-)
-from spinforge.models.networks import count_parameters
+from spinforge.models.hlenet.hlenet import HLENetConfig, ResUNet28Config, UNet28Config
+from spinforge.models.networks import build_network, count_parameters
 
 SMALL = {
     "hle": HLENetConfig(kind="hle_net", width=8),
@@ -33,15 +27,7 @@ small_networks = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL.key
 
 
 def build(config, *, in_channels=1, n_classes=4):
-    make = build_hle_net if isinstance(config, HLENetConfig) else build_unet_28
-    return make(config, in_channels=in_channels, n_classes=n_classes)
-
-
-@pytest.fixture(autouse=True)
-def _reproducible():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+    return build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
 
 
 def activated(x, block):
@@ -118,8 +104,3 @@ def test_half_precision_stays_close(config, random_images):
             rough = network(image)
     # bfloat16 rounds by up to 2^-9 = 0.2 % in each of some forty layers.
     assert (rough.float() - exact).norm() < 0.08 * exact.norm()
-
-
-@pytest.mark.parametrize("config", [HLENetConfig, UNet28Config, ResUNet28Config])
-def test_every_field_is_described(config):
-    assert all(field.description for field in config.model_fields.values())

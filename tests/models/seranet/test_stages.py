@@ -5,17 +5,17 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from measured import random_measurement
 
+from spinforge.models.networks import build_network
 from spinforge.models.seranet.baselines import (
     FullySampledConfig,
     JointConfig,
     TwoStepConfig,
     ZeroFillingConfig,
-    build_baseline,
 )
 from spinforge.models.seranet.consistency import zero_filled_channels
 from spinforge.models.seranet.reconstruction import ReconstructionConfig
-from spinforge.models.seranet.segnetmri import SegNetMRIConfig, build_segnetmri
-from spinforge.models.seranet.seranet import SERANetConfig, build_seranet
+from spinforge.models.seranet.segnetmri import SegNetMRIConfig
+from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.seranet.stages import enter_stage, training_stages
 
 RECONSTRUCTION = ReconstructionConfig(block="autoencoder", blocks=2, width=2)
@@ -44,13 +44,7 @@ ALL_STAGES = [
 
 
 def build(config):
-    match config:
-        case SERANetConfig():
-            return build_seranet(config, n_classes=4)
-        case SegNetMRIConfig():
-            return build_segnetmri(config, n_classes=4)
-        case _:
-            return build_baseline(config, n_classes=4)
+    return build_network(config, in_channels=2, n_classes=4, seed=0)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from spinforge.models.layers.sizes import (
     pad_to_multiple,
     require_minimum_size,
 )
+from spinforge.models.layers.unet import Up
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -42,9 +43,7 @@ class HLENetConfig(Config):
     enhance: Literal["both", "low", "high"] = Field(
         "both", description="features enhanced: low is the paper's only LFE, high its only HFE"
     )
-    lfe_up: Literal["transpose", "bilinear"] = Field(
-        "transpose", description="how sizes are doubled within an LFE"
-    )
+    lfe_up: Up = Field("transposed", description="how sizes are doubled within an LFE")
     width: int = Field(
         16, ge=8, le=256, multiple_of=8, description="channels at full size; the paper's are 16"
     )

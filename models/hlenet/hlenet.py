@@ -143,7 +143,13 @@ class BlockUNet(nn.Module):
 
 
 def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> BlockUNet:
-    """HLE-Net with freshly drawn weights, from torch's global generator."""
+    """HLE-Net with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Enhanced features and width.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included; or 1, the foreground alone.
+    """
     enhance_low, enhance_high = config.enhance != "high", config.enhance != "low"
     return BlockUNet(
         in_channels=in_channels,
@@ -160,7 +166,13 @@ def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> 
 def build_unet_28(
     config: UNet28Config | ResUNet28Config, *, in_channels: int, n_classes: int
 ) -> BlockUNet:
-    """Unet-28 or Res-Unet-28 with freshly drawn weights, from torch's global generator."""
+    """Unet-28 or Res-Unet-28 with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Which of the two, and its width.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included; or 1, the foreground alone.
+    """
     make_block: MakeBlock = (
         functools.partial(ResidualBlock, form=config.block)
         if isinstance(config, ResUNet28Config)

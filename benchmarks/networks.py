@@ -214,8 +214,9 @@ def main() -> None:
                 cost(entry, size, chosen.device, steps=chosen.steps, compiled=compiled)
                 for compiled in (False, True)
             ]
-        except (RuntimeError, SpinforgeError) as error:
-            # No memory left, the compiler gave up, or the images are too small.
+        except (RuntimeError, SpinforgeError, ValueError) as error:
+            # No memory left, the compiler gave up; the images are too small, for the network or,
+            # with one slice a step, for batch normalisation.
             failed = True
             print(f"| {entry.name} | FAILED: {str(error).splitlines()[0]} |", flush=True)
         else:

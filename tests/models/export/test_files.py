@@ -246,9 +246,9 @@ def test_only_ties_may_get_another_label():
     agreement = require_agreement((tie_turned, file), (zeros, network))
     assert agreement.difference == pytest.approx(1e-4, rel=1e-3)  # float32 near a half
     assert (agreement.undecided, agreement.different) == (0.5, 0.5)
-    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+    with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((ones, file), (zeros, network))
-    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+    with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((tie_turned, network), (zeros, network))
     with pytest.raises(SpinforgeError, match=r"up to 2.0e-03, by more than 1e-03 in 100.00%"):
         require_agreement((zeros, network + 2e-3), (zeros, network))

@@ -264,7 +264,7 @@ def test_few_pixels_of_a_network_that_jumps_may_differ_by_more():
         with pytest.raises(SpinforgeError, match=r"in 50.00% of the pixels"):
             require_agreement((labels, file), (zeros, network), may_jump=allowed)
     with pytest.raises(SpinforgeError, match="up to nan"):
-        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1)
+        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1.0)
 
 
 def test_a_foreground_alone_is_decided_away_from_a_half():

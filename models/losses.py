@@ -19,6 +19,14 @@ def segmentation_loss(name: LossName, logits: Logits, target: Target) -> Float[T
     """Mean cross-entropy of the pixels, alone or plus the Dice loss of the slices.
 
     Pixels of `IGNORE_INDEX` count in neither; the mean of none at all is not a number.
+
+    Args:
+        name: Which of the two.
+        logits: (batch, classes, ky, kx), before the softmax.
+        target: Class codes (batch, ky, kx); background is 0.
+
+    Returns:
+        A number.
     """
     cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
     if name == "cross_entropy":
@@ -37,6 +45,9 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
     Args:
         logits: Before the softmax.
         target: Class codes; background is 0 and left out, as are the pixels of `IGNORE_INDEX`.
+
+    Returns:
+        A number from 0 to 1.
 
     Source:
         Drozdzal et al., "The importance of skip connections in biomedical image segmentation"

@@ -17,8 +17,10 @@ class Measurement(NamedTuple):
     Attributes:
         kspace: (batch, coil, ky, kx) complex, centred and orthonormal as in `simulation.fourier`,
             divided by the `intensity_scale` of its slice's zero-filled image, so that a network
-            sees the same range at any gain. Lines outside the mask may hold anything: no network
-            looks at them. Where they hold the rest of a full scan, `with_every_line` uncovers it.
+            sees the same range at any gain. Lines outside the mask may hold anything, NaN too: no
+            network looks at them, but for `fully_sampled` and, in training, the stages that compare
+            with the image of all lines. These uncover the rest of a full scan with
+            `with_every_line`.
         mask: (batch, ky) bool, True where a line was acquired.
         sensitivities: (batch or 1, coil, ky, kx) complex receive sensitivities. None will do for
             one coil, whose sensitivity is never used: its shading stays in the image, as in

@@ -21,6 +21,7 @@ from spinforge.models.seranet.consistency import zero_filled_channels
 from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.seranet.segnetmri import SegNetMRI, SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANet, SERANetConfig
+from spinforge.simulation.errors import SpinforgeError
 
 Criterion = Callable[[Tensor, Tensor], Tensor]
 """From logits (batch, classes, ky, kx) and labels (batch, ky, kx) to the loss of a segmentation;
@@ -57,6 +58,12 @@ def training_stages(config: KSpaceNetwork) -> tuple[Stage, ...]:
     reconstruction trained on fully sampled images and a segmentation trained to read them;
     SegNetMRI learns to reconstruct, then to segment with the encoders as they are, then both.
 
+    Args:
+        config: Which network.
+
+    Returns:
+        One stage or more, to be entered one after the other.
+
     Source:
         Huang et al., "Brain segmentation from k-space with end-to-end recurrent attention
         network" (MICCAI 2019), sec. 4.2. It does not say which images SERANet++'s segmentation is
@@ -92,7 +99,16 @@ def enter_stage(network: nn.Module, stage: Stage) -> None:
     Args:
         network: Of which the stage is one.
         stage: To be entered, or resumed.
+
+    Raises:
+        SpinforgeError: If the network has no child of a name that the stage trains.
     """
+    children = [name for name, _ in network.named_children()]
+    if unknown := sorted(set(stage.trained) - set(children)):
+        raise SpinforgeError(
+            f"stage {stage.name!r} trains {', '.join(unknown)}, but the network consists of "
+            f"{', '.join(children)}; take the stages of its own configuration"
+        )
     for name, child in network.named_children():
         learns = name in stage.trained
         child.train(learns).requires_grad_(learns)
@@ -104,14 +120,34 @@ def image_loss(
     target: Tensor,
     criterion: Criterion,
 ) -> Tensor:
-    """Mean squared error of the reconstruction against the image of all lines; no labels."""
+    """Mean squared error of the reconstruction against the image of all lines; no labels.
+
+    Args:
+        network: Whose `reconstruct` learns.
+        measurement: Holds all lines of k-space, acquired or not.
+        target: Labels (batch, ky, kx), not used.
+        criterion: Loss of a segmentation, not used.
+
+    Returns:
+        A number.
+    """
     return F.mse_loss(network.reconstruct(measurement), _full_image(measurement))
 
 
 def label_loss(
     network: nn.Module, measurement: Measurement, target: Tensor, criterion: Criterion
 ) -> Tensor:
-    """Loss of the last segmentation alone."""
+    """Loss of the last segmentation alone.
+
+    Args:
+        network: From a measurement to a `KSpaceSegmentation`.
+        measurement: Lines outside its mask are not looked at, but for `fully_sampled`.
+        target: Labels (batch, ky, kx).
+        criterion: Loss of a segmentation.
+
+    Returns:
+        A number.
+    """
     return criterion(network(measurement).logits[-1].float(), target)
 
 
@@ -121,7 +157,17 @@ def full_image_label_loss(
     target: Tensor,
     criterion: Criterion,
 ) -> Tensor:
-    """Loss of the segmentation of the image of all lines."""
+    """Loss of the segmentation of the image of all lines.
+
+    Args:
+        network: Whose `segment` learns.
+        measurement: Holds all lines of k-space, acquired or not.
+        target: Labels (batch, ky, kx).
+        criterion: Loss of a segmentation.
+
+    Returns:
+        A number.
+    """
     return criterion(network.segment(_full_image(measurement)).float(), target)
 
 
@@ -133,7 +179,18 @@ def image_and_label_loss(
     *,
     weight: float,
 ) -> Tensor:
-    """Mean squared error of the last image plus `weight` times the loss of the segmentation."""
+    """Mean squared error of the last image plus `weight` times the loss of the segmentation.
+
+    Args:
+        network: From a measurement to a `KSpaceSegmentation`.
+        measurement: Holds all lines of k-space, acquired or not.
+        target: Labels (batch, ky, kx).
+        criterion: Loss of a segmentation.
+        weight: Of the segmentation's loss.
+
+    Returns:
+        A number.
+    """
     result = network(measurement)
     error = F.mse_loss(result.images[-1], _full_image(measurement))
     return error + weight * criterion(result.logits[-1].float(), target)

@@ -148,6 +148,7 @@ A, B = ReconstructionConfig(block="cnn"), ReconstructionConfig(block="autoencode
         (UNetConfig(kind="unet"), 34_524_740),
         (FullySampledConfig(kind="fully_sampled"), 34_524_740),
         (ZeroFillingConfig(kind="zero_filling"), 34_524_740),
+        (ZeroFillingConfig(kind="zero_filling", up="transposed"), 31_043_140),
         (TwoStepConfig(kind="two_step", reconstruction=A), 35_093_070),
         (TwoStepConfig(kind="two_step", reconstruction=B), 44_873_230),
         (JointConfig(kind="joint", reconstruction=A), 35_093_070),
@@ -181,14 +182,14 @@ def test_parameters_of_seranets_blocks(config, in_channels, expected):
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, 34_524_740),
-        ({"up": "transposed"}, 31_043_140),
         ({"memory": "last"}, 34_819_908),
         ({"memory": "input"}, 34_712_772),
         ({"memory": "bottleneck"}, 34_524_740 + 9 * 2048 * 4096 + 4096),
+        ({"memory": "last", "up": "transposed"}, 31_043_140 + 9 * 128 * 256 + 256),
     ],
 )
 def test_parameters_of_seranets_segmentation(changes, expected):
+    """The U-Net's and those of one 3x3 convolution from input and output to four gates."""
     with torch.device("meta"):
         network = RecurrentUNet(in_channels=2, n_classes=4, width=64, **changes)
     assert count_parameters(network) == expected

@@ -6,9 +6,13 @@ import torch.nn.functional as F  # noqa: N812
 from pydantic import TypeAdapter, ValidationError
 
 from spinforge.models.crdn.crdn import CRDNConfig
+from spinforge.models.hlenet.hlenet import HLENetConfig
 from spinforge.models.networks import NetworkConfig, build_network
+from spinforge.models.seranet.segnetmri import SegNetMRIConfig
+from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.simulation.errors import SpinforgeError
 
 SMALL = [UNetConfig(kind="unet", width=4), CRDNConfig(kind="crdn")]
 
@@ -26,6 +30,56 @@ def test_weights_depend_on_the_seed_alone(config):
     torch.rand(7)
     assert torch.equal(first, weights(1, name="another"))
     assert not torch.equal(first, weights(2))
+
+
+@pytest.mark.parametrize(
+    ("config", "changes"),
+    [
+        (SERANetConfig(kind="seranet", width=2), {"pretrained": True}),
+        (SegNetMRIConfig(kind="segnetmri", width=2), {"segmentation_weight": 1.0}),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_fields_of_the_training_alone_do_not_change_the_weights(config, changes):
+    def first_weight(**changes):
+        changed = config.model_copy(update=changes)
+        network = build_network(changed, in_channels=2, n_classes=4, seed=1)
+        return next(network.parameters())
+
+    assert torch.equal(first_weight(), first_weight(**changes))
+    assert not torch.equal(first_weight(), first_weight(width=3))
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (UNetConfig(kind="unet", width=4), 0.05797439),
+        (CRDNConfig(kind="crdn", cell="gru"), -0.12474467),
+        (SERANetConfig(kind="seranet", width=4, memory="input"), -0.00811049),
+        (SegNetMRIConfig(kind="segnetmri", width=4), -0.07751477),
+        (HLENetConfig(kind="hle_net", width=8), 0.21213566),
+        (HLENetConfig(kind="hle_net", width=8, lfe_up="bilinear"), -0.05368210),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_weights_of_a_seed_are_those_of_the_first_version(config, expected):
+    """So that a study trained again starts where it did."""
+    network = build_network(config, in_channels=2, n_classes=4, seed=1)
+    # Eight decimals of a float32 below 1.
+    assert next(network.parameters()).flatten()[0].item() == pytest.approx(expected, abs=1e-8)
+
+
+@pytest.mark.parametrize("n_classes", [0, 1])
+def test_a_foreground_alone_is_for_hle_nets_family(n_classes):
+    expected = rf"n_classes is {n_classes}, but network 'unet' needs 2"
+    with pytest.raises(SpinforgeError, match=expected):
+        build_network(SMALL[0], in_channels=2, n_classes=n_classes, seed=0)
+    config = HLENetConfig(kind="hle_net", width=8)
+    if n_classes == 1:
+        build_network(config, in_channels=2, n_classes=1, seed=0)
+    else:
+        with pytest.raises(SpinforgeError, match="'hle_net' needs 1"):
+            build_network(config, in_channels=2, n_classes=0, seed=0)
 
 
 @small_networks

@@ -159,7 +159,9 @@ def test_exporting_says_nothing(tmp_path):
 def test_networks_from_kspace_are_refused_with_the_way_out(export, tmp_path):
     path = tmp_path / ("a.pt2" if export is export_program else "a.onnx")
     given = loaded(ZeroFillingConfig(kind="zero_filling", width=16))
-    with pytest.raises(SpinforgeError, match=r"'zero_filling' starts from k-space.*export_kspace"):
+    with pytest.raises(
+        SpinforgeError, match=r"'zero_filling' takes k-space, not images.*export_kspace"
+    ):
         export(given, path, size=SIZE, preprocessing=BY_SLICE)
     assert not list(tmp_path.iterdir())
 
@@ -222,7 +224,7 @@ def test_a_file_that_answers_otherwise_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_file, "_onnx_bytes", lambda prepared: b"a file")
     monkeypatch.setattr(onnx_file, "_run", lambda file, inputs: wrong)
     (tmp_path / "a.onnx").write_text("an older file")
-    with pytest.raises(SpinforgeError, match=r"does not answer as the network.*No file"):
+    with pytest.raises(SpinforgeError, match="does not answer as the network itself"):
         export_onnx(loaded(), tmp_path / "a.onnx", size=SIZE, preprocessing=BY_SLICE)
     assert (tmp_path / "a.onnx").read_text() == "an older file"
 
@@ -240,7 +242,7 @@ def test_only_ties_may_get_another_label():
     zeros, ones = torch.zeros(1, 1, 2, dtype=torch.uint8), torch.ones(1, 1, 2, dtype=torch.uint8)
     tie_turned = torch.tensor([[[1, 0]]], dtype=torch.uint8)
     agreement = require_agreement((tie_turned, file), (zeros, network))
-    assert agreement.probability == pytest.approx(1e-4, rel=1e-3)  # float32 near a half
+    assert agreement.difference == pytest.approx(1e-4, rel=1e-3)  # float32 near a half
     assert (agreement.undecided, agreement.different) == (0.5, 0.5)
     with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((ones, file), (zeros, network))
@@ -255,7 +257,7 @@ def test_few_pixels_of_a_network_that_jumps_may_differ_by_more():
     zeros, ones = torch.zeros(1, 1, 2, dtype=torch.uint8), torch.ones(1, 1, 2, dtype=torch.uint8)
     jumped = torch.tensor([[[1, 0]]], dtype=torch.uint8)
     agreement = require_agreement((jumped, file), (zeros, network), may_jump=0.5)
-    assert (agreement.probability, agreement.jumped, agreement.different) == (0, 0.5, 0.5)
+    assert (agreement.difference, agreement.jumped, agreement.different) == (0, 0.5, 0.5)
     for labels, allowed in ((jumped, 0.4), (ones, 0.5)):
         with pytest.raises(SpinforgeError, match=r"in 50.00% of the pixels"):
             require_agreement((labels, file), (zeros, network), may_jump=allowed)

@@ -53,7 +53,7 @@ def test_high_level_enhancement_follows_its_equations():
 
 
 def test_low_level_enhancement_follows_its_equations():
-    module = LowLevelEnhancement(3, 8, up="transpose").double()
+    module = LowLevelEnhancement(3, 8, up="transposed").double()
     image = torch.randn(2, 3, 8, 12).double()
     x = image.numpy()
     fine = activated(x, module.fine)

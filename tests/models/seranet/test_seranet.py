@@ -131,4 +131,4 @@ def test_joint_is_reconstruction_then_segmentation():
         found = network(measurement)
         image = network.reconstruction(measurement)
         assert torch.equal(found.images[0], image)
-        assert torch.equal(found.logits[0], network.segmentation(image)[0])
+        assert torch.equal(found.logits[0], network.segmentation(image))

@@ -17,6 +17,7 @@ from spinforge.models.seranet.reconstruction import ReconstructionConfig
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.seranet.stages import enter_stage, training_stages
+from spinforge.simulation.errors import SpinforgeError
 
 RECONSTRUCTION = ReconstructionConfig(block="autoencoder", blocks=2, width=2)
 SERANET = SERANetConfig(kind="seranet", reconstruction=RECONSTRUCTION, width=2, recurrences=1)
@@ -96,6 +97,12 @@ def test_frozen_parts_can_learn_again_later():
     enter_stage(network, last)
     assert all(module.training for child in network.children() for module in child.modules())
     assert all(weight.requires_grad for weight in network.parameters())
+
+
+def test_a_stage_of_another_network_is_refused():
+    stage = training_stages(PLUS_PLUS)[-1]
+    with pytest.raises(SpinforgeError, match="'fine-tuning' trains attention, but the network"):
+        enter_stage(build(TWO_STEP), stage)
 
 
 @pytest.mark.parametrize("config", [PLUS_PLUS, TWO_STEP, SEGNETMRI], ids=lambda c: c.kind)

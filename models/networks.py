@@ -156,8 +156,6 @@ def _what_weights_depend_on(config: NetworkConfig) -> dict[str, Any]:
     described = config.model_dump(mode="json", exclude={"name"})
     for field in TRAINING_FIELDS & described.keys():
         described[field] = type(config).model_fields[field].default
-    if described.get("lfe_up") == "transposed":
-        described["lfe_up"] = "transpose"  # its first name: the weights of a seed stay the same
     return described
 
 

@@ -50,25 +50,6 @@ def test_fields_of_the_training_alone_do_not_change_the_weights(config, changes)
     assert not torch.equal(first_weight(), first_weight(width=3))
 
 
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        (UNetConfig(kind="unet", width=4), 0.05797439),
-        (CRDNConfig(kind="crdn", cell="gru"), -0.12474467),
-        (SERANetConfig(kind="seranet", width=4, memory="input"), -0.00811049),
-        (SegNetMRIConfig(kind="segnetmri", width=4), -0.07751477),
-        (HLENetConfig(kind="hle_net", width=8), 0.21213566),
-        (HLENetConfig(kind="hle_net", width=8, lfe_up="bilinear"), -0.05368210),
-    ],
-    ids=lambda value: getattr(value, "kind", None),
-)
-def test_weights_of_a_seed_are_those_of_the_first_version(config, expected):
-    """So that a study trained again starts where it did."""
-    network = build_network(config, in_channels=2, n_classes=4, seed=1)
-    # Eight decimals of a float32 below 1.
-    assert next(network.parameters()).flatten()[0].item() == pytest.approx(expected, abs=1e-8)
-
-
 @pytest.mark.parametrize("n_classes", [0, 1])
 def test_a_foreground_alone_is_for_hle_nets_family(n_classes):
     expected = rf"n_classes is {n_classes}, but network 'unet' needs 2"

@@ -244,9 +244,9 @@ def test_only_ties_may_get_another_label():
     agreement = require_agreement((tie_turned, file), (zeros, network))
     assert agreement.probability == pytest.approx(1e-4, rel=1e-3)  # float32 near a half
     assert (agreement.undecided, agreement.different) == (0.5, 0.5)
-    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+    with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((ones, file), (zeros, network))
-    with pytest.raises(SpinforgeError, match="labels in 1 decided pixels"):
+    with pytest.raises(SpinforgeError, match="labels differ in 1 decided pixels"):
         require_agreement((tie_turned, network), (zeros, network))
     with pytest.raises(SpinforgeError, match=r"up to 2.0e-03, by more than 1e-03 in 100.00%"):
         require_agreement((zeros, network + 2e-3), (zeros, network))
@@ -262,7 +262,7 @@ def test_few_pixels_of_a_network_that_jumps_may_differ_by_more():
         with pytest.raises(SpinforgeError, match=r"in 50.00% of the pixels"):
             require_agreement((labels, file), (zeros, network), may_jump=allowed)
     with pytest.raises(SpinforgeError, match="up to nan"):
-        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1)
+        require_agreement((zeros, network * math.nan), (zeros, network), may_jump=1.0)
 
 
 def test_a_foreground_alone_is_decided_away_from_a_half():

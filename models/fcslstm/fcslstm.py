@@ -219,7 +219,7 @@ class FCSLSTM(nn.Module):
             SpinforgeError: If the images are too small.
         """
         batch, n_times = sequence.shape[:2]
-        frames = sequence.transpose(0, 1).flatten(0, 1)
+        frames = torch.cat(sequence.unbind(dim=1))
         require_minimum_size(frames, self.minimum_size)
         levels = self._levels(pad_to_multiple(frames, MULTIPLE), n_times)
         logits = crop_padding(self.back_end(levels), frames, MULTIPLE)
@@ -303,7 +303,7 @@ def _run_stack(stack: nn.ModuleList, frames: Features, n_times: int) -> list[Lev
 
 
 def _reverse_time(frames: Features, n_times: int) -> Features:
-    return frames.unflatten(0, (n_times, -1)).flip(0).flatten(0, 1)
+    return torch.cat(frames.unflatten(0, (n_times, -1)).unbind()[::-1])
 
 
 def _initialize(module: nn.Module) -> None:

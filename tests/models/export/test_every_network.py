@@ -16,6 +16,7 @@ from spinforge.datasets.reading.network_input import intensity_99
 from spinforge.models.crdn.baselines import EncoderDecoderConfig
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.export.onnx_file import export_onnx
+from spinforge.models.export.prepared import prepare_images, traced
 from spinforge.models.export.preprocessing import Preprocessing
 from spinforge.models.export.program_file import export_kspace_program, export_program
 from spinforge.models.export.trials import require_agreement
@@ -144,6 +145,17 @@ def test_the_file_of_a_sequence_network_answers_as_it_does(tmp_path):
     export_onnx(loaded, tmp_path / "a.onnx", size=(45, 54), times=2, preprocessing=volume)
     found = run_onnx(tmp_path / "a.onnx", image=sequence, scale=scale)
     assert_equal_but_for_ties(found, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(32, 32), (33, 17)], ids=str)
+def test_sequences_in_both_directions_are_traced_for_any_batch_and_size(size):
+    loaded = fresh(FCSLSTMConfig(kind="fcslstm", bidirectional=True))
+    prepared = prepare_images(
+        loaded, size=size, preprocessing=Preprocessing(scaling="none"), times=2, class_names=None
+    )
+    labels, _ = traced(prepared).module()(*prepared.trial.values())
+    assert torch.equal(labels, prepared.expected[0])
 
 
 @pytest.mark.slow

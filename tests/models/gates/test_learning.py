@@ -56,17 +56,14 @@ that the papers train in stages learn from the labels alone here.
 
 NARROW_BUDGETS = {
     "crdn-unet-lstm": Budget(150, 5e-3),
-    "unet-unet": Budget(120, 5e-3),
     "segnet-unet": Budget(80, 5e-3),
     "concise-fcn": Budget(150, 5e-3),
-    "fcslstm": Budget(100, 5e-3),
-    "joint-b": Budget(100, 5e-3),
     "seranet-1-a": Budget(100, 5e-3),
     "segnetmri": Budget(80, 5e-3),
     "res-unet-28": Budget(50, 5e-3),
     "hle-net": Budget(50, 5e-3),
 }
-"""One of each family and kind of module, with eight channels where there is a width."""
+"""Some of each family, with eight channels where there is a width."""
 
 
 @pytest.fixture(autouse=True, scope="module")

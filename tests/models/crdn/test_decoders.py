@@ -121,3 +121,8 @@ def test_unet_joins_skip_and_doubled_map(random_images):
 def test_unet_decoder_has_no_normalisation():
     decoder = UNetDecoder((2, 3, 4), 2)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in decoder.modules())
+
+
+def test_the_heavy_head_drops_half_of_its_channels():
+    head = fcn_heavy_head(8, 4)
+    assert [layer.p for layer in head if isinstance(layer, torch.nn.Dropout2d)] == [0.5, 0.5]

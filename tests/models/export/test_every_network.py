@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from exported_files import run_onnx, run_program
 from head_slice import head_slice
+from network_gates import settle
 from real_data import BRAINWEB0, needs_brainweb0
 from shape_checks import unchecked
 
@@ -94,15 +95,30 @@ def answer(loaded, scaled):
     return labels_of(logits), probabilities_of(logits)
 
 
-def assert_equal_but_for_ties(found, expected):
+def assert_equal_but_for_ties(found, expected, *, may_jump=0.0):
     """Labels may differ where rounding chooses the class: in fewer than .1 % of the pixels."""
-    agreement = require_agreement(found, expected, tolerance=CLOSE)
-    assert agreement.undecided < 1e-3
+    agreement = require_agreement(found, expected, tolerance=CLOSE, may_jump=may_jump)
+    assert agreement.different < 1e-3
+    assert may_jump or agreement.undecided < 1e-3
+
+
+def any_slice():
+    """A complex slice: BrainWeb's T1 of subject 0 where it is at hand, else of our own head."""
+    if not BRAINWEB0.is_dir():
+        return head_slice()
+    return torch.polar(brainweb_slice(), torch.full((109, 91), 0.3))
+
+
+def brainweb_slice():
+    """T1 of subject 0 at 2 mm, through the middle, (109, 91), from 0 to 255."""
+    content = gzip.decompress((BRAINWEB0 / "normal_2mm_t1.rawb.gz").read_bytes())
+    volume = np.frombuffer(content, np.uint8).reshape(91, 109, 91).astype(np.float32)
+    return torch.from_numpy(volume[len(volume) // 2])
 
 
 def raw_and_scaled():
-    """A head slice as an uncalibrated scanner gives it, and as `ZeroFilledSlices` would show it."""
-    image = head_slice()
+    """A slice as an uncalibrated scanner gives it, and as `ZeroFilledSlices` would show it."""
+    image = any_slice()
     scaled = real_channels(image / intensity_scale(image))
     return GAIN * real_channels(image)[None], scaled[None]
 
@@ -125,13 +141,17 @@ def test_both_files_of_a_network_answer_as_it_does(config, tmp_path):
     n_classes = 1 if config.kind == "hle_net" else 4
     loaded = fresh(config, n_classes=n_classes)
     raw, scaled = raw_and_scaled()
+    settle(loaded.network, torch.cat((scaled, scaled.flip(-1))))
     expected = answer(loaded, scaled)
+    assert len(expected[0].unique()) > 1
+    # SegNet puts maxima back where they were, which rounding may move; many of its logits are 0.
+    may_jump = 0.01 if getattr(config, "decoder", "") == "segnet" else 0.0
     for export, run, name in (
         (export_program, run_program, "a.pt2"),
         (export_onnx, run_onnx, "a.onnx"),
     ):
         export(loaded, tmp_path / name, size=raw.shape[-2:], preprocessing=BY_SLICE)
-        assert_equal_but_for_ties(run(tmp_path / name, image=raw), expected)
+        assert_equal_but_for_ties(run(tmp_path / name, image=raw), expected, may_jump=may_jump)
 
 
 @pytest.mark.slow
@@ -202,11 +222,10 @@ def test_a_trained_network_gives_exactly_the_same_labels_from_its_file(tmp_path,
 @pytest.mark.slow
 @needs_brainweb0
 def test_both_files_answer_as_the_network_on_a_slice_of_brainweb(tmp_path):
-    content = gzip.decompress((BRAINWEB0 / "normal_2mm_t1.rawb.gz").read_bytes())
-    volume = np.frombuffer(content, np.uint8).reshape(91, 109, 91).astype(np.float32)
-    scale = intensity_99(volume)
-    raw = torch.from_numpy(volume[len(volume) // 2])[None, None]
+    raw = brainweb_slice()[None, None]
+    scale = intensity_99(raw.numpy())
     loaded = fresh(CRDNConfig(kind="crdn"), in_channels=1)
+    settle(loaded.network, torch.cat((raw, raw.flip(-1))) / np.float32(scale))
     expected = answer(loaded, raw / np.float32(scale))
     options = {"size": (109, 91), "preprocessing": Preprocessing(scaling="volume")}
     inputs = {"image": raw, "scale": torch.tensor([[scale]])}

@@ -102,9 +102,9 @@ def build_network(
         A module; `ImageNetwork`, `SequenceNetwork` and `KSpaceNetwork` say from what to what.
 
     Raises:
-        SpinforgeError: If a network that starts from k-space is to have other than 2 channels, if
-            there are fewer than 2 classes and the network cannot do with a foreground alone, or if
-            one of MONAI's is asked for and MONAI is not installed.
+        SpinforgeError: If there is no channel, or a network that starts from k-space is to have
+            other than 2; if there are fewer than 2 classes and the network cannot do with a
+            foreground alone; or if one of MONAI's is asked for and MONAI is not installed.
     """
     key = {
         "network": _what_weights_depend_on(config),
@@ -117,6 +117,8 @@ def build_network(
             f"network {config.kind!r} starts from k-space: its images have {IMAGE_CHANNELS} "
             f"channels, real and imaginary part, not {in_channels}"
         )
+    if in_channels < 1:
+        raise SpinforgeError(f"in_channels is {in_channels}; an image has 1 or more")
     fewest = 1 if isinstance(config, ForegroundNetwork) else 2
     if n_classes < fewest:
         least = "1, the foreground alone," if fewest == 1 else "2, the background and one more,"

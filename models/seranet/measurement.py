@@ -54,10 +54,15 @@ def require_usable(measurement: Measurement) -> None:
     """Refuse a measurement whose parts do not belong together, or that is too small.
 
     Raises:
-        SpinforgeError: If a part has the wrong number of axes or another size than k-space, if
-            several coils come without sensitivities, or if ky or kx is below `MINIMUM_SIZE`.
+        SpinforgeError: If a part has the wrong number of axes, another size than k-space or the
+            wrong type of numbers, if several coils come without sensitivities, or if ky or kx is
+            below `MINIMUM_SIZE`.
     """
     kspace, mask, sensitivities = measurement
+    if not kspace.is_complex() or mask.dtype != torch.bool:
+        raise SpinforgeError(
+            f"k-space must be complex and its mask bool, not {kspace.dtype} and {mask.dtype}"
+        )
     if kspace.ndim != 4:
         raise SpinforgeError(
             f"k-space of shape {tuple(kspace.shape)} needs four axes: batch, coil, ky, kx"

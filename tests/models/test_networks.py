@@ -50,6 +50,11 @@ def test_fields_of_the_training_alone_do_not_change_the_weights(config, changes)
     assert not torch.equal(first_weight(), first_weight(width=3))
 
 
+def test_an_image_has_a_channel():
+    with pytest.raises(SpinforgeError, match="in_channels is 0"):
+        build_network(SMALL[0], in_channels=0, n_classes=4, seed=0)
+
+
 @pytest.mark.parametrize("n_classes", [0, 1])
 def test_a_foreground_alone_is_for_hle_nets_family(n_classes):
     expected = rf"n_classes is {n_classes}, but network 'unet' needs 2"

@@ -190,6 +190,8 @@ def test_half_precision_is_raised_to_single():
         ({"kspace": torch.zeros(2, 17, 20, dtype=torch.complex64)}, "four axes"),
         ({"mask": torch.ones(17, dtype=torch.bool)}, r"mask of shape \(17,\).*\(2, 17\)"),
         ({"mask": torch.ones(2, 20, dtype=torch.bool)}, r"mask of shape \(2, 20\)"),
+        ({"mask": torch.ones(2, 17)}, "its mask bool, not torch.complex128 and torch.float32"),
+        ({"kspace": torch.zeros(2, 3, 17, 20)}, "must be complex .* not torch.float32"),
         ({"sensitivities": None}, "3 coils; give their sensitivities"),
         ({"sensitivities": torch.ones(2, 1, 17, 20)}, r"sensitivities of shape \(2, 1, 17, 20\)"),
     ],

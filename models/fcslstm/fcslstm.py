@@ -303,7 +303,7 @@ def _run_stack(stack: nn.ModuleList, frames: Features, n_times: int) -> list[Lev
 
 
 def _reverse_time(frames: Features, n_times: int) -> Features:
-    return torch.cat(frames.unflatten(0, (n_times, -1)).unbind()[::-1])
+    return frames.unflatten(0, (n_times, -1)).flip(0).flatten(0, 1)
 
 
 def _initialize(module: nn.Module) -> None:

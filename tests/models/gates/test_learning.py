@@ -39,9 +39,10 @@ BUDGETS = {
     **dict.fromkeys(("fcslstm", "bi-fcslstm"), Budget(100, 5e-3)),
     **dict.fromkeys(("unet", "fully-sampled"), Budget(50, 1e-3)),
     **dict.fromkeys(("zero-filling", "segnetmri"), Budget(80, 2e-3)),
+    **dict.fromkeys(("joint-a", "joint-b"), Budget(80, 1e-3)),
     **{
-        f"{network}-{block}": Budget(80, 1e-3)
-        for network in ("two-step", "joint", "seranet-1", "seranet-2", "seranet-3", "seranet-3pp")
+        f"{network}-{block}": Budget(60, 1e-3)
+        for network in ("two-step", "seranet-1", "seranet-2", "seranet-3", "seranet-3pp")
         for block in ("a", "b")
     },
     **dict.fromkeys(

@@ -27,8 +27,8 @@ BUDGETS = {
     **dict.fromkeys(
         ("crdn-resnet50-rnn", "crdn-resnet50-lstm", "crdn-resnet50-gru"), Budget(150, 3e-3)
     ),
-    "fcn-vgg16": Budget(80, 4e-3),
-    "fcn-resnet50": Budget(80, 4e-3),
+    "fcn-vgg16": Budget(150, 4e-3),
+    "fcn-resnet50": Budget(150, 4e-3),
     "fcn-unet": Budget(120, 1e-2),
     "segnet-vgg16": Budget(60, 2e-3),
     "segnet-unet": Budget(80, 5e-3),

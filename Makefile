@@ -33,7 +33,7 @@ test-slow: $(VENV)/.ready  ## the tests that take minutes
 	$(BIN)/pytest -n 2 -m slow
 
 # Not part of CI, for its length; some of it, on narrow networks, is in test-slow.
-test-networks: $(VENV)/.ready  ## every network at full width learns, compiles (an hour)
+test-networks: $(VENV)/.ready  ## every network of the catalogue at full width (very long)
 	$(BIN)/pytest -n 2 --dist loadgroup -m network_gate tests/models/gates
 
 pictures: $(VENV)/.ready  ## draw the pictures of README (from the run of `make demo`) and docs/

@@ -46,7 +46,7 @@ def exported(export: Callable[[], Agreement], path: Path) -> tuple[str, bool]:
         return f"failed: {error}", False
     seconds = time.perf_counter() - start
     return (
-        f"{path.stat().st_size / 1e6:9.1f} {seconds:8.1f} {agreement.probability:12.1e} "
+        f"{path.stat().st_size / 1e6:9.1f} {seconds:8.1f} {agreement.difference:12.1e} "
         f"{agreement.jumped:7.3%} {agreement.undecided:7.3%} {agreement.different:13.3%}"
     ), True
 

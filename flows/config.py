@@ -4,33 +4,23 @@ import difflib
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic import Field, ValidationError, field_validator
 
 from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.datasets.products.catalogue import Product
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.storage.files import UserPath
 from spinforge.datasets.storage.locations import StoreAddress
+from spinforge.flows.config_errors import explain
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.recipes import Recipe, TrainingConfig
 from spinforge.simulation.config import Config
-from spinforge.simulation.corruption.corrupt import KINDS
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.sampling import LineSampling
-from spinforge.simulation.sequences import PulseSequence
-
-_UNIONS = (Product, NetworkConfig, Recipe, LineSampling, PulseSequence)
-# A list that lost a wrong entry is not too short besides, and a default that depends on a wrong
-# value is no mistake of its own.
-_CONSEQUENCES = {"too_short", "default_factory_not_called"}
-_OTHER_KINDS = set(KINDS)  # of corruptions; some of them are also names of fields
 
 
 class Evaluation(Config):
@@ -107,8 +97,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        wrong = [detail for detail in error.errors() if detail["type"] not in _CONSEQUENCES]
-        lines = [_explain(detail) for detail in wrong or error.errors()]
+        lines = explain(error, Study)
         where = str(path) if not overrides else f"{path} with {', '.join(overrides)}"
         raise SpinforgeError("\n".join([f"{where} is not a valid study:", *lines])) from None
 
@@ -194,82 +183,3 @@ def _list_index(items: list[Any], text: str, override: str) -> int:
             f"in the file (0 to {len(items) - 1})"
         )
     return int(text)
-
-
-def _explain(detail: ErrorDetails) -> str:
-    """One line for one of pydantic's complaints: where, what was given, what is allowed."""
-    location = [part for part in detail["loc"]]
-    owner = _model_at(Study, location[:-1])
-    readable = [
-        str(part)
-        for before, part in zip([None, *location], location, strict=False)
-        if part not in _KINDS and not (part in _OTHER_KINDS and isinstance(before, int))
-    ]
-    where = ".".join(readable) or "study"
-    if detail["type"] == "extra_forbidden" and owner is not None:
-        names = list(owner.model_fields)
-        near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
-        hint = f"Did you mean `{near[0]}`? " if near else ""
-        return f"  {where}: unknown key. {hint}Valid keys here: {', '.join(names)}."
-    if detail["type"] == "union_tag_invalid":
-        context = detail["ctx"]
-        kinds = [kind.strip(" '") for kind in context["expected_tags"].split(",")]
-        near = difflib.get_close_matches(context["tag"], kinds, n=1, cutoff=0.5)
-        hint = f"Did you mean `{near[0]}`? " if near else ""
-        known = ", ".join(kinds)
-        named = [name for name in ("product", "recipe") if name in context["discriminator"]]
-        told_by = named[0] if named else "kind"
-        return f"  {where}.{told_by} = {context['tag']!r}: unknown {told_by}. {hint}Valid: {known}."
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    field = owner.model_fields.get(str(location[-1])) if owner is not None and location else None
-    bounds = f" (allowed: {_bounds(field)})" if field is not None and _bounds(field) else ""
-    given = detail["input"]
-    shown = "" if isinstance(given, dict) else f" = {given!r}"
-    return f"  {where}{shown}: {message}{bounds}"
-
-
-def _bounds(field: FieldInfo) -> str:
-    """Such as `> 0, <= 1`, from a field's own constraints."""
-    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    parts = []
-    for constraint in field.metadata:
-        for name, sign in signs.items():
-            if (limit := getattr(constraint, name, None)) is not None:
-                parts.append(f"{sign} {limit:g}" if limit < 2**53 else f"{sign} {limit}")
-    return ", ".join(parts)
-
-
-def _names_of(model: Any) -> set[Any]:
-    """What a study writes to choose this model: values of its `kind`, `product` or `recipe`."""
-    model = get_args(model)[0] if get_origin(model) is Annotated else model
-    fields = getattr(model, "model_fields", {})
-    told_by = fields.get("kind") or fields.get("product") or fields.get("recipe")
-    return set(get_args(told_by.annotation)) if told_by is not None else set()
-
-
-# Pydantic puts the chosen one into an error's location; no user wrote it there.
-_KINDS = {
-    name
-    for union in _UNIONS
-    for model in get_args(get_args(union)[0]) or get_args(union)[:1]
-    for name in _names_of(model)
-}
-
-
-def _model_at(annotation: Any, location: Sequence[str | int]) -> type[BaseModel] | None:
-    """Follow one of pydantic's error locations to the model it points into."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _model_at(get_args(annotation)[0], location)
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if not location:
-            return annotation
-        field = annotation.model_fields.get(str(location[0]))
-        return _model_at(field.annotation, location[1:]) if field is not None else None
-    if origin is tuple and location and isinstance(location[0], int):
-        return _model_at(get_args(annotation)[0], location[1:])
-    if origin in (Union, type(int | str)):
-        for choice in get_args(annotation):
-            if location and location[0] in _names_of(choice):
-                return _model_at(choice, location[1:])
-    return None

@@ -29,13 +29,6 @@ EXPLANATION = (
 )
 
 
-REFERENCE_NOTE = (
-    "To compare with, studies also take two of MONAI's networks, with the extra `monai`: "
-    + " and ".join(f"{{kind: {entry.config.kind}}}" for entry in REFERENCES)
-    + "."
-)
-
-
 @dataclass(frozen=True)
 class NetworkRow:
     """One network, and what was counted of it."""
@@ -136,7 +129,7 @@ def as_markdown(rows: Sequence[NetworkRow], size: tuple[int, int] | None) -> str
         lines += [[*list(row.values())[:-1], f"`{list(row.values())[-1]}`"] for row in cells]
         parts += [f"### {family}", f"{PAPERS[family]}. {counted_at(found[0].entry, size)}"]
         parts += ["\n".join(f"| {' | '.join(line)} |" for line in lines), summary(family, found)]
-    return "\n\n".join([*parts, REFERENCE_NOTE.replace("{", "`{").replace("}", "}`")])
+    return "\n\n".join([*parts, _references_in_words("`")])
 
 
 def as_tables(
@@ -160,7 +153,7 @@ def as_tables(
         parts += [Text(counted_at(found[0].entry, size), "dim"), table]
         parts += [Text(summary(family, found), "dim"), Text()]
     more = "Configuration and settings of one: spinforge models NAME"
-    notes = (REFERENCE_NOTE, EXPLANATION, more)
+    notes = (_references_in_words(""), EXPLANATION, more)
     return Group(*parts, *(Text(note, "dim") for note in notes))
 
 
@@ -173,7 +166,7 @@ def summary(family: Family, rows: Sequence[NetworkRow]) -> str:
         met = len(numbers - missed)
         sentence = f"Of {len(numbers)} numbers in the paper {met} are met by rounding"
         if missed and all(row.agrees(truncated=True) for row in printed):
-            sentence += ", all of them by leaving out further decimals"
+            sentence += f", all {len(numbers)} by leaving out further decimals"
         return f"{sentence}."
     if family != "FCSLSTM":
         return "The paper prints no numbers of parameters."
@@ -186,6 +179,23 @@ def summary(family: Family, rows: Sequence[NetworkRow]) -> str:
     return (
         f"The paper prints no numbers of parameters. It calls the network "
         f"{' and '.join(claims)}. No single network is both."
+    )
+
+
+def counted_at(entry: CatalogueEntry, size: tuple[int, int] | None) -> str:
+    """At what size a network is counted, and for how many channels and classes."""
+    rows, columns = size or entry.size
+    classes = f"{entry.n_classes} classes" if entry.n_classes > 1 else "one class, the foreground"
+    channels = f"{entry.in_channels} channels"
+    return f"Counted for {rows} x {columns} pixels, {channels}, {classes}."
+
+
+def _references_in_words(quote: str) -> str:
+    """What else studies take; `quote` stands around what is written in a study."""
+    written = " and ".join(f"{quote}{in_a_study(entry)}{quote}" for entry in REFERENCES)
+    return (
+        "To compare with, studies also take two of MONAI's networks, with the extra `monai`: "
+        f"{written}."
     )
 
 
@@ -209,11 +219,3 @@ def _cells(row: NetworkRow, family: Sequence[NetworkRow]) -> dict[str, str]:
     cells["min"] = str(row.costs.minimum_size)
     cells["configuration"] = in_a_study(row.entry)
     return cells
-
-
-def counted_at(entry: CatalogueEntry, size: tuple[int, int] | None) -> str:
-    """At what size a network is counted, and for how many channels and classes."""
-    rows, columns = size or entry.size
-    classes = f"{entry.n_classes} classes" if entry.n_classes > 1 else "one class, the foreground"
-    channels = f"{entry.in_channels} channels"
-    return f"Counted for {rows} x {columns} pixels, {channels}, {classes}."

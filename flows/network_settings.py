@@ -34,17 +34,21 @@ class Setting:
 
 
 def find_network(name: str) -> CatalogueEntry:
-    """The network of this name, or the first one of this kind.
+    """The network of this name, or of this kind the one with its defaults.
+
+    Where a field has no default it is the one of which a study has to say the least.
 
     Raises:
         SpinforgeError: If there is none.
     """
     known = (*CATALOGUE, *REFERENCES)
-    for entry in known:
-        if name in (entry.name, entry.config.kind):
-            return entry
+    wanted = name.lower()
+    found = [entry for entry in known if entry.name == wanted]
+    found = found or [entry for entry in known if entry.config.kind == wanted]
+    if found:
+        return min(found, key=lambda entry: len(in_a_study(entry)))
     names = [name for entry in known for name in (entry.name, entry.config.kind)]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(wanted, names, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise SpinforgeError(f"no network is named {name!r}.{hint} List them with: spinforge models")
 

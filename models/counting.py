@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from spinforge.models.catalogue import CatalogueEntry
-from spinforge.models.networks import build_network, count_parameters
+from spinforge.models.networks import count_parameters, weightless_network
 from spinforge.models.seranet.measurement import Measurement
 
 
@@ -36,11 +36,17 @@ def network_costs(entry: CatalogueEntry, *, size: tuple[int, int] | None = None)
     Args:
         entry: Which network.
         size: Height and width of the images [pixel]; the paper's by default.
+
+    Returns:
+        Parameters, multiply-accumulates at this size, and the smallest size.
+
+    Raises:
+        SpinforgeError: If it is one of MONAI's networks and MONAI is not installed.
     """
+    network = weightless_network(
+        entry.config, in_channels=entry.in_channels, n_classes=entry.n_classes
+    ).eval()
     with torch.device("meta"):  # shapes without values
-        network = build_network(
-            entry.config, in_channels=entry.in_channels, n_classes=entry.n_classes, seed=0
-        ).eval()
         image = blank_input(entry, size=size)
     minimum_size = int(network.minimum_size)  # type: ignore[arg-type]  # every network has one
     parameters = count_parameters(network)
@@ -86,6 +92,9 @@ def agrees(published: str, parameters: int, *, truncated: bool = False) -> bool:
         published: Such as "14.87M" or "5.5e6", both in millions.
         parameters: The count.
         truncated: Leave out further decimals instead of rounding.
+
+    Returns:
+        True if both are the same number.
     """
     number = Decimal(published.removesuffix("M").removesuffix("e6"))
     way = ROUND_DOWN if truncated else ROUND_HALF_UP
@@ -93,7 +102,10 @@ def agrees(published: str, parameters: int, *, truncated: bool = False) -> bool:
 
 
 def _leave_out_what_is_not_counted(network: nn.Module) -> None:
-    """Shapes stay the same; without values PyTorch takes longest for what multiplies nothing."""
+    """Only for speed: without values PyTorch takes longest for what multiplies nothing.
+
+    Shapes, and so the count, stay the same.
+    """
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.BatchNorm2d | nn.GroupNorm | nn.ReLU | nn.Dropout2d):

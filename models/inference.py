@@ -75,6 +75,9 @@ def labels_of(logits: Float[Tensor, "*batch classes ky kx"]) -> UInt8[Tensor, "*
 
     Args:
         logits: (..., classes, ky, kx), at most 256 classes.
+
+    Returns:
+        (..., ky, kx).
     """
     if logits.shape[-3] == 1:
         return (logits[..., 0, :, :] > 0).to(torch.uint8)
@@ -88,6 +91,9 @@ def probabilities_of(
 
     Args:
         logits: (..., classes, ky, kx).
+
+    Returns:
+        Same shape, between 0 and 1; of several classes they sum to 1.
     """
     if logits.shape[-3] == 1:
         return torch.sigmoid(logits.float())

@@ -31,6 +31,9 @@ def segmentation_loss(
         logits: Before the softmax.
         target: Class codes.
         class_weights: For "weighted_cross_entropy" alone; see `inverse_frequency`.
+
+    Returns:
+        A number.
     """
     match name:
         case "batch_dice":
@@ -95,6 +98,9 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
     Args:
         logits: Before the softmax.
         target: Class codes; background is 0 and left out, as are the pixels of `IGNORE_INDEX`.
+
+    Returns:
+        A number from 0 to 1.
 
     Source:
         Drozdzal et al., "The importance of skip connections in biomedical image segmentation"

@@ -114,6 +114,11 @@ def require_monai(kind: str) -> None:
 def build_monai(config: MonaiConfig, *, in_channels: int, n_classes: int) -> PaddedNetwork:
     """One of MONAI's networks with freshly drawn weights, from torch's global generator.
 
+    Args:
+        config: Which of the two, and its channels.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included.
+
     Raises:
         SpinforgeError: If MONAI is not installed.
 

@@ -1,6 +1,6 @@
 """From a configuration to a network, with reproducible weights."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -66,6 +66,9 @@ KSpaceNetwork = (
 )
 """Networks from a `Measurement` to a `KSpaceSegmentation`."""
 
+ForegroundNetwork = HLENetConfig | UNet28Config | ResUNet28Config
+"""Networks that may have a single class, the foreground, as HLE-Net's paper has it."""
+
 ImageNetworkConfig = Annotated[ImageNetwork, Field(discriminator="kind")]
 """Any network of images, told apart by `kind`."""
 
@@ -75,30 +78,36 @@ NetworkConfig = Annotated[
 """Any network, told apart by `kind`."""
 
 
+TRAINING_FIELDS = {"pretrained", "segmentation_weight"}
+"""Fields of networks that change the stages of their training alone."""
+
+
 def build_network(
     config: NetworkConfig, *, in_channels: int, n_classes: int, seed: int
 ) -> nn.Module:
     """Network in training mode on the CPU, with fresh weights.
 
-    Equal arguments give equal weights; the configuration's `name` does not matter. No global
+    Equal arguments give equal weights; what changes only names or the training, not the network,
+    does not matter: `name`, SERANet's `pretrained`, SegNetMRI's `segmentation_weight`. No global
     random state is read or changed.
 
     Args:
         config: Which network.
         in_channels: Channels of the images: 1 for magnitude, 2 for real and imaginary part, the
             number of contrasts for several; always 2 for networks that start from k-space.
-        n_classes: Classes, background included.
+        n_classes: Classes, background included; or 1, the foreground alone, for HLE-Net's family.
         seed: Seed of the initial weights.
 
     Returns:
         A module; `ImageNetwork`, `SequenceNetwork` and `KSpaceNetwork` say from what to what.
 
     Raises:
-        SpinforgeError: If a network that starts from k-space is to have other than 2 channels, or
-            if one of MONAI's is asked for and MONAI is not installed.
+        SpinforgeError: If there is no channel, or a network that starts from k-space is to have
+            other than 2; if there are fewer than 2 classes and the network cannot do with a
+            foreground alone; or if one of MONAI's is asked for and MONAI is not installed.
     """
     key = {
-        "network": config.model_dump(mode="json", exclude={"name"}),
+        "network": _what_weights_depend_on(config),
         "in_channels": in_channels,
         "n_classes": n_classes,
         "seed": seed,
@@ -107,6 +116,14 @@ def build_network(
         raise SpinforgeError(
             f"network {config.kind!r} starts from k-space: its images have {IMAGE_CHANNELS} "
             f"channels, real and imaginary part, not {in_channels}"
+        )
+    if in_channels < 1:
+        raise SpinforgeError(f"in_channels is {in_channels}; an image has 1 or more")
+    fewest = 1 if isinstance(config, ForegroundNetwork) else 2
+    if n_classes < fewest:
+        least = "1, the foreground alone," if fewest == 1 else "2, the background and one more,"
+        raise SpinforgeError(
+            f"n_classes is {n_classes}, but network {config.kind!r} needs {least} or more"
         )
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also reseed every GPU, which is not restored here.
@@ -122,7 +139,7 @@ def weightless_network(config: NetworkConfig, *, in_channels: int, n_classes: in
     Args:
         config: Which network.
         in_channels: As for `build_network`.
-        n_classes: Classes, background included.
+        n_classes: As for `build_network`.
 
     Raises:
         SpinforgeError: As `build_network`.
@@ -134,6 +151,14 @@ def weightless_network(config: NetworkConfig, *, in_channels: int, n_classes: in
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable weights."""
     return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+def _what_weights_depend_on(config: NetworkConfig) -> dict[str, Any]:
+    """The configuration without its name and with its stages of training as they are by default."""
+    described = config.model_dump(mode="json", exclude={"name"})
+    for field in TRAINING_FIELDS & described.keys():
+        described[field] = type(config).model_fields[field].default
+    return described
 
 
 def _build(config: NetworkConfig, in_channels: int, n_classes: int) -> nn.Module:

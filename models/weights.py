@@ -16,7 +16,11 @@ from spinforge.models.networks import NetworkConfig, build_network
 from spinforge.simulation.errors import SpinforgeError
 
 FORMAT = "spinforge-network"
+"""What says that a file holds a network; never raised or changed."""
+
 VERSION = 1
+"""Of the file's layout. To be raised by any change after which an older Spinforge would misread a
+file, or this one an older file: other keys, or weights of other names or meaning in a network."""
 
 _NETWORK_CONFIG: TypeAdapter[NetworkConfig] = TypeAdapter(NetworkConfig)
 

@@ -6,8 +6,12 @@ import torch
 
 def run_program(path, **inputs):
     """Labels and probabilities of a file of `torch.export`."""
+    program = torch.export.load(path)
+    # Such a program knows the names of its inputs, but is called with their values alone.
+    values = [inputs.pop(name) for name in program.graph_signature.user_inputs]
+    assert not inputs
     with torch.inference_mode():
-        return torch.export.load(path).module()(*inputs.values())
+        return program.module()(*values)
 
 
 def run_onnx(path, **inputs):

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import jaxtyping
 import torch
 import torch.nn.functional as F  # noqa: N812
 from discs import Discs
 from measured import line_mask, measure
+from shape_checks import unchecked
 from torch import Tensor, nn
 
 from spinforge.models.catalogue import CATALOGUE
@@ -170,15 +170,13 @@ def learn(
 
 @contextmanager
 def compilable() -> Iterator[None]:
-    """The compiler cannot follow the checks of array shapes, which exist in tests alone.
+    """Shapes unchecked, and a compiler that remembers no other network.
 
-    It also gives up after a few networks that differ only in their blocks, unless it forgets them.
+    It gives up after a few networks that differ only in their blocks.
     """
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
     torch.compiler.reset()
     try:
-        yield
+        with unchecked():
+            yield
     finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
         torch.compiler.reset()

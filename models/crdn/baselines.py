@@ -90,7 +90,13 @@ class EncoderDecoder(nn.Module):
 def build_encoder_decoder(
     config: EncoderDecoderConfig, *, in_channels: int, n_classes: int
 ) -> EncoderDecoder:
-    """Network with freshly drawn weights, from torch's global generator."""
+    """Network with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Encoder and decoder.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included.
+    """
     match config.decoder:
         case "fcn":
             return _build_fcn(config, in_channels, n_classes)

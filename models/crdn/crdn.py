@@ -77,8 +77,8 @@ class CRDN(nn.Module):
     """Encoder, one squeezing convolution per map, recurrent decoder.
 
     The decoder's last state is the result: with a plain recurrent cell the logits are not
-    negative, with the others they lie between -1 and 1. There is no convolution after it, as in
-    the paper.
+    negative, with the others they lie between -1 and 1 while the gates are logistic. There is no
+    convolution after it, as in the paper.
 
     Args:
         encoder: Gives five maps, fine to coarse.
@@ -125,7 +125,13 @@ class CRDN(nn.Module):
 
 
 def build_crdn(config: CRDNConfig, *, in_channels: int, n_classes: int) -> CRDN:
-    """CRDN with freshly drawn weights, from torch's global generator."""
+    """CRDN with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Encoder, cell and switches.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included.
+    """
     encoder = build_encoder(config.encoder, in_channels)
     cell = build_cell(config.cell, n_classes, gate=config.gate, gru_reset=config.gru_reset)
     doubling = (

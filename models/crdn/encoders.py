@@ -121,7 +121,12 @@ class ResNet50(Encoder):
 
 
 def build_encoder(name: EncoderName, in_channels: int) -> Encoder:
-    """Encoder with freshly drawn weights, from torch's global generator."""
+    """Encoder with freshly drawn weights, from torch's global generator.
+
+    Args:
+        name: Which encoder.
+        in_channels: Channels of the images.
+    """
     match name:
         case "unet":
             return unet_like(in_channels)

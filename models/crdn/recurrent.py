@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spinforge.models.layers.blocks import Features
-from spinforge.models.layers.conv_lstm import GATES, ConvLSTM, GateName, State
+from spinforge.models.layers.conv_lstm import GATE_FUNCTIONS, ConvLSTM, GateName, State
 from spinforge.models.layers.encoder import FeatureMaps
 from spinforge.models.layers.sizes import resize_to
 
@@ -21,12 +21,12 @@ class ConvRNNCell(nn.Module):
     $S_i = \mathrm{ReLU}(W * (X_i \oplus S_{i-1}) + b)$ with $\oplus$ joining channels and $W$ a
     3x3 convolution from `2 * width` to `width` channels.
 
-    Args:
-        width: Channels of the input and of the state.
-
     The bias starts at 1, which the paper leaves open: the output of the last stage is the logits,
     and with PyTorch's default a class often starts below zero everywhere, where the rectifier
     passes no gradient, and may never be found.
+
+    Args:
+        width: Channels of the input and of the state.
 
     Source:
         Wen et al., "Segmenting medical MRI via recurrent decoding cell" (AAAI 2020), eq. 3.
@@ -59,15 +59,14 @@ class ConvGRUCell(nn.Module):
     \tilde S = \tanh(W_x * X + b_x + r (W_s * S)), \quad S' = z S + (1 - z) \tilde S.$$
 
     $W$ is a 3x3 convolution from `2 * width` to `2 * width` channels that computes r and z, in this
-    order; $W_x$ and $W_s$ are 3x3 from `width` to `width`.
+    order; $W_x$ and $W_s$ are 3x3 from `width` to `width`. With the logistic function for $\sigma$
+    the output lies between -1 and 1; see `ConvLSTM`.
 
     Args:
         width: Channels of the input and of the state.
         gate: The function $\sigma$, as in `ConvLSTM`.
         reset: Whether r multiplies after the convolution, as in the paper, or before it,
             $W_s * (r S)$, as in the authors' code. The weights are the same.
-
-    With the logistic function the output lies between -1 and 1; see `ConvLSTM`.
 
     Source:
         Wen et al. (AAAI 2020), eq. 5, where the product of $W_x$ and X is printed as a pointwise
@@ -80,7 +79,7 @@ class ConvGRUCell(nn.Module):
         self, width: int, *, gate: GateName = "sigmoid", reset: GRUReset = "after"
     ) -> None:
         super().__init__()
-        self.gate = GATES[gate]
+        self.gate = GATE_FUNCTIONS[gate]
         self.reset = reset
         self.convolution = nn.Conv2d(2 * width, 2 * width, 3, padding=1)
         self.candidate_of_input = nn.Conv2d(width, width, 3, padding=1)

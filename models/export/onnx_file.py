@@ -50,9 +50,11 @@ def export_onnx(
         How close ONNX Runtime's answer to other images is to the network's own.
 
     Raises:
-        SpinforgeError: If the network starts from k-space, is too large for one file, or the images
-            are too small for it; if an option does not fit it, the file answers otherwise than the
-            network or cannot be written, or `onnx` is not installed.
+        SpinforgeError: If the ending is another; if the network starts from k-space, for whose
+            complex Fourier transforms ONNX has no operator that it could use, or is too large for
+            one file; if the images are too small or an option does not fit it; if the file would
+            answer otherwise than the network, or cannot be written; if a package of the extra
+            `onnx` is not installed. There is then no new file.
     """
     require_ending(path, ".onnx")
     _require_packages()

@@ -57,13 +57,12 @@ def prepare_images(
     """For a network of images or of sequences of them.
 
     Raises:
-        SpinforgeError: If the network starts from k-space or is too large for these images, or an
-            option does not fit it.
+        SpinforgeError: If the network starts from k-space, if the images are too small for it, or
+            if an option does not fit it.
     """
     if isinstance(loaded.config, KSpaceNetwork):
         raise SpinforgeError(
-            f"network {loaded.config.kind!r} starts from k-space: ONNX has no Fourier transform of "
-            "complex numbers that it could use, and it takes no images. "
+            f"network {loaded.config.kind!r} takes k-space, not images. "
             "Use export_kspace_program instead"
         )
     _check_options(loaded, size, preprocessing, times)
@@ -88,7 +87,8 @@ def prepare_kspace(
     """For a network that starts from k-space.
 
     Raises:
-        SpinforgeError: If the network takes images, or the size is too small for it.
+        SpinforgeError: If the network takes images, if there is no coil or the size is too small
+            for it, or if there are more or fewer names than classes.
     """
     if not isinstance(loaded.config, KSpaceNetwork):
         raise SpinforgeError(

@@ -56,6 +56,9 @@ def magnitude_99(
 
     Args:
         image: (..., channel, ky, kx); a single channel is real.
+
+    Returns:
+        (..., 1, 1, 1), above 0: one number a slice.
     """
     tiny = torch.finfo(image.dtype).tiny
     peak = image.abs().amax(dim=(-3, -2, -1), keepdim=True).clamp_min(tiny)
@@ -79,7 +82,7 @@ def pad_to_trained(image: Features, size: tuple[int, int]) -> Float[Tensor, "bat
         image: (batch, channel, ky, kx), no larger than `size`.
         size: Height and width wanted.
     """
-    (top, bottom), (left, right) = _margins(image, size)
+    (top, bottom), (left, right) = _margins_larger_last(image, size)
     return F.pad(image, (left, right, top, bottom))
 
 
@@ -88,11 +91,11 @@ def crop_to_image(
 ) -> Float[Tensor, "batch channel ky kx"]:
     """Undo `pad_to_trained`, on maps of any number of channels."""
     rows, columns = image.shape[-2:]
-    (top, _), (left, _) = _margins(image, (padded.shape[-2], padded.shape[-1]))
+    (top, _), (left, _) = _margins_larger_last(image, (padded.shape[-2], padded.shape[-1]))
     return padded[..., top : top + rows, left : left + columns]
 
 
-def _margins(image: Tensor, size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Pixels before and after; of an odd margin the larger half comes last."""
+def _margins_larger_last(image: Tensor, size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Pixels before and after; of an odd number the larger half comes last, as in the data sets."""
     missing = [want - have for want, have in zip(size, image.shape[-2:], strict=True)]
     return [(gap // 2, gap - gap // 2) for gap in missing]

@@ -53,9 +53,9 @@ def export_program(
         How close the file's answer to other images is to the network's own.
 
     Raises:
-        SpinforgeError: If the network starts from k-space, the images are too small for it, an
-            option does not fit it, the file answers otherwise than the network, or the file cannot
-            be written.
+        SpinforgeError: If the ending is another, the network starts from k-space, the images are
+            too small for it, an option does not fit it, the file would answer otherwise than the
+            network, or it cannot be written. There is then no new file.
     """
     require_ending(path, ".pt2")
     prepared = prepare_images(
@@ -89,8 +89,9 @@ def export_kspace_program(
         How close the file's answer to other k-space is to the network's own.
 
     Raises:
-        SpinforgeError: If the network takes images, k-space is too small for it, the file answers
-            otherwise than the network, or the file cannot be written.
+        SpinforgeError: If the ending is another, the network takes images, there is no coil,
+            k-space is too small for it, the names are not one a class, the file would answer
+            otherwise than the network, or it cannot be written. There is then no new file.
     """
     require_ending(path, ".pt2")
     return _write(prepare_kspace(loaded, size=size, coils=coils, class_names=class_names), path)

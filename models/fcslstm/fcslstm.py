@@ -105,6 +105,9 @@ class BackEnd(nn.Module):
 
         Args:
             levels: Five, fine to coarse, each with maps half as large as the one before.
+
+        Returns:
+            (batch, n_classes, ky, kx), before the softmax.
         """
         if self.fuse == "post":
             skips = [level.pooled for level in levels[-2::-1]]
@@ -216,7 +219,7 @@ class FCSLSTM(nn.Module):
             SpinforgeError: If the images are too small.
         """
         batch, n_times = sequence.shape[:2]
-        frames = sequence.transpose(0, 1).flatten(0, 1)
+        frames = torch.cat(sequence.unbind(dim=1))
         require_minimum_size(frames, self.minimum_size)
         levels = self._levels(pad_to_multiple(frames, MULTIPLE), n_times)
         logits = crop_padding(self.back_end(levels), frames, MULTIPLE)
@@ -240,12 +243,24 @@ class FCSLSTM(nn.Module):
 
 
 def build_concise_fcn(config: ConciseFCNConfig, *, in_channels: int, n_classes: int) -> ConciseFCN:
-    """Concise FCN with freshly drawn weights, from torch's global generator."""
+    """Concise FCN with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Channels and fused maps.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included.
+    """
     return ConciseFCN(config, in_channels=in_channels, n_classes=n_classes)
 
 
 def build_fcslstm(config: FCSLSTMConfig, *, in_channels: int, n_classes: int) -> FCSLSTM:
-    """FCSLSTM with freshly drawn weights, from torch's global generator."""
+    """FCSLSTM with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Directions, channels and fused maps.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included.
+    """
     return FCSLSTM(config, in_channels=in_channels, n_classes=n_classes)
 
 

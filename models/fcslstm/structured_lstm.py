@@ -15,7 +15,7 @@ States = Float[Tensor, "frame *state"]
 Operator = Callable[[], nn.Module]
 """Makes one operator with weights of its own."""
 
-GATES = 4
+N_GATES = 4
 """Input gate, forget gate, output gate, candidate; in this order everywhere."""
 
 
@@ -28,15 +28,15 @@ class StructuredLSTM(nn.Module):
     point. The biases of the paper's equation are those of the operators. Linear operators give the
     classic LSTM, convolutions the convolutional one.
 
-    Args:
-        input_operator: Makes $\Psi_x$; called once a gate.
-        hidden_operator: Makes $\Psi_h$, which keeps the shape that $\Psi_x$ gives; called once a
-            gate.
-
     The $\Psi_x$ remember nothing, so they are applied to all time points at once. Batch
     normalisation within them therefore uses the statistics of all time points together, in
     training as in evaluation; applied time by time it would take away in training, and only
     there, the changes of contrast from one time point to the next.
+
+    Args:
+        input_operator: Makes $\Psi_x$; called once a gate.
+        hidden_operator: Makes $\Psi_h$, which keeps the shape that $\Psi_x$ gives; called once a
+            gate.
 
     Source:
         Gao et al., "Fully convolutional structured LSTM networks for joint 4D medical image
@@ -45,8 +45,8 @@ class StructuredLSTM(nn.Module):
 
     def __init__(self, input_operator: Operator, hidden_operator: Operator) -> None:
         super().__init__()
-        self.input_operators = nn.ModuleList(input_operator() for _ in range(GATES))
-        self.hidden_operators = nn.ModuleList(hidden_operator() for _ in range(GATES))
+        self.input_operators = nn.ModuleList(input_operator() for _ in range(N_GATES))
+        self.hidden_operators = nn.ModuleList(hidden_operator() for _ in range(N_GATES))
 
     def forward(self, frames: Frames, *, n_times: int) -> States:
         """Run through the sequences, first time point first.

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spinforge.models.layers.blocks import Features
+from spinforge.models.layers.unet import Up
 
 
 def conv_gn_relu(in_channels: int, out_channels: int, *, n_groups: int = 8) -> nn.Sequential:
@@ -53,9 +54,7 @@ class LowLevelEnhancement(nn.Module):
         2019), sec. 2.2 and fig. 2; github.com/HiLab-git/CFENet for the channels of the branch.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, *, up: Literal["transpose", "bilinear"]
-    ) -> None:
+    def __init__(self, in_channels: int, out_channels: int, *, up: Up) -> None:
         super().__init__()
         self.trunk = double_conv(in_channels, out_channels)
         self.fine = conv_gn_relu(in_channels, out_channels)
@@ -173,10 +172,10 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.residual(x) + self.shortcut(x))
 
 
-def _doubling(
-    in_channels: int, out_channels: int, up: Literal["transpose", "bilinear"]
-) -> tuple[nn.Module, int]:
+def _doubling(in_channels: int, out_channels: int, up: Up) -> tuple[nn.Module, int]:
     """What doubles height and width, and the channels it gives: bilinearly, they stay."""
-    if up == "transpose":
+    if up == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2), out_channels
+    # Corners are not aligned, unlike in SERANet's U-Net: each pixel becomes four around its own
+    # place, as with the transposed convolution that this replaces.
     return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False), in_channels

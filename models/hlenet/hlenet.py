@@ -24,6 +24,7 @@ from spinforge.models.layers.sizes import (
     pad_to_multiple,
     require_minimum_size,
 )
+from spinforge.models.layers.unet import Up
 from spinforge.models.names import FolderName
 from spinforge.simulation.config import Config
 
@@ -42,9 +43,7 @@ class HLENetConfig(Config):
     enhance: Literal["both", "low", "high"] = Field(
         "both", description="features enhanced: low is the paper's only LFE, high its only HFE"
     )
-    lfe_up: Literal["transpose", "bilinear"] = Field(
-        "transpose", description="how sizes are doubled within an LFE"
-    )
+    lfe_up: Up = Field("transposed", description="how sizes are doubled within an LFE")
     width: int = Field(
         16, ge=8, le=256, multiple_of=8, description="channels at full size; the paper's are 16"
     )
@@ -144,7 +143,13 @@ class BlockUNet(nn.Module):
 
 
 def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> BlockUNet:
-    """HLE-Net with freshly drawn weights, from torch's global generator."""
+    """HLE-Net with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Enhanced features and width.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included; or 1, the foreground alone.
+    """
     enhance_low, enhance_high = config.enhance != "high", config.enhance != "low"
     return BlockUNet(
         in_channels=in_channels,
@@ -161,7 +166,13 @@ def build_hle_net(config: HLENetConfig, *, in_channels: int, n_classes: int) -> 
 def build_unet_28(
     config: UNet28Config | ResUNet28Config, *, in_channels: int, n_classes: int
 ) -> BlockUNet:
-    """Unet-28 or Res-Unet-28 with freshly drawn weights, from torch's global generator."""
+    """Unet-28 or Res-Unet-28 with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Which of the two, and its width.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included; or 1, the foreground alone.
+    """
     make_block: MakeBlock = (
         functools.partial(ResidualBlock, form=config.block)
         if isinstance(config, ResUNet28Config)

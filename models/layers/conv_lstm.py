@@ -10,7 +10,10 @@ from spinforge.models.layers.blocks import Features
 
 GateName = Literal["sigmoid", "relu"]
 
-GATES: dict[GateName, Callable[[Tensor], Tensor]] = {"sigmoid": torch.sigmoid, "relu": torch.relu}
+GATE_FUNCTIONS: dict[GateName, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "relu": torch.relu,
+}
 
 State = tuple[Tensor, ...]
 """Maps a recurrent cell hands on, each (batch, width, ky, kx); the first is its output."""
@@ -24,15 +27,15 @@ class ConvLSTM(nn.Module):
 
     with $\oplus$ joining channels. One 3x3 convolution computes i, f, o and g, in this order.
 
+    With the logistic function for $\sigma$ the output lies between -1 and 1. As logits of n classes
+    it keeps the probabilities soft: the cross-entropy cannot fall below
+    $\log(1 + (n - 1) e^{-2})$, 0.341 for four classes.
+
     Args:
         in_channels: Channels of the input X.
         width: Channels of the output S and of the memory C.
         gate: The function $\sigma$. The sentence after CRDN's eq. 4 names ReLU; its authors' code
             has the logistic function, as is usual, and with ReLU some trainings fail.
-
-    With the logistic function the output lies between -1 and 1. As logits of n classes it keeps
-    the probabilities soft: the cross-entropy cannot fall below $\log(1 + (n - 1) e^{-2})$, 0.341
-    for four classes.
 
     Source:
         Shi et al., "Convolutional LSTM network" (NeurIPS 2015), eq. 3, whose peepholes are left
@@ -44,7 +47,7 @@ class ConvLSTM(nn.Module):
     def __init__(self, in_channels: int, width: int, *, gate: GateName = "sigmoid") -> None:
         super().__init__()
         self.width = width
-        self.gate = GATES[gate]
+        self.gate = GATE_FUNCTIONS[gate]
         self.convolution = nn.Conv2d(in_channels + width, 4 * width, 3, padding=1)
 
     def forward(self, x: Features, state: State | None = None) -> State:

@@ -9,20 +9,20 @@ from torch import Tensor, nn
 from spinforge.models.layers.blocks import Features, conv_stage
 
 FeatureMaps = Sequence[Float[Tensor, "batch _c _h _w"]]
-"""The five maps of an encoder, fine to coarse."""
+"""The maps of an encoder, fine to coarse."""
 
 
 class Encoder(nn.Module):
     """What decoders rely on; subclasses set `widths` and define `forward`.
 
     Attributes:
-        widths: Channels of the five maps, fine to coarse.
+        widths: Channels of the maps, fine to coarse.
     """
 
     widths: tuple[int, ...]
 
     def forward(self, image: Features) -> list[Float[Tensor, "batch _c _h _w"]]:
-        """Five maps, fine to coarse, at 1, 1/2, 1/4, 1/8 and 1/16 of the image's size."""
+        """len(widths) maps, fine to coarse: at the image's size, a half, a quarter, and so on."""
         raise NotImplementedError
 
 
@@ -31,7 +31,7 @@ class PlainEncoder(Encoder):
 
     Args:
         in_channels: Channels of the image.
-        widths: Channels of the five maps, fine to coarse.
+        widths: Channels of the maps, fine to coarse; there are as many stages.
         convolutions: Number of convolutions of each stage, fine to coarse; two each by default.
         ceil_mode: Whether pooling rounds an odd size up, keeping the last row and column, instead
             of down.
@@ -63,14 +63,15 @@ class PlainEncoder(Encoder):
         )
 
     def forward(self, image: Features) -> list[Float[Tensor, "batch _c _h _w"]]:
-        """Five maps, fine to coarse; the output of each stage before it is pooled.
+        """len(widths) maps, fine to coarse; the output of each stage before it is pooled.
 
         Args:
-            image: (batch, in_channels, ky, kx), at least 16 x 16 pixels.
+            image: (batch, in_channels, ky, kx), of at least 2**(len(widths) - 1) pixels each way:
+                16 for five maps.
 
         Returns:
-            Maps k = 0..4 of shape (batch, widths[k], ky / 2**k, kx / 2**k), rounded down, or up
-            with `ceil_mode`.
+            Maps k = 0, 1, ... of shape (batch, widths[k], ky / 2**k, kx / 2**k), rounded down, or
+            up with `ceil_mode`.
         """
         maps = [self.stages[0](image)]
         for stage in self.stages[1:]:

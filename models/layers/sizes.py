@@ -8,7 +8,8 @@ from spinforge.models.layers.blocks import Features
 from spinforge.simulation.errors import SpinforgeError
 
 MINIMUM_SIZE = 16
-"""Smallest height and width [pixel]: four halvings still leave one pixel."""
+"""Smallest height and width of most networks [pixel]: four halvings leave one pixel, and reflection
+can still continue the image to 32."""
 
 
 def resize_to(
@@ -72,17 +73,20 @@ def require_minimum_size(image: Features, minimum: int = MINIMUM_SIZE) -> None:
 def pad_to_multiple(image: Features, multiple: int) -> Float[Tensor, "batch channel _h _w"]:
     """Continue the image by reflection until `multiple` divides height and width.
 
-    The added pixels lie around the image, the larger half left and top. Five halvings and
-    doublings of the result then meet the same sizes again, and no map needs to be resized.
+    The added pixels lie around the image, the larger half left and top. A power of two lets as many
+    halvings and doublings of the result meet the same sizes again (32: five), and no map needs to
+    be resized.
 
     Args:
-        image: At least half as large as what it is padded to: 16 x 16 pixels for 32.
+        image: Larger, each way, than what is added at one side: 16 x 16 pixels will do for 32.
         multiple: What must divide height and width [pixel].
 
     Returns:
         Same batch and channels; the image itself if its size already fits.
     """
-    (top, bottom), (left, right) = (_margins(size, multiple) for size in image.shape[-2:])
+    (top, bottom), (left, right) = (
+        _margins_larger_first(size, multiple) for size in image.shape[-2:]
+    )
     if top == left == 0:
         return image
     return F.pad(image, (left, right, top, bottom), mode="reflect")
@@ -104,11 +108,14 @@ def crop_padding(
         Same batch and channels as `padded`, height and width of `image`.
     """
     rows, columns = image.shape[-2:]
-    (top, _), (left, _) = _margins(rows, multiple), _margins(columns, multiple)
+    (top, _), (left, _) = (
+        _margins_larger_first(rows, multiple),
+        _margins_larger_first(columns, multiple),
+    )
     return padded[..., top : top + rows, left : left + columns]
 
 
-def _margins(size: int, multiple: int) -> tuple[int, int]:
-    """Pixels to add before and after."""
+def _margins_larger_first(size: int, multiple: int) -> tuple[int, int]:
+    """Pixels to add before and after; of an odd number the larger half comes first."""
     missing = -size % multiple
     return (missing + 1) // 2, missing // 2

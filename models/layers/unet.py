@@ -13,7 +13,7 @@ from spinforge.models.layers.encoder import FeatureMaps, PlainEncoder
 from spinforge.models.layers.sizes import pad_to, require_minimum_size
 
 Up = Literal["bilinear", "transposed"]
-"""Doubling of a map: bilinear and a 3x3 convolution, or a transposed 2x2 convolution."""
+"""Doubling of a map: bilinear, here with a 3x3 convolution after it, or a transposed 2x2 one."""
 
 
 class UpStage(nn.Module):
@@ -127,6 +127,8 @@ def _doubling(in_channels: int, out_channels: int, up: Up) -> nn.Sequential:
     if up == "transposed":
         return nn.Sequential(nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2))
     return nn.Sequential(
+        # Corners are aligned, as where maps are resized elsewhere; not so in HLE-Net's blocks,
+        # which double between sizes that always halve evenly.
         nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
         nn.Conv2d(in_channels, out_channels, 3, padding=1),
     )

@@ -7,6 +7,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from spinforge.models.layers.sizes import MINIMUM_SIZE
+from spinforge.models.layers.unet import UNet, doubled_widths
 from spinforge.models.names import FolderName
 from spinforge.models.seranet.consistency import ImagePair
 from spinforge.models.seranet.measurement import (
@@ -20,7 +21,8 @@ from spinforge.models.seranet.reconstruction import (
     ReconstructionConfig,
     build_reconstruction,
 )
-from spinforge.models.seranet.recurrent_unet import RecurrentUNet, SegmentationUp, SegmentationWidth
+from spinforge.models.seranet.recurrent_unet import SegmentationUp, SegmentationWidth
+from spinforge.models.seranet.unet import LEVELS
 from spinforge.simulation.config import Config
 
 
@@ -90,7 +92,7 @@ class ReconstructThenSegment(nn.Module):
     def __init__(
         self,
         reconstruction: Reconstruction,
-        segmentation: RecurrentUNet,
+        segmentation: UNet,
         *,
         every_line: bool = False,
     ) -> None:
@@ -124,7 +126,7 @@ class ReconstructThenSegment(nn.Module):
 
     def segment(self, image: ImagePair) -> Float[Tensor, "batch classes ky kx"]:
         """Logits of any image of two channels."""
-        logits, _ = self.segmentation(image)
+        logits: Tensor = self.segmentation(image)
         return logits
 
 
@@ -140,8 +142,11 @@ def build_baseline(config: BaselineConfig, *, n_classes: int) -> ReconstructThen
             reconstruction = Reconstruction([])
         case TwoStepConfig() | JointConfig():
             reconstruction = build_reconstruction(config.reconstruction)
-    segmentation = RecurrentUNet(
-        in_channels=IMAGE_CHANNELS, n_classes=n_classes, width=config.width, up=config.up
+    segmentation = UNet(
+        in_channels=IMAGE_CHANNELS,
+        out_channels=n_classes,
+        widths=doubled_widths(config.width, LEVELS),
+        up=config.up,
     )
     return ReconstructThenSegment(
         reconstruction, segmentation, every_line=isinstance(config, FullySampledConfig)

@@ -7,7 +7,7 @@ from torch import Tensor
 from spinforge.models.seranet.measurement import Measurement
 from spinforge.simulation.arrays import ComplexImage
 from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
-from spinforge.simulation.reconstruction import combine_coils, real_channels, zero_filled
+from spinforge.simulation.reconstruction import combine_coils, real_channels
 
 ImagePair = Float[Tensor, "batch 2 ky kx"]
 """Real and imaginary part of a batch of images."""
@@ -20,9 +20,18 @@ def complex_image(channels: ImagePair) -> Complex[Tensor, "batch ky kx"]:
 
 
 def zero_filled_channels(measurement: Measurement) -> ImagePair:
-    """Zero-filled image $x^0 = F^{-1} y$, its coils combined."""
+    """Zero-filled image $x^0 = F^{-1} y$, its coils combined.
+
+    Args:
+        measurement: Whose lines outside the mask may hold anything, also what is no number.
+
+    Returns:
+        (batch, 2, ky, kx); for several coils 0 where none is sensitive.
+    """
     kspace, mask, sensitivities = measurement
-    return real_channels(_combined(zero_filled(kspace, mask[:, None]), sensitivities))
+    # Chosen, not multiplied with the mask: not even 0 times what is no number is 0.
+    acquired = torch.where(mask[:, None, :, None], kspace, 0)
+    return real_channels(_combined(kspace_to_image(acquired), sensitivities))
 
 
 def data_consistency(

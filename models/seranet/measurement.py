@@ -17,8 +17,10 @@ class Measurement(NamedTuple):
     Attributes:
         kspace: (batch, coil, ky, kx) complex, centred and orthonormal as in `simulation.fourier`,
             divided by the `intensity_scale` of its slice's zero-filled image, so that a network
-            sees the same range at any gain. Lines outside the mask may hold anything: no network
-            looks at them. Where they hold the rest of a full scan, `with_every_line` uncovers it.
+            sees the same range at any gain. Lines outside the mask may hold anything, NaN too: no
+            network looks at them, but for `fully_sampled` and, in training, the stages that compare
+            with the image of all lines. These uncover the rest of a full scan with
+            `with_every_line`.
         mask: (batch, ky) bool, True where a line was acquired.
         sensitivities: (batch or 1, coil, ky, kx) complex receive sensitivities. None will do for
             one coil, whose sensitivity is never used: its shading stays in the image, as in
@@ -52,10 +54,15 @@ def require_usable(measurement: Measurement) -> None:
     """Refuse a measurement whose parts do not belong together, or that is too small.
 
     Raises:
-        SpinforgeError: If a part has the wrong number of axes or another size than k-space, if
-            several coils come without sensitivities, or if ky or kx is below `MINIMUM_SIZE`.
+        SpinforgeError: If a part has the wrong number of axes, another size than k-space or the
+            wrong type of numbers, if several coils come without sensitivities, or if ky or kx is
+            below `MINIMUM_SIZE`.
     """
     kspace, mask, sensitivities = measurement
+    if not kspace.is_complex() or mask.dtype != torch.bool:
+        raise SpinforgeError(
+            f"k-space must be complex and its mask bool, not {kspace.dtype} and {mask.dtype}"
+        )
     if kspace.ndim != 4:
         raise SpinforgeError(
             f"k-space of shape {tuple(kspace.shape)} needs four axes: batch, coil, ky, kx"

@@ -116,7 +116,12 @@ class Reconstruction(nn.Module):
 
 
 def build_block(config: ReconstructionConfig, *, in_channels: int) -> CascadedCNN | UNet:
-    """One regularisation block with freshly drawn weights, from torch's global generator."""
+    """One regularisation block with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Kind of block and its switches.
+        in_channels: Of what it reads; it gives an image of two channels.
+    """
     match config.block:
         case "cnn":
             return CascadedCNN(in_channels, width=config.width, batch_norm=config.batch_norm)
@@ -128,7 +133,11 @@ def build_block(config: ReconstructionConfig, *, in_channels: int) -> CascadedCN
 
 
 def build_reconstruction(config: ReconstructionConfig) -> Reconstruction:
-    """Reconstruction module with freshly drawn weights, from torch's global generator."""
+    """Reconstruction module with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Blocks and consistency.
+    """
     return Reconstruction(
         (build_block(config, in_channels=IMAGE_CHANNELS) for _ in range(config.blocks)),
         residual=config.residual,

@@ -1,4 +1,4 @@
-"""SERANet's segmentation module: a U-Net that may remember what it saw one recurrence before."""
+"""SERANet's segmentation module: a U-Net that remembers what it saw one recurrence before."""
 
 from typing import Annotated, Literal
 
@@ -29,15 +29,15 @@ SegmentationUp = Annotated[
 
 
 class RecurrentUNet(nn.Module):
-    """U-Net of five levels with a ConvLSTM in one place, or none.
+    """U-Net of five levels with a ConvLSTM in one place.
 
     Args:
         in_channels: Channels of the image.
         n_classes: Classes, background included.
         width: Channels at full size, doubled at each of four halvings.
         up: How a map is doubled on the way up.
-        memory: Where the ConvLSTM sits; None leaves it out. The paper integrates one "into the
-            UNet" and does not say where.
+        memory: Where the ConvLSTM sits. The paper integrates one "into the UNet" and does not say
+            where.
 
     Source:
         Huang et al., "Brain segmentation from k-space with end-to-end recurrent attention
@@ -51,12 +51,11 @@ class RecurrentUNet(nn.Module):
         n_classes: int,
         width: int,
         up: Up = "bilinear",
-        memory: MemoryPlace | None = None,
+        memory: MemoryPlace,
     ) -> None:
         super().__init__()
         widths = doubled_widths(width, LEVELS)
         self.memory_place = memory
-        self.memory: ConvLSTM | None = None
         match memory:
             case "input":
                 self.memory = ConvLSTM(in_channels, width)
@@ -71,7 +70,7 @@ class RecurrentUNet(nn.Module):
 
     def forward(
         self, image: Features, state: State | None = None
-    ) -> tuple[Float[Tensor, "batch classes ky kx"], State | None]:
+    ) -> tuple[Float[Tensor, "batch classes ky kx"], State]:
         """Logits of each class, and what the next recurrence is to remember.
 
         Args:
@@ -79,8 +78,7 @@ class RecurrentUNet(nn.Module):
             state: What the recurrence before returned; None at the first.
 
         Returns:
-            Logits (batch, n_classes, ky, kx), before the softmax, and the state; None without a
-            ConvLSTM.
+            Logits (batch, n_classes, ky, kx), before the softmax, and the state.
 
         Raises:
             SpinforgeError: If the image is too small.
@@ -91,13 +89,14 @@ class RecurrentUNet(nn.Module):
         coarsest, state = self._remember("bottleneck", coarsest, state)
         features = self.ups([*maps, coarsest])
         features, state = self._remember("last", features, state)
+        assert state is not None  # one of the three places has passed the ConvLSTM
         return self.head(features), state
 
     def _remember(
         self, place: MemoryPlace, features: Features, state: State | None
     ) -> tuple[Tensor, State | None]:
         """Pass the ConvLSTM where it sits in this place; anywhere else change nothing."""
-        if self.memory is None or self.memory_place != place:
+        if self.memory_place != place:
             return features, state
         state = self.memory(features, state)
         return state[0], state

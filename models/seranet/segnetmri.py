@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from spinforge.models.layers.encoder import PlainEncoder
+from spinforge.models.layers.encoder import FeatureMaps, PlainEncoder
 from spinforge.models.layers.sizes import MINIMUM_SIZE
 from spinforge.models.layers.unet import Up, UpPath, doubled_widths
 from spinforge.models.names import FolderName
@@ -94,23 +94,29 @@ class SegNetMRI(nn.Module):
             SpinforgeError: If the parts of the measurement do not fit, or it is too small.
         """
         require_usable(measurement)
-        image = zero_filled_channels(measurement)
-        images, opinions = [], []
-        for encoder, reconstruction, segmentation in zip(
-            self.encoders, self.reconstructions, self.segmentations, strict=True
-        ):
-            features = encoder(image)
-            opinions.append(segmentation(features))
-            image = data_consistency(image + reconstruction(features), measurement)
-            images.append(image)
+        images, features = self._encode_and_reconstruct(measurement)
+        opinions = [
+            segmentation(maps)
+            for segmentation, maps in zip(self.segmentations, features, strict=True)
+        ]
         return KSpaceSegmentation((self.merge(torch.cat(opinions, dim=1)),), tuple(images))
 
     def reconstruct(self, measurement: Measurement) -> ImagePair:
         """The final image alone, without any segmentation: for pre-training."""
+        images, _ = self._encode_and_reconstruct(measurement)
+        return images[-1]
+
+    def _encode_and_reconstruct(
+        self, measurement: Measurement
+    ) -> tuple[list[ImagePair], list[FeatureMaps]]:
+        """Image and features of each block."""
         image = zero_filled_channels(measurement)
+        images, features = [], []
         for encoder, reconstruction in zip(self.encoders, self.reconstructions, strict=True):
-            image = data_consistency(image + reconstruction(encoder(image)), measurement)
-        return image
+            features.append(encoder(image))
+            image = data_consistency(image + reconstruction(features[-1]), measurement)
+            images.append(image)
+        return images, features
 
 
 def build_segnetmri(config: SegNetMRIConfig, *, n_classes: int) -> SegNetMRI:

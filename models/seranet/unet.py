@@ -22,6 +22,12 @@ class UNetConfig(Config):
 
 
 def build_unet(config: UNetConfig, *, in_channels: int, n_classes: int) -> UNet:
-    """U-Net with freshly drawn weights, from torch's global generator."""
+    """U-Net with freshly drawn weights, from torch's global generator.
+
+    Args:
+        config: Its width.
+        in_channels: Channels of the images.
+        n_classes: Classes, background included.
+    """
     widths = doubled_widths(config.width, LEVELS)
     return UNet(in_channels=in_channels, out_channels=n_classes, widths=widths)

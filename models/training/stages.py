@@ -16,6 +16,7 @@ from spinforge.models.seranet.consistency import zero_filled_channels
 from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.seranet.segnetmri import SegNetMRI, SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANet, SERANetConfig
+from spinforge.simulation.errors import SpinforgeError
 
 
 class StepResult(NamedTuple):
@@ -66,6 +67,12 @@ def training_stages(config: NetworkConfig) -> tuple[Stage, ...]:
     images and a segmentation trained to read them; SegNetMRI learns to reconstruct, then to
     segment with the encoders as they are, then both.
 
+    Args:
+        config: Which network.
+
+    Returns:
+        One stage or more, to be entered one after the other.
+
     Source:
         Huang et al., "Brain segmentation from k-space with end-to-end recurrent attention
         network" (MICCAI 2019), sec. 4.2. It does not say which images SERANet++'s segmentation is
@@ -108,7 +115,16 @@ def enter_stage(network: nn.Module, stage: Stage) -> None:
     Args:
         network: Of which the stage is one.
         stage: To be entered, or resumed.
+
+    Raises:
+        SpinforgeError: If the network has no child of a name that the stage trains.
     """
+    children = [name for name, _ in network.named_children()]
+    if unknown := sorted(set(stage.trained or ()) - set(children)):
+        raise SpinforgeError(
+            f"stage {stage.name!r} trains {', '.join(unknown)}, but the network consists of "
+            f"{', '.join(children)}; take the stages of its own configuration"
+        )
     for name, child in network.named_children():
         learns = stage.trained is None or name in stage.trained
         child.train(learns).requires_grad_(learns)

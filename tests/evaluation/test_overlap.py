@@ -1,9 +1,9 @@
 """Overlap against hand-computed cases and a count by brute force."""
 
-import jaxtyping
 import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
+from shape_checks import unchecked
 
 from spinforge.evaluation.overlap import (
     confusion_matrices,
@@ -84,7 +84,9 @@ def test_array_types_refuse_different_shapes():
         confusion_matrices(labels("00"), labels("0"))
 
 
-def test_different_shapes_are_refused_where_array_types_are_not_checked(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    with pytest.raises(ValueError, match=r"need equal shapes, got \(1, 1, 2\) and \(1, 1, 1\)"):
+def test_different_shapes_are_refused_where_array_types_are_not_checked():
+    with (
+        unchecked(),
+        pytest.raises(ValueError, match=r"need equal shapes, got \(1, 1, 2\) and \(1, 1, 1\)"),
+    ):
         confusion_matrices(labels("00"), labels("0"))

@@ -236,3 +236,21 @@ def test_a_mistake_in_a_network_is_one_mistake(tmp_path):
     with pytest.raises(SpinforgeError, match="Did you mean `width`") as caught:
         load_study(path)
     assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ("{name: b}", "networks.0: lacks `kind`, which says what it is"),
+        ("crdn", "networks.0 = 'crdn': must be a mapping of keys to values"),
+        ("{kind: crdn, name: B b}", "networks.0.name = 'B b': must be lower-case letters"),
+        ("{kind: monai_dynunet, filters: [4, 8]}", "filters = [4, 8]: needs at least 3, not 2"),
+        ("{kind: encoder_decoder}", "networks.0.decoder: must be given: fcn, segnet, unet"),
+        ("{kind: crdn}, {kind: crdn}", "networks: two networks are named crdn"),
+    ],
+)
+def test_mistakes_in_networks_are_told_once_and_plainly(file, network, expected):
+    lines = message(file, f"networks=[{network}]").splitlines()
+    assert len(lines) == 2  # the file, and the mistake
+    assert expected in lines[1]
+    assert "[{" not in lines[1]  # no list as Python writes it

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from spinforge.flows import network_list
 from spinforge.flows.cli import app
 from spinforge.flows.config import load_study
-from spinforge.flows.network_settings import settings
+from spinforge.flows.network_settings import find_network, settings
 from spinforge.models.catalogue import CATALOGUE
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.seranet.seranet import SERANetConfig
@@ -85,7 +85,7 @@ def test_tables_say_how_many_published_numbers_are_met():
     assert code == 0, said
     said = " ".join(said.split())
     assert "Of 11 numbers in the paper 11 are met by rounding." in said
-    assert "Of 5 numbers in the paper 4 are met by rounding, all of them by leaving out" in said
+    assert "Of 5 numbers in the paper 4 are met by rounding, all 5 by leaving out" in said
     # 31.03 and 134.3 million by 925,544.
     assert "ours is 33.5 times smaller" in said
     assert "ours is 145.1 times smaller" in said
@@ -139,6 +139,22 @@ def test_one_network_is_shown_with_all_its_settings(name):
     code, shown = called(name)
     assert code == 0
     assert all(f"\n{key} " in shown for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("crdn", "crdn-unet-rnn"),
+        ("seranet", "seranet-3-a"),
+        ("two_step", "two-step-a"),
+        ("hle_net", "hle-net"),
+        ("fcslstm", "fcslstm"),
+        ("monai_dynunet", "monai-dynunet"),
+        ("encoder_decoder", "fcn-unet"),  # which decoder must be said
+    ],
+)
+def test_of_a_kind_the_network_with_its_defaults_is_shown(kind, name):
+    assert find_network(kind).name == name
 
 
 def test_settings_say_what_is_allowed_down_to_nested_ones():

@@ -5,7 +5,7 @@ import torch
 
 from spinforge.models.catalogue import CATALOGUE
 from spinforge.models.counting import blank_input
-from spinforge.models.networks import build_network
+from spinforge.models.networks import build_network, weightless_network
 from spinforge.simulation.errors import SpinforgeError
 
 PAPER_SIZES = [(240, 240), (217, 181), (216, 180), (256, 192)]
@@ -30,11 +30,9 @@ def name(entry):
     return entry.name
 
 
-def build(entry, *, in_channels=None):
+def weightless(entry, *, in_channels=None):
     channels = in_channels or entry.in_channels
-    return build_network(
-        entry.config, in_channels=channels, n_classes=entry.n_classes, seed=0
-    ).eval()
+    return weightless_network(entry.config, in_channels=channels, n_classes=entry.n_classes).eval()
 
 
 def assert_sized(entry, output, size):
@@ -50,12 +48,12 @@ def assert_sized(entry, output, size):
 
 @pytest.mark.parametrize("entry", CATALOGUE, ids=name)
 def test_images_below_the_minimum_are_refused_before_anything_is_computed(entry):
+    network = weightless(entry)
+    minimum = network.minimum_size
+    assert minimum == MINIMA.get(entry.name, 16)
+    for child in network.children():
+        child.forward = None
     with torch.device("meta"):
-        network = build(entry)
-        minimum = network.minimum_size
-        assert minimum == MINIMA.get(entry.name, 16)
-        for child in network.children():
-            child.forward = None
         for size in [(minimum - 1, 240), (240, minimum - 1), (1, 1)]:
             message = rf"{size[0]} x {size[1]} pixels.*at least {minimum} x {minimum}"
             with pytest.raises(SpinforgeError, match=message):
@@ -64,9 +62,7 @@ def test_images_below_the_minimum_are_refused_before_anything_is_computed(entry)
 
 @pytest.mark.parametrize("entry", DIFFERENT, ids=name)
 def test_images_of_the_smallest_size_and_of_odd_size_give_numbers(entry):
-    with torch.device("meta"):
-        network = build(entry)
-    network = network.to_empty(device="cpu")
+    network = weightless(entry).to_empty(device="cpu")
     for tensor in network.state_dict().values():
         # Means of what comes in, plus one: random numbers take long where there are 116 million.
         tensor.fill_(1 / tensor[0].numel() if tensor.ndim > 1 else 1)
@@ -83,10 +79,10 @@ def test_images_of_the_smallest_size_and_of_odd_size_give_numbers(entry):
 @pytest.mark.parametrize("entry", CATALOGUE, ids=name)
 def test_the_whole_matrix_of_sizes_and_channels(entry):
     for channels in (2,) if entry.takes == "k-space" else (1, 2, 3):
+        network = weightless(entry, in_channels=channels)
+        minimum = network.minimum_size
+        odd = [(minimum, minimum), (minimum + 1, minimum), (minimum, 2 * minimum + 1)]
         with torch.device("meta"), torch.inference_mode():
-            network = build(entry, in_channels=channels)
-            minimum = network.minimum_size
-            odd = [(minimum, minimum), (minimum + 1, minimum), (minimum, 2 * minimum + 1)]
             for size in PAPER_SIZES + odd:
                 image = blank_input(entry, size=size, in_channels=channels)
                 assert_sized(entry, network(image), size)
@@ -94,7 +90,7 @@ def test_the_whole_matrix_of_sizes_and_channels(entry):
 
 def test_one_slice_a_batch_trains_from_twice_the_smallest_size_on():
     entry = next(entry for entry in CATALOGUE if entry.name == "crdn-unet-rnn")
-    network = build(entry).train()
+    network = build_network(entry.config, in_channels=3, n_classes=4, seed=0)
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         network(blank_input(entry, size=(16, 16)))
     assert network(blank_input(entry, size=(32, 16))).requires_grad

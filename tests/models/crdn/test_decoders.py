@@ -1,6 +1,7 @@
 """The decoders CRDN is compared with, against small cases computed otherwise."""
 
 import numpy as np
+import numpy_layers as layers
 import pytest
 import torch
 from torch import nn
@@ -34,11 +35,7 @@ def test_fcn_adds_the_scores_of_pooled_maps(random_images):
     result = decoder(maps).detach().numpy()
 
     def score(features, convolution):
-        size = features.shape[-1] // 2
-        pooled = features.numpy().reshape(1, -1, size, 2, size, 2).max(axis=(3, 5))
-        weight = convolution.weight.detach().numpy()[:, :, 0, 0]
-        bias = convolution.bias.detach().numpy()[:, None, None]
-        return np.einsum("oc,bcyx->boyx", weight, pooled) + bias
+        return layers.convolution(layers.max_pool(features.numpy()), *layers.weights(convolution))
 
     def doubled(scores):
         return scores.repeat(2, axis=2).repeat(2, axis=3)
@@ -112,21 +109,20 @@ def test_unet_joins_skip_and_doubled_map(random_images):
     skip, coarse = random_images(1, 2, 6, 4).double(), random_images(1, 3, 3, 2).double()
     result = decoder([skip, coarse])
 
-    # Kernel and stride are both 2, so that each coarse pixel makes a square of its own.
-    up = decoder.doublings[0]
-    doubled = torch.einsum("bcyx,coij->boyixj", coarse, up.weight).reshape(1, 2, 6, 4)
-    joined = torch.cat((skip, doubled + up.bias[:, None, None]), dim=1)
+    kernel = layers.weights(decoder.doublings[0])
+    doubled = layers.transposed_convolution(coarse.numpy(), *kernel, padding=0)
+    joined = np.concatenate((skip, doubled), axis=1)
     for convolution in (decoder.merges[0][0], decoder.merges[0][2]):
-        padded = np.pad(joined.detach().numpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
-        windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-        weight, bias = (weights.detach().numpy() for weights in convolution.parameters())
-        sums = np.einsum("bcyxij,ocij->boyx", windows, weight) + bias[:, None, None]
-        joined = torch.from_numpy(np.maximum(sums, 0))
-    expected = torch.einsum("oc,bcyx->boyx", decoder.head.weight[:, :, 0, 0], joined)
-    expected = expected + decoder.head.bias[:, None, None]
-    torch.testing.assert_close(result, expected, **CLOSE)
+        joined = layers.relu(layers.convolution(joined, *layers.weights(convolution)))
+    expected = layers.convolution(joined, *layers.weights(decoder.head))
+    np.testing.assert_allclose(result.detach(), expected, **CLOSE)
 
 
 def test_unet_decoder_has_no_normalisation():
     decoder = UNetDecoder((2, 3, 4), 2)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in decoder.modules())
+
+
+def test_the_heavy_head_drops_half_of_its_channels():
+    head = fcn_heavy_head(8, 4)
+    assert [layer.p for layer in head if isinstance(layer, torch.nn.Dropout2d)] == [0.5, 0.5]

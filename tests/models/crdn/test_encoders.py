@@ -100,3 +100,11 @@ def test_resnet_starts_with_the_variance_that_keeps_gradients():
     assert weight.shape == (512, 512, 3, 3)
     # The standard deviation of 2.4 million normal numbers is known to 1/sqrt(2 * 2.4e6) = 0.05 %.
     assert weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.002)
+
+
+def test_halving_is_the_3x3_convolutions_task():
+    block = Bottleneck(6, 2, stride=2)
+    strides = {
+        layer.kernel_size: layer.stride for layer in block.residual if hasattr(layer, "stride")
+    }
+    assert strides == {(1, 1): (1, 1), (3, 3): (2, 2)}

@@ -74,23 +74,13 @@ def test_decoder_starts_at_zero_with_the_coarsest_map(random_images):
     assert torch.equal(RecurrentDecoder(cell)([x]), expected)
 
 
-def resized(x, size):
-    """Bilinear, corner pixels on corner pixels: weights along columns, then along rows."""
-    for axis, wanted in ((2, size[0]), (3, size[1])):
-        given = x.shape[axis]
-        places = np.arange(wanted) * (given - 1) / max(wanted - 1, 1)
-        tents = np.maximum(0, 1 - abs(places[:, None] - np.arange(given)))
-        x = np.moveaxis(np.moveaxis(x, axis, -1) @ tents.T, -1, axis)
-    return x
-
-
 def test_chain_of_stages_is_the_one_of_the_paper(random_images):
     """Output and memory of each stage, resized to the next map, in NumPy."""
     maps = [random_images(2, 2, *size).double() for size in ((13, 10), (6, 5), (3, 2))]
     cell = ConvLSTM(2, 2).double()
     output = memory = np.zeros(maps[-1].shape)
     for x in reversed(maps):
-        output, memory = resized(output, x.shape[2:]), resized(memory, x.shape[2:])
+        output, memory = (layers.bilinear(carried, x.shape[2:]) for carried in (output, memory))
         joined = np.concatenate((x.numpy(), output), axis=1)
         sums = layers.convolution(joined, *layers.weights(cell.convolution))
         i, f, o = (layers.sigmoid(sums[:, 2 * part : 2 * part + 2]) for part in range(3))

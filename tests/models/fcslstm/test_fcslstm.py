@@ -5,6 +5,7 @@ import numpy_layers as layers
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from network_gates import settle
 from torch import nn
 
 from spinforge.models.fcslstm.fcslstm import (
@@ -27,20 +28,6 @@ def fcn(in_channels=2, **options):
 def fcslstm(in_channels=2, **options):
     config = FCSLSTMConfig(kind="fcslstm", **options)
     return build_fcslstm(config, in_channels=in_channels, n_classes=4)
-
-
-@pytest.fixture(autouse=True)
-def _reproducible():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
-
-
-def settle(network, images):
-    """Evaluation mode with statistics of real activations, so that nothing is trivially small."""
-    with torch.no_grad():
-        network(images)
-    return network.eval()
 
 
 def test_maps_before_pooling_also_give_logits_of_the_size_of_the_image(random_images):
@@ -210,8 +197,3 @@ def test_half_precision_stays_close(make, random_images):
             rough = network(images)
     # bfloat16 rounds by up to 2^-9 = 0.2 % in each of some twenty layers.
     assert (rough.float() - exact).norm() < 0.04 * exact.norm()
-
-
-@pytest.mark.parametrize("config", [ConciseFCNConfig, FCSLSTMConfig])
-def test_every_field_is_described(config):
-    assert all(field.description for field in config.model_fields.values())

@@ -5,11 +5,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from network_gates import CASES, TIMES, Case, compilable, disc_images, items, narrow, settle
+from network_gates import CASES, TIMES, Case, disc_images, items, narrow, settle
+from shape_checks import unchecked
 
 from spinforge.models.crdn.baselines import EncoderDecoderConfig
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.hlenet.hlenet import HLENetConfig, ResUNet28Config
+from spinforge.models.monai_networks import MonaiBasicUNetConfig, MonaiDynUNetConfig
 from spinforge.models.networks import SequenceNetwork
 from spinforge.models.seranet.reconstruction import ReconstructionConfig
 from spinforge.models.seranet.seranet import SERANetConfig
@@ -18,7 +20,7 @@ from spinforge.models.weights import load_network, save_network
 
 # Each encoder, decoder, cell, block and module at least once. The other networks of the catalogue
 # put the same classes together otherwise: a cell of CRDN on another encoder, two_step with joint's
-# modules, SERANet with another number of recurrences. `network_gate` tries them all.
+# modules, SERANet with another number of recurrences. `network_gate` tries them all, at full width.
 REPRESENTATIVES = [
     *("crdn-unet-rnn", "crdn-unet-lstm", "crdn-unet-gru", "crdn-vgg16-rnn", "crdn-resnet50-rnn"),
     *("fcn-unet", "fcn-vgg16", "fcn-resnet50", "segnet-unet", "unet-unet"),
@@ -47,23 +49,32 @@ VARIANTS = [
         up="transposed",
         memory="input",
     ),
+    # MONAI's, which are in no paper.
+    MonaiBasicUNetConfig(kind="monai_basic_unet", features=(4, 4, 8, 8, 16, 4)),
+    MonaiDynUNetConfig(kind="monai_dynunet", filters=(4, 8, 8, 16)),
 ]
 SMALL = [
     *(narrow(CASES[name]) for name in REPRESENTATIVES),
     *(Case(config, in_channels=2, n_classes=4) for config in VARIANTS),
 ]
+FULL = [
+    pytest.param(case, id=f"{name}-at-full-width", marks=pytest.mark.network_gate)
+    for name, case in CASES.items()
+]
 SIZES = {"fcn-vgg16": (65, 67), "fcn-resnet50": (33, 37)}
 """Odd sizes near each network's minimum; (33, 34) is above that of all others."""
 
 
-@pytest.fixture(scope="module", params=SMALL, ids=lambda case: case.name)
+@pytest.fixture(
+    scope="module", params=[*(pytest.param(case, id=case.name) for case in SMALL), *FULL]
+)
 def settled(request):
     """A case, its network in evaluation mode, and three items of which the last is zero."""
     case = request.param
     images, _ = case_images(case, 3, SIZES.get(case.name, (33, 34)))
     images[-len(images) // 3 :] = 0
     given = case.given(images)
-    with compilable():  # the shapes are checked in the tests of each network
+    with unchecked():  # the shapes are checked in the tests of each network
         yield case, settle(case.build(), items(given, [0, 1])), given
 
 
@@ -107,7 +118,7 @@ def test_evaluation_is_repeated_bit_by_bit_and_changes_nothing(settled):
 
 @pytest.mark.parametrize(
     "case",
-    {case.config.kind: case for case in SMALL[::-1]}.values(),
+    {case.config.kind: case for case in SMALL}.values(),  # of equal ones the last, with switches
     ids=lambda case: case.config.kind,
 )
 def test_a_network_of_every_kind_survives_its_file(case, tmp_path):

@@ -10,14 +10,8 @@ from spinforge.models.hlenet.blocks import (
     LowLevelEnhancement,
     ResidualBlock,
 )
-from spinforge.models.hlenet.hlenet import (
-    HLENetConfig,
-    ResUNet28Config,
-    UNet28Config,
-    build_hle_net,
-    build_unet_28,
-)
-from spinforge.models.networks import count_parameters
+from spinforge.models.hlenet.hlenet import HLENetConfig, ResUNet28Config, UNet28Config
+from spinforge.models.networks import build_network, count_parameters
 
 SMALL = {
     "hle": HLENetConfig(kind="hle_net", width=8),
@@ -33,15 +27,7 @@ small_networks = pytest.mark.parametrize("config", SMALL.values(), ids=SMALL.key
 
 
 def build(config, *, in_channels=1, n_classes=4):
-    make = build_hle_net if isinstance(config, HLENetConfig) else build_unet_28
-    return make(config, in_channels=in_channels, n_classes=n_classes)
-
-
-@pytest.fixture(autouse=True)
-def _reproducible():
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        yield
+    return build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
 
 
 def activated(x, block):
@@ -51,25 +37,19 @@ def activated(x, block):
     return layers.relu(layers.group_norm(x, scale, shift, n_groups=block[1].num_groups))
 
 
-def test_high_level_enhancement_follows_its_equations():
-    module = HighLevelEnhancement(16).double()
-    y = torch.randn(2, 16, 5, 6).double()
-    x = y.numpy()
+def high_level(x, module):
+    """HFE in NumPy."""
     narrow, wide = module.channel_weights[0], module.channel_weights[2]
     z = layers.relu(layers.convolution(x.mean(axis=(2, 3), keepdims=True), *layers.weights(narrow)))
     z = layers.sigmoid(layers.convolution(z, *layers.weights(wide)))
     s = layers.sigmoid(layers.convolution(x, *layers.weights(module.pixel_weights)))
-    assert z.shape == (2, 16, 1, 1)
-    assert s.shape == (2, 1, 5, 6)
-    expected = activated(np.concatenate(((1 + z) * x, (1 + s) * x), axis=1), module.fuse)
-    # Normalised sums of 288 terms in float64.
-    np.testing.assert_allclose(module(y).detach(), expected, rtol=0.0, atol=1e-12)
+    assert z.shape[2:] == (1, 1)
+    assert s.shape[1] == 1
+    return activated(np.concatenate(((1 + z) * x, (1 + s) * x), axis=1), module.fuse)
 
 
-def test_low_level_enhancement_follows_its_equations():
-    module = LowLevelEnhancement(3, 8, up="transpose").double()
-    image = torch.randn(2, 3, 8, 12).double()
-    x = image.numpy()
+def semantic_map(x, module):
+    """The weights of LFE's pixels in NumPy."""
     fine = activated(x, module.fine)
     middle = activated(layers.max_pool(fine), module.middle)
     coarse = activated(layers.max_pool(middle), module.coarse)
@@ -79,13 +59,71 @@ def test_low_level_enhancement_follows_its_equations():
     ):
         doubled = layers.transposed_convolution(coarse, *layers.weights(up), padding=0)
         coarse = activated(np.concatenate((finer, doubled), axis=1), join)
-    weight = layers.sigmoid(layers.convolution(coarse, *layers.weights(module.to_map)))
-    assert weight.shape == (2, 1, 8, 12)
+    return layers.sigmoid(layers.convolution(coarse, *layers.weights(module.to_map)))
+
+
+def low_level(x, module):
+    """LFE in NumPy."""
     trunk = activated(activated(x, module.trunk[0]), module.trunk[1])
+    return activated((1 + semantic_map(x, module)) * trunk, module.close)
+
+
+def twice_activated(x, blocks):
+    return activated(activated(x, blocks[0]), blocks[1])
+
+
+def test_high_level_enhancement_follows_its_equations():
+    module = HighLevelEnhancement(16).double()
+    y = torch.randn(2, 16, 5, 6).double()
+    # Normalised sums of 288 terms in float64.
+    np.testing.assert_allclose(
+        module(y).detach(), high_level(y.numpy(), module), rtol=0.0, atol=1e-12
+    )
+
+
+def test_low_level_enhancement_follows_its_equations():
+    module = LowLevelEnhancement(3, 8, up="transposed").double()
+    image = torch.randn(2, 3, 8, 12).double()
+    weight = semantic_map(image.numpy(), module)
+    assert weight.shape == (2, 1, 8, 12)
     # Normalised sums of up to 144 terms in float64, six in a row.
     np.testing.assert_allclose(module.semantic_map(image).detach(), weight, rtol=0.0, atol=1e-12)
-    expected = activated((1 + weight) * trunk, module.close)
+    expected = low_level(image.numpy(), module)
     np.testing.assert_allclose(module(image).detach(), expected, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "encode", "decode", "n_groups"),
+    [
+        (
+            "hle",
+            low_level,
+            lambda x, block: twice_activated(high_level(x, block[0]), block[1]),
+            8,
+        ),
+        ("unet-28", twice_activated, twice_activated, 4),
+    ],
+)
+def test_whole_network_follows_the_papers_figure(name, encode, decode, n_groups):
+    """Max-pooling on the way down; the encoder's map before the doubled one on the way up."""
+    network = build(SMALL[name]).double()
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.GroupNorm)]
+    assert {norm.num_groups for norm in norms} == {n_groups}
+    image = torch.randn(1, 1, 27, 37).double()
+    padded = np.pad(image.numpy(), ((0, 0), (0, 0), (3, 2), (14, 13)), mode="reflect")
+    skips, x = [], padded
+    for block in network.encoder:
+        skips.append(encode(x, block))
+        x = layers.max_pool(skips[-1])
+    x = twice_activated(x, network.bottom)
+    for doubling, block, skip in zip(
+        network.doublings, network.decoder, reversed(skips), strict=True
+    ):
+        doubled = layers.transposed_convolution(x, *layers.weights(doubling), padding=0)
+        x = decode(np.concatenate((skip, doubled), axis=1), block)
+    logits = layers.convolution(x, *layers.weights(network.head))[..., 3:30, 14:51]
+    # Normalised sums in float64, some forty layers deep.
+    np.testing.assert_allclose(network(image).detach(), logits, rtol=0.0, atol=1e-11)
 
 
 @pytest.mark.parametrize("form", ["basic", "bottleneck"])
@@ -118,8 +156,3 @@ def test_half_precision_stays_close(config, random_images):
             rough = network(image)
     # bfloat16 rounds by up to 2^-9 = 0.2 % in each of some forty layers.
     assert (rough.float() - exact).norm() < 0.08 * exact.norm()
-
-
-@pytest.mark.parametrize("config", [HLENetConfig, UNet28Config, ResUNet28Config])
-def test_every_field_is_described(config):
-    assert all(field.description for field in config.model_fields.values())

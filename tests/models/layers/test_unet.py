@@ -9,22 +9,12 @@ from spinforge.models.layers.unet import UNet, UpPath, UpStage, doubled_widths
 from spinforge.simulation.errors import SpinforgeError
 
 
-def doubled_bilinearly(x):
-    """Twice the size, corner pixels on corner pixels: weights along rows, then along columns."""
-    for axis in (2, 3):
-        size = x.shape[axis]
-        places = np.arange(2 * size) * (size - 1) / (2 * size - 1)
-        tents = np.maximum(0, 1 - abs(places[:, None] - np.arange(size)))
-        x = np.moveaxis(np.moveaxis(x, axis, -1) @ tents.T, -1, axis)
-    return x
-
-
 @pytest.mark.parametrize("up", ["bilinear", "transposed"])
 def test_stage_doubles_pads_joins_and_convolves(up, random_images):
     stage = UpStage(3, 2, up=up).double().eval()
     coarse, skip = random_images(2, 3, 3, 4).double(), random_images(2, 2, 7, 9).double()
     if up == "bilinear":
-        doubled = doubled_bilinearly(coarse.numpy())
+        doubled = layers.bilinear(coarse.numpy(), (6, 8))
         doubled = layers.convolution(doubled, *layers.weights(stage.up[1]))
     else:
         kernel = layers.weights(stage.up[0])

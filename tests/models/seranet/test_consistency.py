@@ -136,6 +136,24 @@ def test_lines_that_were_not_acquired_are_never_seen(n_coils):
     assert torch.equal(zero_filled_channels(measurement), zero_filled_channels(masked))
 
 
+@coils
+@pytest.mark.parametrize("trust", [1.0, 0.5])
+def test_lines_that_were_not_acquired_may_hold_no_numbers(n_coils, trust):
+    measurement = random_measurement(2, n_coils)
+    acquired = measurement.mask[:, None, :, None]
+    masked = measurement._replace(kspace=torch.where(acquired, measurement.kspace, 0))
+    empty = measurement._replace(kspace=torch.where(acquired, measurement.kspace, torch.nan))
+    assert torch.equal(zero_filled_channels(empty), zero_filled_channels(masked))
+
+    def image_and_gradient(given):
+        estimate = real_channels(complex_normal(2, 17, 20, seed=5)).requires_grad_()
+        image = data_consistency(estimate, given, trust=trust)
+        return image, torch.autograd.grad(image.square().sum(), estimate)[0]
+
+    pairs = zip(image_and_gradient(empty), image_and_gradient(masked), strict=True)
+    assert all(torch.equal(found, expected) for found, expected in pairs)
+
+
 def test_where_no_coil_is_sensitive_there_is_nothing_and_a_finite_gradient():
     measurement = random_measurement(1, 2)
     measurement.sensitivities[..., :4] = 0
@@ -172,6 +190,8 @@ def test_half_precision_is_raised_to_single():
         ({"kspace": torch.zeros(2, 17, 20, dtype=torch.complex64)}, "four axes"),
         ({"mask": torch.ones(17, dtype=torch.bool)}, r"mask of shape \(17,\).*\(2, 17\)"),
         ({"mask": torch.ones(2, 20, dtype=torch.bool)}, r"mask of shape \(2, 20\)"),
+        ({"mask": torch.ones(2, 17)}, "its mask bool, not torch.complex128 and torch.float32"),
+        ({"kspace": torch.zeros(2, 3, 17, 20)}, "must be complex .* not torch.float32"),
         ({"sensitivities": None}, "3 coils; give their sensitivities"),
         ({"sensitivities": torch.ones(2, 1, 17, 20)}, r"sensitivities of shape \(2, 1, 17, 20\)"),
     ],

@@ -63,13 +63,3 @@ def test_without_blocks_it_is_zero_filling():
     expected = zero_filled(measurement.kspace[:, 0], measurement.mask)
     found = Reconstruction([])(measurement)
     assert torch.equal(torch.complex(found[:, 0], found[:, 1]), expected)
-
-
-def test_defaults_are_the_papers():
-    config = ReconstructionConfig()
-    assert (config.blocks, config.width, config.batch_norm) == (5, 64, True)
-    assert (config.residual, config.trust, config.up) == (True, 1.0, "bilinear")
-
-
-def test_every_field_is_described():
-    assert all(field.description for field in ReconstructionConfig.model_fields.values())

@@ -131,4 +131,12 @@ def test_joint_is_reconstruction_then_segmentation():
         found = network(measurement)
         image = network.reconstruction(measurement)
         assert torch.equal(found.images[0], image)
-        assert torch.equal(found.logits[0], network.segmentation(image)[0])
+        assert torch.equal(found.logits[0], network.segmentation(image))
+
+
+def test_attention_trusts_the_measured_lines_as_the_reconstruction_does():
+    config = SERANetConfig(
+        kind="seranet", width=2, reconstruction=ReconstructionConfig(blocks=1, width=2, trust=0.5)
+    )
+    network = build_seranet(config, n_classes=4)
+    assert network.reconstruction.trust == network.attention.trust == 0.5

@@ -5,18 +5,19 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from measured import random_measurement
 
+from spinforge.models.networks import build_network
 from spinforge.models.seranet.baselines import (
     FullySampledConfig,
     JointConfig,
     TwoStepConfig,
     ZeroFillingConfig,
-    build_baseline,
 )
 from spinforge.models.seranet.consistency import zero_filled_channels
 from spinforge.models.seranet.reconstruction import ReconstructionConfig
-from spinforge.models.seranet.segnetmri import SegNetMRIConfig, build_segnetmri
-from spinforge.models.seranet.seranet import SERANetConfig, build_seranet
+from spinforge.models.seranet.segnetmri import SegNetMRIConfig
+from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.training.stages import enter_stage, training_stages
+from spinforge.simulation.errors import SpinforgeError
 
 RECONSTRUCTION = ReconstructionConfig(block="autoencoder", blocks=2, width=2)
 SERANET = SERANetConfig(kind="seranet", reconstruction=RECONSTRUCTION, width=2, recurrences=1)
@@ -44,13 +45,7 @@ ALL_STAGES = [
 
 
 def build(config):
-    match config:
-        case SERANetConfig():
-            return build_seranet(config, n_classes=4)
-        case SegNetMRIConfig():
-            return build_segnetmri(config, n_classes=4)
-        case _:
-            return build_baseline(config, n_classes=4)
+    return build_network(config, in_channels=2, n_classes=4, seed=0)
 
 
 @pytest.fixture
@@ -104,6 +99,12 @@ def test_frozen_parts_can_learn_again_later():
     enter_stage(network, last)
     assert all(module.training for child in network.children() for module in child.modules())
     assert all(weight.requires_grad for weight in network.parameters())
+
+
+def test_a_stage_of_another_network_is_refused():
+    stage = training_stages(PLUS_PLUS)[-1]
+    with pytest.raises(SpinforgeError, match="'fine-tuning' trains attention, but the network"):
+        enter_stage(build(TWO_STEP), stage)
 
 
 @pytest.mark.parametrize("config", [PLUS_PLUS, TWO_STEP, SEGNETMRI], ids=lambda c: c.kind)

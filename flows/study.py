@@ -3,8 +3,6 @@
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from spinforge.datasets.products.catalogue import kspace_product
-from spinforge.datasets.products.kspace import check_split
 from spinforge.flows.config import Study
 from spinforge.flows.evaluate import evaluate
 from spinforge.flows.generate import generate
@@ -13,6 +11,7 @@ from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
+from spinforge.models.training.product_slices import check_trainable
 
 
 @flow(name="study")
@@ -26,15 +25,14 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
     Returns:
         Where everything is, the data set's digest and each network's mean tissue Dice.
     """
-    product = kspace_product(study.data)
-    check_split(product)
+    check_trainable(study.data, study.networks, study.training)
     check_study(study, overwrite=overwrite)
     tracker = Tracker(study)
     with RunFolder.of(study).opened(study):
         digest = generate(study, overwrite=overwrite)
         with tracker.study_run() as run:
             tracker.log_params(run, study.model_dump(mode="json", exclude={"networks"}))
-            tracker.log_dataset(run, product.phantom, digest, "study")
+            tracker.log_dataset(run, study.data.product, digest, "study")
             train(study)
             dice = evaluate(study)
             tracker.log_metrics(
@@ -44,7 +42,7 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
     create_table_artifact(
         [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],
         key=f"dice-{study.name.replace('_', '-')}",
-        description=f"Mean per-slice Dice of CSF, GM and WM. Report: {page}",
+        description=f"Mean over the tissues of their mean Dice per slice. Report: {page}",
     )
     folder = RunFolder.of(study)
     return {

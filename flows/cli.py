@@ -69,10 +69,24 @@ def study(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a whole study: generate, train, evaluate, report.
+    """Run a whole study: generate, train, evaluate, report; or every study of a list.
 
     Example: `spinforge study studies/brainweb.yaml --set data.path=data/brainweb20`
+
+    A study file may have smaller budgets: `--set budget=smoke` takes minutes. A file with a list
+    of `studies`, such as studies/smoke-all.yaml, runs them one after the other.
     """
+    from spinforge.flows.suite_file import check_suite, is_suite, load_suite
+
+    if is_suite(file):
+        suite, studies = load_suite(file, overrides or [])
+        check_suite(studies, overwrite=overwrite)
+        from spinforge.flows.suite import suite as suite_flow
+
+        with prefect_server():
+            result = suite_flow(suite, studies, overwrite=overwrite)
+        print_answer(result, as_json)
+        return
     resolved = _checked_study(file, overrides, overwrite)
     from spinforge.flows.study import study as study_flow
 

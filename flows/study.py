@@ -4,7 +4,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 
 from spinforge.flows.config import Study
-from spinforge.flows.evaluate import evaluate
+from spinforge.flows.evaluate import evaluate, pooled_scores
 from spinforge.flows.generate import generate
 from spinforge.flows.preflight import check_study
 from spinforge.flows.report import report
@@ -23,7 +23,8 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
         overwrite: Replace a data set made with another configuration.
 
     Returns:
-        Where everything is, the data set's digest and each network's mean tissue Dice.
+        Where everything is, the data set's digest, each network's mean tissue Dice, and the mean
+        Dice of all classes and test pixels together, beside that of the most frequent class.
     """
     check_trainable(study.data, study.networks, study.training)
     check_study(study, overwrite=overwrite)
@@ -39,6 +40,7 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
                 run, {f"test/slice_mean/average_dice/{n}": value for n, value in dice.items()}
             )
             page = report(study)
+            pooled = pooled_scores(study)
     create_table_artifact(
         [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],
         key=f"dice-{study.name.replace('_', '-')}",
@@ -51,4 +53,8 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
         "dataset_digest": digest,
         "mlflow": tracker.uri,
         "dice": dice,
+        "pooled": {
+            name: {"dice": scores.dice, "of the most frequent class": scores.majority_dice}
+            for name, scores in pooled.items()
+        },
     }

@@ -131,6 +131,19 @@ def build_network(
         return _build(config, in_channels, n_classes)
 
 
+def output_classes(config: NetworkConfig, n_classes: int) -> int:
+    """Classes a network is built with to tell these apart.
+
+    Of a background and one foreground HLE-Net's family learns the foreground alone, as published;
+    its logit z means the same as the logits (0, z) of two classes.
+
+    Args:
+        config: The network.
+        n_classes: Classes of the labels, background included.
+    """
+    return 1 if isinstance(config, ForegroundNetwork) and n_classes == 2 else n_classes
+
+
 def weightless_network(config: NetworkConfig, *, in_channels: int, n_classes: int) -> nn.Module:
     """Network without the memory of its weights, on torch's meta device, in training mode.
 

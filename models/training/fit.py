@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from spinforge.datasets.storage.files import replacing
-from spinforge.models.networks import NetworkConfig, build_network, count_parameters
+from spinforge.models.networks import NetworkConfig, build_network, count_parameters, output_classes
 from spinforge.models.training.checkpoints import require_same_training
 from spinforge.models.training.data import (
     ReadyBatches,
@@ -122,7 +122,10 @@ def train_network(
     if (finished := _find_finished(folder, identity)) is not None:
         return finished
     built = build_network(
-        network, in_channels=train.n_channels, n_classes=train.n_classes, seed=seed
+        network,
+        in_channels=train.n_channels,
+        n_classes=output_classes(network, train.n_classes),
+        seed=seed,
     )
     outcomes: list[StageOutcome] = []
     stages = training_stages(network)
@@ -207,5 +210,5 @@ def _write_result(
         weights,
         network,
         in_channels=identity["channels"],
-        n_classes=identity["classes"],
+        n_classes=output_classes(network, identity["classes"]),
     )

@@ -87,7 +87,7 @@ def study(
             result = suite_flow(suite, studies, overwrite=overwrite)
         print_answer(result, as_json)
         return
-    resolved = _checked_study(file, overrides, overwrite)
+    resolved = _checked_study(file, overrides, overwrite, trains=True)
     from spinforge.flows.study import study as study_flow
 
     with prefect_server():
@@ -140,7 +140,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train the study's networks on its dataset; goes on where it was stopped."""
-    resolved = _checked_study(file, overrides)
+    resolved = _checked_study(file, overrides, trains=True)
     from spinforge.flows.train import train as train_flow
 
     with prefect_server():
@@ -156,7 +156,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score the trained networks on the held-out subjects; writes tables (CSV, Parquet)."""
-    resolved = _checked_study(file, overrides)
+    resolved = _checked_study(file, overrides, trains=True)
     from spinforge.flows.evaluate import evaluate as evaluate_flow
     from spinforge.flows.run_folder import RunFolder
 
@@ -228,13 +228,15 @@ def inspect(
     print_answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
 
 
-def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = False) -> Any:
+def _checked_study(
+    file: Path, overrides: list[str] | None, overwrite: bool = False, *, trains: bool = False
+) -> Any:
     """Read the study and find what would stop it, before anything heavy starts."""
     from spinforge.flows.config import load_study
     from spinforge.flows.preflight import check_study
 
     resolved = load_study(file, overrides or [])
-    check_study(resolved, overwrite=overwrite)
+    check_study(resolved, overwrite=overwrite, trains=trains)
     return resolved
 
 

@@ -11,7 +11,6 @@ from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
-from spinforge.models.training.product_slices import check_trainable
 
 
 @flow(name="study")
@@ -26,8 +25,7 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
         Where everything is, the data set's digest, each network's mean tissue Dice, and the mean
         Dice of all classes and test pixels together, beside that of the most frequent class.
     """
-    check_trainable(study.data, study.networks, study.training)
-    check_study(study, overwrite=overwrite)
+    check_study(study, overwrite=overwrite, trains=True)
     tracker = Tracker(study)
     with RunFolder.of(study).opened(study):
         digest = generate(study, overwrite=overwrite)

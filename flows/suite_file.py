@@ -9,7 +9,6 @@ from spinforge.flows.config import Study, load_study
 from spinforge.flows.config_errors import explain
 from spinforge.flows.preflight import check_study
 from spinforge.flows.study_file import FULL, read_yaml
-from spinforge.models.training.product_slices import check_trainable
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
@@ -72,7 +71,6 @@ def check_suite(studies: Sequence[Study], *, overwrite: bool = False) -> None:
     """
     for study in studies:
         try:
-            check_trainable(study.data, study.networks, study.training)
-            check_study(study, overwrite=overwrite)
+            check_study(study, overwrite=overwrite, trains=True)
         except SpinforgeError as error:
             raise SpinforgeError(f"study {study.name}: {error}") from None

@@ -16,7 +16,12 @@ from spinforge.models.devices import device_of
 from spinforge.models.networks import ImageNetwork, KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
-from spinforge.models.training.product_slices import StudySlices, check_trainable, showing
+from spinforge.models.training.product_slices import (
+    StudySlices,
+    check_fits,
+    check_trainable,
+    showing,
+)
 from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stages import training_stages
@@ -42,6 +47,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     folders = {name: network_folder(study, network) for name, network in networks.items()}
     tracker = Tracker(study)
     training, validation = study_slices(study, "train"), study_slices(study, "validation")
+    check_fits(training, networks.values())
     with RunFolder.of(study).opened(study):
         # A GPU gets one copy of the set for all networks that read the same of it.
         for group in _reading_the_same(list(networks.values())):

@@ -69,9 +69,6 @@ KSpaceNetwork = (
 ForegroundNetwork = HLENetConfig | UNet28Config | ResUNet28Config
 """Networks that may have a single class, the foreground, as HLE-Net's paper has it."""
 
-ImageNetworkConfig = Annotated[ImageNetwork, Field(discriminator="kind")]
-"""Any network of images, told apart by `kind`."""
-
 NetworkConfig = Annotated[
     ImageNetwork | SequenceNetwork | KSpaceNetwork, Field(discriminator="kind")
 ]

@@ -14,7 +14,7 @@ from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
-from spinforge.models.devices import device_of
+from spinforge.models.devices import require_possible
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig, weightless_network
 from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.training.product_slices import check_trainable
@@ -46,7 +46,7 @@ def check_study(study: Study, *, overwrite: bool = False, trains: bool = False) 
     check_folders(folder)
     if study.tracking.uri is None:
         _check_record(study.out)
-    device_of(study.training)
+    require_possible(study.training)
     _check_networks(study)
     maker_of(study.data).check()
     missing = split_of(study.data).everyone

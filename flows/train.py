@@ -54,6 +54,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
             source = training_source(
                 showing(training, group[0]),
                 device=device_of(study.training),
+                processes=study.training.processes,
                 batch_size=study.training.batch_size,
                 seed=study.seed,
             )

@@ -18,6 +18,7 @@ from spinforge.models.training.data import (
     count_slices,
     require_matching,
 )
+from spinforge.models.training.reading import before_sampling
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stage_fit import StageOutcome, fit_stage
 from spinforge.models.training.stages import training_stages
@@ -118,6 +119,8 @@ def train_network(
         SystemExit: On SIGTERM, after the batch, with code 143; likewise.
     """
     require_matching(train, validation)
+    if recipe.augmentation.is_physical:
+        train = before_sampling(train)
     identity = _identity(network, recipe, train, validation, seed)
     if (finished := _find_finished(folder, identity)) is not None:
         return finished

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.models.augmentation.augmenter import augmenter_for
 from spinforge.models.devices import device_of
 from spinforge.models.losses import inverse_frequency
 from spinforge.models.networks import NetworkConfig
@@ -114,6 +115,7 @@ def fit_stage(
         epochs=epochs,
         prefix=prefix,
         class_weights=_class_weights(train, recipe),
+        augmenter=augmenter_for(recipe.augmentation, config, seed=seed),
     )
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(
@@ -190,6 +192,8 @@ def _class_weights(
     """Weights of the classes, where the recipe's loss has some; reads every label once."""
     if recipe.loss != "weighted_cross_entropy":
         return None
+    if isinstance(train, SliceDataset):
+        train.set_epoch(0)  # whichever heads were seen last; those of new heads differ
     items = (train[i] for i in range(len(train))) if isinstance(train, SliceDataset) else train
     counts = torch.zeros(train.n_classes, dtype=torch.int64)
     for item in items:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.applying import flat_target, network_input
+from spinforge.models.augmentation.augmenter import Augmenter
 from spinforge.models.losses import segmentation_loss
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
@@ -39,6 +40,7 @@ class SegmentationTask(LightningModule):
         epochs: Epochs in all, for the schedule.
         prefix: Put in front of the names of what is logged.
         class_weights: For the loss "weighted_cross_entropy".
+        augmenter: Changes the training batches; the validation's never.
     """
 
     confusion: Tensor
@@ -56,12 +58,14 @@ class SegmentationTask(LightningModule):
         epochs: int,
         prefix: str = "",
         class_weights: Float[Tensor, " classes"] | None = None,
+        augmenter: Augmenter | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.prefix = prefix
         self._config, self._recipe, self._stage = config, recipe, stage
         self._steps_per_epoch, self._epochs = steps_per_epoch, epochs
+        self._augmenter = augmenter
         self._unchecked: deque[tuple[int, str, Tensor]] = deque()
         confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64)
         self.register_buffer("confusion", confusion, persistent=False)
@@ -77,6 +81,16 @@ class SegmentationTask(LightningModule):
         """Log the learning rate of the epoch's first step."""
         enter_stage(self.network, self._stage)
         self._log("learning_rate", self.learning_rate)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Draw what changes a training batch, while its names are still on the processor."""
+        if self._augmenter is None or not self.trainer.training:
+            return batch
+        return self._augmenter.drawn(batch, self.current_epoch)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Change a training batch on the device."""
+        return batch if self._augmenter is None else self._augmenter.applied(batch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch.

@@ -21,6 +21,7 @@ from spinforge.models.training.data import (
     require_matching,
 )
 from spinforge.models.training.processes import is_one_of_several, joined, start_together
+from spinforge.models.training.reading import before_sampling
 from spinforge.models.training.recipes import MACHINE_FIELDS, TrainingConfig
 from spinforge.models.training.sharing import require_a_piece_for_each
 from spinforge.models.training.stage_fit import StageOutcome, fit_stage
@@ -129,6 +130,8 @@ def train_network(
     require_possible(recipe)
     require_matching(train, validation)
     require_a_piece_for_each(count_slices(train), recipe.batch_size, recipe.processes)
+    if recipe.augmentation.is_physical:
+        train = before_sampling(train)
     identity = _identity(network, recipe, train, validation, seed)
     if (finished := _find_finished(folder, identity)) is not None:
         return finished

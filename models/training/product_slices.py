@@ -7,16 +7,20 @@ from typing import Literal
 from spinforge.datasets.products.catalogue import Product
 from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
 from spinforge.datasets.products.infant_settings import InfantProduct
+from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.kspace import check_split
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.products.mrbrains import MRBrainSLike
 from spinforge.datasets.products.slice_index import INDEX
+from spinforge.datasets.products.spleen import SpleenLike
 from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.reading.longitudinal import LongitudinalSlices
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.applying import network_input
+from spinforge.models.augmentation.augmenter import require_possible
+from spinforge.models.augmentation.settings import Augmentation
 from spinforge.models.networks import (
     KSpaceNetwork,
     NetworkConfig,
@@ -24,6 +28,7 @@ from spinforge.models.networks import (
     output_classes,
     weightless_network,
 )
+from spinforge.models.training.fresh import check_fresh
 from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.config import content_hash
@@ -34,7 +39,9 @@ Group = Literal["train", "validation", "test"]
 StudySlices = ZeroFilledSlices | ImageSlices | LongitudinalSlices
 
 
-def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -> StudySlices:
+def open_group(
+    product: Product, path: Path | str, group: Group, *, seed: int, fresh_noise: bool = False
+) -> StudySlices:
     """The slices of one group of a set.
 
     Of k-space sets, training slices have fresh masks each epoch, the others their stored ones. Of
@@ -47,6 +54,7 @@ def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -
         path: Where it lies.
         group: Which slices.
         seed: Seed of the fresh masks.
+        fresh_noise: Whether training slices of a k-space set also have fresh noise each epoch.
 
     Raises:
         SpinforgeError: If the set, a subject or the group is missing.
@@ -57,7 +65,14 @@ def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -
             subjects: tuple[str, ...] = getattr(split, group)
             masks: Literal["fresh", "fixed"] = "fresh" if group == "train" else "fixed"
             seed = seed if group == "train" else 0
-            return open_slices(path, subjects, sampling=product.sampling, masks=masks, seed=seed)
+            return open_slices(
+                path,
+                subjects,
+                sampling=product.sampling,
+                masks=masks,
+                seed=seed,
+                noise="fresh" if fresh_noise and group == "train" else "stored",
+            )
         case InfantProduct():
             if group == "train":
                 return LongitudinalSlices(path, split.train, ages_months=product.train_ages_months)
@@ -129,8 +144,17 @@ def check_trainable(
     """
     if isinstance(product, KSpaceProduct):
         check_split(product)
+        check_fresh(product, recipe)
+    elif recipe.fresh != "masks":
+        raise SpinforgeError(
+            f"training.fresh = {recipe.fresh}: data.product = {product.product} has finished "
+            f"images, of which only product seranet, a set of k-space, can be scanned anew; leave "
+            f"it out"
+        )
+    _check_augmentation(product, recipe.augmentation)
     for network in networks:
         where = f"networks: {network.name} ({network.kind})"
+        require_possible(recipe.augmentation, gives_images=not isinstance(network, KSpaceNetwork))
         if isinstance(network, KSpaceNetwork) and not isinstance(product, KSpaceProduct):
             raise SpinforgeError(
                 f"{where} starts from k-space, and data.product = {product.product} has images "
@@ -150,4 +174,14 @@ def check_trainable(
         raise SpinforgeError(
             f"data.product = {product.product} has no validation slices to choose an epoch by. Set "
             f"training.keep to last, leave out training.patience, or take training.recipe fcslstm"
+        )
+
+
+def _check_augmentation(product: Product, augmentation: Augmentation) -> None:
+    """Refuse an MR scanner's part where there was none."""
+    if augmentation.is_physical and isinstance(product, ISICLike | SpleenLike):
+        kind = "photographs" if isinstance(product, ISICLike) else "CT"
+        raise SpinforgeError(
+            f"{augmentation.named(physical=True)}: data.product = {product.product} is {kind}, "
+            f"which no MR scanner has made; leave them out"
         )

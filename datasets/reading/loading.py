@@ -135,7 +135,8 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         self._epoch = 0
         self.subjects = subjects
         self.digest = self._shown.digest(list(subjects))
-        slice_mm, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        # Along z, y and x, which are slices, read-out and phase encoding.
+        slice_mm, kx_mm, ky_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
         self.pixel_mm, self._slice_mm = (float(ky_mm), float(kx_mm)), float(slice_mm)
         target: Any = store.open_subject(subjects[0])["target"]
         self._size = (int(target.shape[-2]), int(target.shape[-1]))

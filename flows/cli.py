@@ -14,6 +14,7 @@ from spinforge.flows.answer import print_answer
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import models
+from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
 from spinforge.simulation.errors import SpinforgeError
 
@@ -224,7 +225,7 @@ def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = Fa
     return resolved
 
 
-for _command in (models, download, verify, export, card):
+for _command in (models, download, verify, export, card, pack, collect):
     app.command()(_command)
 
 

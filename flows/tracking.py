@@ -132,6 +132,11 @@ class Tracker:
         tags = [InputTag("mlflow.data.context", context)]
         self._client.log_inputs(run, datasets=[DatasetInput(data, tags)])
 
+    def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
+        """Facts to find runs by; later ones replace earlier ones."""
+        for key, value in tags.items():
+            self._client.set_tag(run, key, value)
+
     def log_file(self, run: str, path: Path) -> None:
         """Copy a file into a run's artifacts."""
         self._client.log_artifact(run, str(path))

@@ -4,14 +4,13 @@ import math
 from pathlib import Path
 
 import pandas as pd
-from prefect import flow, task
 
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.flows.config import Study
+from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
-from spinforge.flows.tracking import Tracker
 from spinforge.models.devices import device_of
 from spinforge.models.networks import ImageNetwork, KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices

@@ -117,6 +117,7 @@ def _train_one(
             validation,
             folder,
             seed=study.seed,
+            reads=training.format,
             loggers=[tracker.lightning_logger(run)],
             progress=console.is_terminal,
         )

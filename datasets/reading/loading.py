@@ -22,6 +22,12 @@ from torch.utils.data import Dataset
 from spinforge.datasets.products.kspace import FIXED_MASK
 from spinforge.datasets.reading.cases import Case
 from spinforge.datasets.reading.noise_on_read import add_noise, read_noise
+from spinforge.datasets.reading.slice_format import (
+    COMPLEX_CHANNELS,
+    KSPACE_AXES,
+    Plane,
+    SliceFormat,
+)
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.arrays import CoilImages, CoilMaps, ComplexImage, Labels, LineMask
 from spinforge.simulation.config import content_hash
@@ -129,8 +135,10 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         self._epoch = 0
         self.subjects = subjects
         self.digest = self._shown.digest(list(subjects))
-        _, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
-        self.pixel_mm = (float(ky_mm), float(kx_mm))
+        slice_mm, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        self.pixel_mm, self._slice_mm = (float(ky_mm), float(kx_mm)), float(slice_mm)
+        target: Any = store.open_subject(subjects[0])["target"]
+        self._size = (int(target.shape[-2]), int(target.shape[-1]))
         self._open(store)
 
     def _open(self, store: DatasetStore) -> None:
@@ -163,6 +171,23 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def format(self) -> SliceFormat:
+        """What these slices look like, for the file of a network trained on them.
+
+        The share of acquired lines is that of the stored masks, which fresh ones resemble.
+        """
+        return SliceFormat(
+            content="image" if self.content == "image" else "kspace",
+            channels=COMPLEX_CHANNELS,
+            scaling="slice",
+            planes=(Plane(axes=KSPACE_AXES, pixel_mm=self.pixel_mm, slice_mm=self._slice_mm),),
+            size=self._size,
+            is_padded=False,
+            class_names=self.class_names,
+            acquired=float(self.masks.stored.double().mean()),
+        )
 
     def cases(self, position: int) -> list[Case]:
         """The slice itself."""

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
 from torch import Tensor
 
+from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.datasets.storage.files import replacing
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters
 from spinforge.models.training.checkpoints import require_same_training
@@ -83,6 +84,7 @@ def train_network(
     folder: Path,
     *,
     seed: int,
+    reads: SliceFormat | None = None,
     loggers: Sequence[Logger] = (),
     progress: bool = True,
 ) -> TrainedNetwork:
@@ -103,6 +105,8 @@ def train_network(
             `last.ckpt`, and those of earlier stages in folders such as `1-reconstruction`; made if
             missing.
         seed: Seed of the initial weights and of the order of the slices.
+        reads: What the slices look like; kept in the network's file, so that it can be applied to
+            other scans.
         loggers: Receive `train_loss`, `validation_loss`, `validation_dice_pooled` and
             `learning_rate`, those of earlier stages with the stage's name in front.
         progress: Show a progress bar.
@@ -153,7 +157,7 @@ def train_network(
         identity=identity,
     )
     trained = TrainedNetwork(folder, summary)
-    _write_result(trained, network, outcomes[-1].weights)
+    _write_result(trained, network, outcomes[-1].weights, reads)
     return trained
 
 
@@ -195,7 +199,10 @@ def _find_finished(folder: Path, identity: dict[str, Any]) -> TrainedNetwork | N
 
 
 def _write_result(
-    trained: TrainedNetwork, network: NetworkConfig, weights: dict[str, Tensor]
+    trained: TrainedNetwork,
+    network: NetworkConfig,
+    weights: dict[str, Tensor],
+    reads: SliceFormat | None,
 ) -> None:
     """Write the summary, then the network: its presence says that all is done."""
     identity = trained.summary.identity
@@ -208,4 +215,5 @@ def _write_result(
         network,
         in_channels=identity["channels"],
         n_classes=identity["classes"],
+        reads=reads,
     )

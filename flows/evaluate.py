@@ -17,6 +17,7 @@ from spinforge.evaluation.score import (
     summarise,
     write_scores,
 )
+from spinforge.flows.champion import crown_champion
 from spinforge.flows.config import Study
 from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import progress_bar, say
@@ -57,6 +58,7 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
             task(name="score-network", task_run_name="{name}")(score_one)(name)
         scores = study_scores(study)
         write_scores(scores, folder.evaluation)
+        crown_champion(study)
     say(f"scores    {folder.evaluation / 'cases.csv'}")
     dice = average_dice(scores)
     return {name: dice[name] for name in networks}

@@ -12,7 +12,7 @@ from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
 from spinforge.models.devices import device_of
-from spinforge.models.networks import ImageNetwork, KSpaceNetwork, NetworkConfig
+from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.product_slices import StudySlices, check_trainable, showing
@@ -104,7 +104,7 @@ def _train_one(
         return
     n_slices = count_slices(training)
     say(f"training  {network.name} on {n_slices} slices{_length(study.training, network)}")
-    with tracker.network_run(folder, network.name) as run:
+    with tracker.network_run(folder, network.name, watched=True) as run:
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
         tracker.log_params(run, {"reading": way_of(training)})
@@ -127,12 +127,7 @@ def _train_one(
         steps_per_epoch = math.ceil(n_slices / study.training.batch_size)
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
-        if isinstance(network, ImageNetwork):
-            image = validation[0]["image"]
-            example = image.reshape(-1, *image.shape[-3:])[:1].expand(2, -1, -1, -1).numpy()
-            tracker.log_model(run, load_network(trained.network_file).network, example)
-        else:  # an exported program takes plain images only
-            tracker.log_file(run, trained.network_file)
+        tracker.log_network(run, trained.network_file, coils=len(validation[0].get("kspace", [0])))
     tracker.mark_logged(folder, "training")
     say(
         f"network   {folder} (pooled validation Dice {summary.best_validation_dice:.3f} "

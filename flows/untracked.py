@@ -30,7 +30,7 @@ class Untracked:
         yield ""
 
     @contextmanager
-    def network_run(self, folder: Path, name: str) -> Iterator[str]:
+    def network_run(self, folder: Path, name: str, *, watched: bool = False) -> Iterator[str]:
         """No run."""
         yield ""
 
@@ -45,4 +45,4 @@ class Untracked:
     def _keep_nothing(self, *_: Any, **__: Any) -> None: ...
 
     mark_logged = log_params = log_metrics = log_curves = log_dataset = _keep_nothing
-    log_file = log_network = set_tags = _keep_nothing
+    log_file = log_network = set_tags = register = crown = _keep_nothing

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.score import read_scores
@@ -18,18 +20,17 @@ from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
 
-def collect(study: Study, place: Path) -> dict[str, float]:
-    """Copy networks, histories and scores to where they would lie, and log them to MLflow.
+def collect(study: Study, place: Path) -> ResultsNote:
+    """Copy networks, histories and scores to where they would lie; `record` then logs them.
 
-    May be repeated: what is there already is left, what MLflow has is not logged again.
+    May be repeated: what is there already is left.
 
     Args:
         study: The study that was packed.
         place: `results.tar` of the pack, or the folder it lies in.
 
     Returns:
-        Network name -> mean Dice over the tissues and slices of the test subjects, of every network
-        in the results.
+        What the results say of themselves.
 
     Raises:
         SpinforgeError: If the results are damaged, or of another study, set, recipe or code; if a
@@ -47,7 +48,7 @@ def collect(study: Study, place: Path) -> dict[str, float]:
             for source, target in copies:
                 with replacing(target) as temporary:
                     temporary.write_bytes(source.read_bytes())
-    return _log(study, networks, note.machine)
+    return note
 
 
 def _require_same_set(study: Study, note: ResultsNote, archive: Path) -> None:
@@ -102,13 +103,19 @@ def _copies(study: Study, network: NetworkConfig, folder: Path) -> list[tuple[Pa
             final = target / path.relative_to(source)
             if not final.is_file():
                 pairs.append((path, final))
-            elif path.name == "network.pt" and final.read_bytes() != path.read_bytes():
+            elif path.name == "network.pt" and not _same_weights(path, final):
                 raise SpinforgeError(
                     f"network {network.name} was trained here, too, with other weights. To take "
                     f"those of the results, delete {target} and "
                     f"{scores_folder(study, network)}, and run again"
                 )
     return pairs
+
+
+def _same_weights(one: Path, other: Path) -> bool:
+    """Whether two files hold the same network, bit for bit; the bytes around it may differ."""
+    first, second = (load_network(path).network.state_dict() for path in (one, other))
+    return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
 
 
 def _check_network(folder: Path, study: Study, network: NetworkConfig) -> None:
@@ -121,15 +128,26 @@ def _check_network(folder: Path, study: Study, network: NetworkConfig) -> None:
     read_scores(folder / "evaluation" / scores_folder(study, network).name / "cases.parquet")
 
 
-def _log(study: Study, networks: list[NetworkConfig], machine: dict[str, str]) -> dict[str, float]:
-    """Let the flows find everything done, so that they only log it; then say where it was done."""
-    here = study.model_copy(
-        update={"training": study.training.model_copy(update={"device": "auto"})}
-    )
+def record(study: Study, note: ResultsNote) -> dict[str, float]:
+    """Log collected networks to MLflow: parameters, curves, models, scores, and the machine.
+
+    May be repeated: what MLflow has is not logged again.
+
+    Args:
+        study: The study.
+        note: Of the results, which `collect` has put in their places.
+
+    Returns:
+        Network name -> mean Dice over the tissues and slices of the test subjects.
+    """
+    recipe = study.training.model_copy(update={"device": "auto"})  # a GPU there need not be here
+    here = study.model_copy(update={"training": recipe})
     tracker, dice = Tracker(here), {}
-    for network in networks:
-        train(here, only=network.name)
-        dice |= evaluate(here, only=network.name)
-        with tracker.network_run(network_folder(here, network), network.name) as run:
-            tracker.set_tags(run, machine)
+    for network in here.networks:
+        if network.name in note.networks:
+            # The flows find everything done, so that they only log it.
+            train(here, only=network.name)
+            dice |= evaluate(here, only=network.name)
+            with tracker.network_run(network_folder(here, network), network.name) as run:
+                tracker.set_tags(run, note.machine)
     return dice

@@ -78,9 +78,11 @@ def collect(
     resolved = load_study(file, overrides or [])
     check_folders(RunFolder.of(resolved))
     from spinforge.flows.offline.collect import collect as bring_home
+    from spinforge.flows.offline.collect import record
 
+    note = bring_home(resolved, results)
     with prefect_server():
-        dice = bring_home(resolved, results)
+        dice = record(resolved, note)
     print_answer({"dice": dice, "scores": str(RunFolder.of(resolved).evaluation)}, as_json)
 
 

@@ -13,7 +13,7 @@ from spinforge.flows import environment
 from spinforge.flows.answer import print_answer
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
-from spinforge.flows.models_command import models
+from spinforge.flows.models_command import export_network, models
 from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
 from spinforge.simulation.errors import SpinforgeError
@@ -227,6 +227,7 @@ def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = Fa
 
 for _command in (models, download, verify, export, card, pack, collect):
     app.command()(_command)
+app.command("export-network")(export_network)
 
 
 def main() -> None:

@@ -49,10 +49,7 @@ class RawScanModel:
         self._segmenter = (
             KSpaceSegmenter(loaded.network)
             if isinstance(loaded.config, KSpaceNetwork)
-            else ImageSegmenter(
-                loaded.network,
-                Preprocessing(scaling=loaded.reads.scaling, padded_to=loaded.reads.padded_to),
-            )
+            else ImageSegmenter(loaded.network, Preprocessing.of(loaded.reads))
         )
 
     def predict(self, data: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -114,9 +111,14 @@ def fixed_axes(loaded: LoadedNetwork, name: str, values: NDArray[Any]) -> tuple[
         name: Of the input or output.
         values: An example of it.
     """
-    free = {"image": (0, -1, -2), "probabilities": (0, -1, -2), "kspace": (0, 2, 3)}
-    free |= {"sensitivities": (0, 2, 3), "scale": (0,), "mask": (0, 1)}
-    axes = set(free.get(name, range(values.ndim)))
+    free: dict[str, tuple[int, ...]] = {
+        "image": (0, -1, -2),
+        "scale": (0,),
+        "kspace": (0, 2, 3),
+        "sensitivities": (0, 2, 3),
+        "probabilities": (0, -1, -2),
+    }
+    axes = set(free.get(name, range(values.ndim)))  # of labels and masks any
     if isinstance(loaded.config, SequenceNetwork):
         axes.add(1)
     return tuple(

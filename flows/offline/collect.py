@@ -142,7 +142,8 @@ def record(study: Study, note: ResultsNote) -> dict[str, float]:
     """
     recipe = study.training.model_copy(update={"device": "auto"})  # a GPU there need not be here
     here = study.model_copy(update={"training": recipe})
-    tracker, dice = Tracker(here), {}
+    tracker = Tracker(here)
+    dice: dict[str, float] = {}
     for network in here.networks:
         if network.name in note.networks:
             # The flows find everything done, so that they only log it.

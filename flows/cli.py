@@ -13,7 +13,8 @@ from spinforge.flows import environment
 from spinforge.flows.answer import print_answer
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
-from spinforge.flows.models_command import models
+from spinforge.flows.models_command import export_network, models
+from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
 from spinforge.flows.predict_command import predict
 from spinforge.simulation.errors import SpinforgeError
@@ -241,8 +242,9 @@ def _checked_study(
     return resolved
 
 
-for _command in (predict, models, download, verify, export, card):
+for _command in (predict, models, download, verify, export, card, pack, collect):
     app.command()(_command)
+app.command("export-network")(export_network)
 
 
 def main() -> None:

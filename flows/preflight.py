@@ -17,6 +17,7 @@ from spinforge.flows.slices import network_folder
 from spinforge.models.devices import require_possible
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig, weightless_network
 from spinforge.models.seranet.measurement import Measurement
+from spinforge.models.training.product_slices import check_trainable
 from spinforge.models.training.stages import training_stages
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.slices import matrix_size
@@ -28,17 +29,20 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 _DATASET = "--set dataset=..."
 
 
-def check_study(study: Study, *, overwrite: bool = False) -> None:
+def check_study(study: Study, *, overwrite: bool = False, trains: bool = False) -> None:
     """Check files, folder, device, existing data and disk space; writes nothing.
 
     Args:
         study: What is about to run.
         overwrite: An existing set will be replaced, so it need not match.
+        trains: Its networks are trained, so they must fit the product.
 
     Raises:
         SpinforgeError: With the first problem found and what to do about it.
     """
     folder = RunFolder.of(study)
+    if trains:
+        check_trainable(study.data, study.networks, study.training)
     check_folders(folder)
     if study.tracking.uri is None:
         _check_record(study.out)

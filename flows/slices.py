@@ -36,7 +36,13 @@ def checked_store(study: Study) -> DatasetStore:
 
 def study_slices(study: Study, group: Group) -> StudySlices:
     """The slices of one group of the study's set, which is checked to be complete."""
-    return open_group(study.data, checked_store(study).path, group, seed=study.seed)
+    return open_group(
+        study.data,
+        checked_store(study).path,
+        group,
+        seed=study.seed,
+        fresh_noise=study.training.fresh == "noise",
+    )
 
 
 def network_folder(study: Study, network: NetworkConfig) -> Path:

@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.models.augmentation.augmenter import augmenter_for
 from spinforge.models.collective import process_number
 from spinforge.models.losses import inverse_frequency
 from spinforge.models.networks import NetworkConfig
@@ -131,6 +132,7 @@ def fit_stage(
         seed=seed,
         prefix=prefix,
         class_weights=_class_weights(train, recipe),
+        augmenter=augmenter_for(recipe.augmentation, config, seed=seed),
     )
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(
@@ -215,6 +217,8 @@ def _class_weights(
     """Weights of the classes, where the recipe's loss has some; reads every label once."""
     if recipe.loss != "weighted_cross_entropy":
         return None
+    if isinstance(train, SliceDataset):
+        train.set_epoch(0)  # whichever heads were seen last; those of new heads differ
     items = (train[i] for i in range(len(train))) if isinstance(train, SliceDataset) else train
     counts = torch.zeros(train.n_classes, dtype=torch.int64)
     for item in items:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.applying import flat_target, network_input
+from spinforge.models.augmentation.augmenter import Augmenter
 from spinforge.models.collective import (
     n_processes,
     process_number,
@@ -55,6 +56,7 @@ class SegmentationTask(LightningModule):
         seed: Of what the network draws while it learns, which is dropout.
         prefix: Put in front of the names of what is logged.
         class_weights: For the loss "weighted_cross_entropy".
+        augmenter: Changes the training batches; the validation's never.
     """
 
     confusion: Tensor
@@ -76,6 +78,7 @@ class SegmentationTask(LightningModule):
         seed: int = 0,
         prefix: str = "",
         class_weights: Float[Tensor, " classes"] | None = None,
+        augmenter: Augmenter | None = None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -86,6 +89,7 @@ class SegmentationTask(LightningModule):
         self._objective = stage.objective
         if recipe.compile or recipe.cuda_graphs:
             self._objective = compiled_objective(stage.objective, cuda_graphs=recipe.cuda_graphs)
+        self._augmenter = augmenter
         self._unchecked: deque[tuple[int, str, Tensor]] = deque()
         confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64)
         self.register_buffer("confusion", confusion, persistent=False)
@@ -104,6 +108,16 @@ class SegmentationTask(LightningModule):
         enter_stage(self.network, self._stage)
         self._seed_dropout()
         self._log("learning_rate", self.learning_rate)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Draw what changes a training batch, while its names are still on the processor."""
+        if self._augmenter is None or not self.trainer.training:
+            return batch
+        return self._augmenter.drawn(batch, self.current_epoch)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Change a training batch on the device."""
+        return batch if self._augmenter is None else self._augmenter.applied(batch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch.

@@ -66,6 +66,9 @@ Keep = Annotated[
 ]
 
 
+TrainingAugmentation = Annotated[
+    Augmentation, Field(description="changes of the training slices, other ones in each epoch")
+]
 Fresh = Annotated[
     Literal["masks", "noise", "scans", "anatomy"],
     Field(
@@ -108,7 +111,7 @@ class TrainingConfig(Config):
     patience: int | None = Field(
         None, ge=1, description="stop after this many epochs without a better one"
     )
-    augmentation: Augmentation = Augmentation()
+    augmentation: TrainingAugmentation = Augmentation()
     fresh: Fresh = "masks"
     precision: Literal["32", "bf16", "16"] = Field(
         "32",
@@ -173,7 +176,7 @@ class FCSLSTMTraining(TrainingConfig):
     learning_rate: LearningRate = 1e-3
     schedule: LearningRateSchedule = "decay"
     loss: Loss = "weighted_cross_entropy"
-    augmentation: Augmentation = Augmentation(flip_horizontal=0.5, crop=SMALLEST_CROP)
+    augmentation: TrainingAugmentation = Augmentation(flip_horizontal=0.5, crop=SMALLEST_CROP)
 
 
 class SERANetTraining(TrainingConfig):
@@ -205,7 +208,7 @@ class HLENetTraining(TrainingConfig):
     learning_rate: LearningRate = 1e-4
     schedule: LearningRateSchedule = "tenth"
     loss: Loss = "batch_dice"
-    augmentation: Augmentation = Augmentation(
+    augmentation: TrainingAugmentation = Augmentation(
         flip_vertical=0.5, flip_horizontal=0.5, crop=SMALLEST_CROP
     )
 

@@ -61,6 +61,7 @@ def _figure(study: Study, network: NetworkConfig) -> Figure:
         subjects = [source[0]["subject"]]
         n_first = sum(source[p]["subject"] in subjects for p in range(min(count, 200)))
         positions = [round(height * (n_first - 1)) for height in _HEIGHTS]
+    positions = sorted(set(positions))
     epochs = [_panels(study, network, source, positions, epoch) for epoch in range(_EPOCHS)]
     title = f"{study.name}: what {network.name} learns from, recipe {study.training.recipe}"
     return augmentation_figure(title, [list(row) for row in zip(*epochs, strict=True)])

@@ -24,7 +24,12 @@ from spinforge.models.networks import ImageNetwork, KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.fresh import simulated_source, simulates
-from spinforge.models.training.product_slices import StudySlices, check_trainable, showing
+from spinforge.models.training.product_slices import (
+    StudySlices,
+    check_fits,
+    check_trainable,
+    showing,
+)
 from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stages import training_stages
@@ -50,6 +55,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     folders = {name: network_folder(study, network) for name, network in networks.items()}
     tracker = Tracker(study)
     validation = study_slices(study, "validation")
+    check_fits(validation, networks.values())
     training = None if simulates(study.training) else study_slices(study, "train")
     with RunFolder.of(study).opened(study), _head_makers(study) as executor:
         # A GPU gets one copy of the set for all networks that read the same of it.
@@ -97,6 +103,7 @@ def _source(
     return training_source(
         showing(training, network),
         device=device,
+        processes=study.training.processes,
         batch_size=study.training.batch_size,
         seed=study.seed,
     )

@@ -1,5 +1,6 @@
 """Which slices the networks of a study learn from and are judged by, whatever its product."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -17,9 +18,16 @@ from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.reading.longitudinal import LongitudinalSlices
 from spinforge.datasets.storage.store import DatasetStore
+from spinforge.models.applying import network_input
 from spinforge.models.augmentation.augmenter import require_possible
 from spinforge.models.augmentation.settings import Augmentation
-from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
+from spinforge.models.networks import (
+    KSpaceNetwork,
+    NetworkConfig,
+    SequenceNetwork,
+    output_classes,
+    weightless_network,
+)
 from spinforge.models.training.fresh import check_fresh
 from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TrainingConfig
@@ -83,6 +91,27 @@ def showing(slices: StudySlices, network: NetworkConfig) -> StudySlices:
     return slices.showing("measurement" if isinstance(network, KSpaceNetwork) else "image")
 
 
+def check_fits(slices: StudySlices, networks: Iterable[NetworkConfig]) -> None:
+    """Find networks that cannot read the slices, before the first one is trained.
+
+    Raises:
+        SpinforgeError: For the first that cannot: the slices are too small, or an extra is missing.
+    """
+    for network in networks:
+        item = showing(slices, network)[0]
+        names = ("image", "kspace", "mask", "sensitivities")
+        batch = {name: item[name][None].to("meta") for name in names if name in item}
+        try:
+            built = weightless_network(
+                network,
+                in_channels=slices.n_channels,
+                n_classes=output_classes(network, slices.n_classes),
+            )
+            built.eval()(network_input(network, batch))
+        except SpinforgeError as error:
+            raise SpinforgeError(f"network {network.name!r}: {error}") from None
+
+
 def group_fingerprint(product: Product, store: DatasetStore, group: Group, *, seed: int) -> str:
     """Hash of what `open_group` would show; reads no image."""
     split = split_of(product)
@@ -135,6 +164,11 @@ def check_trainable(
             raise SpinforgeError(
                 f"{where} reads sequences of images, and data.product = {product.product} has "
                 f"none. Train it on infant_bric or infant_ibis, or choose a network of images"
+            )
+    if isinstance(product, CrdnBrainWeb | MRBrainSLike):
+        if product.slices.split != "subjects" and not product.slices.validation:
+            raise SpinforgeError(
+                "data.slices.validation = 0: a training needs slices to be judged by; 0.1 is usual"
             )
     if isinstance(product, InfantProduct) and (recipe.keep == "best" or recipe.patience):
         raise SpinforgeError(

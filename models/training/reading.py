@@ -73,7 +73,7 @@ def open_slices(
 
 
 def training_source(
-    slices: Slices, *, device: torch.device, batch_size: int, seed: int
+    slices: Slices, *, device: torch.device, batch_size: int, seed: int, processes: int = 1
 ) -> Slices | DeviceSlices:
     """What `train_network` is to be given: ready batches on a GPU that has room, else the slices.
 
@@ -84,7 +84,11 @@ def training_source(
         device: Where the network will be trained.
         batch_size: Slices in a batch, that of the recipe.
         seed: Seed of the order, that of the training.
+        processes: Processes that will train together; each of several reads for its own device,
+            which is not this process' business.
     """
+    if processes > 1:
+        return slices
     if device.type == "cpu" or isinstance(slices, StreamedSlices):
         return slices
     if not isinstance(slices, ZeroFilledSlices):

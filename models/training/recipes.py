@@ -14,6 +14,9 @@ TRAINING = "training-2"
 """Version of networks and training; whatever changes a trained weight, from how slices are loaded
 to the last step, changes it."""
 
+MACHINE_FIELDS = {"device", "devices", "nodes", "cuda_graphs"}
+"""Fields of recipes that say where and how it is computed: results are the same up to rounding."""
+
 POLY_POWER = 0.9
 HALVE_EVERY = 20
 """Epochs between two halvings, as SERANet was trained."""
@@ -122,12 +125,32 @@ class TrainingConfig(Config):
     compile: bool = Field(
         False, description="compile the network first: minutes at the start, faster steps"
     )
+    cuda_graphs: bool = Field(
+        False,
+        description="record a step's work for the GPU once and replay it; for small batches, whose "
+        "kernels are too short to keep it busy; compiles, too",
+    )
     deterministic: bool = Field(
         False, description="only algorithms that give equal bits each time, also on a GPU"
     )
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="auto takes an NVIDIA GPU where there is one, else the processor"
     )
+    devices: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes on each machine, with a GPU each or a part of the processor; they "
+        "share every batch",
+    )
+    nodes: int = Field(
+        1, ge=1, le=4096, description="machines, on each of which torchrun starts `devices`"
+    )
+
+    @property
+    def processes(self) -> int:
+        """Processes on all machines together."""
+        return self.devices * self.nodes
 
     @model_validator(mode="after")
     def _timing_needs_a_scan(self) -> "TrainingConfig":

@@ -40,6 +40,8 @@ from spinforge.simulation.slices import slice_memberships, slice_targets, warped
 from spinforge.simulation.tissue import TARGET_NAMES
 from spinforge.simulation.tissue_sets import TISSUE_SETS, with_factors
 
+_PROCESSOR = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Anatomy:
@@ -125,6 +127,11 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
         self._epoch = 0
         self._scans: dict[str, FreshScan] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets, whose device may be another one."""
+        here = {name: anatomy.to(_PROCESSOR) for name, anatomy in self._anatomy.items()}
+        return self.__dict__ | {"_anatomy": here, "_scans": {}}
+
     def showing(self, content: Content) -> "SimulatedSlices":
         """The same slices with another content."""
         other = copy.copy(self)
@@ -192,7 +199,7 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
     def _scan(self, subject: str) -> FreshScan:
         """This epoch's scan of a subject, simulated when it is asked for first."""
         if subject not in self._scans:
-            self._scans[subject] = self._simulate(self._anatomy[subject])
+            self._scans[subject] = self._simulate(self._anatomy[subject].to(self._device))
         return self._scans[subject]
 
     def _simulate(self, anatomy: Anatomy) -> FreshScan:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from spinforge.models.augmentation.settings import Augmentation
 from spinforge.models.losses import LossName
@@ -70,7 +70,8 @@ Keep = Annotated[
 
 
 TrainingAugmentation = Annotated[
-    Augmentation, Field(description="changes of the training slices, other ones in each epoch")
+    Augmentation,
+    Field(description="changes of the training slices, other ones in each epoch; null for none"),
 ]
 Fresh = Annotated[
     Literal["masks", "noise", "scans", "anatomy"],
@@ -151,6 +152,16 @@ class TrainingConfig(Config):
     def processes(self) -> int:
         """Processes on all machines together."""
         return self.devices * self.nodes
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _changes_of_the_default(cls, value: Any) -> Any:
+        """Settings that are given change the recipe's own; null is none at all."""
+        if value is None:
+            return Augmentation()
+        if isinstance(value, dict):
+            return cls.model_fields["augmentation"].default.model_dump() | value
+        return value
 
     @model_validator(mode="after")
     def _timing_needs_a_scan(self) -> "TrainingConfig":

@@ -156,6 +156,17 @@ def test_recipes_augment_as_their_papers_do():
     assert not infants.is_physical
 
 
+def test_settings_change_the_recipes_own_and_null_is_none():
+    changed = HLENetTraining(recipe="hlenet", augmentation={"crop": 0.9}).augmentation
+    assert changed == Augmentation(flip_vertical=0.5, flip_horizontal=0.5, crop=0.9)
+    assert TrainingConfig(augmentation={"crop": 0.9}).augmentation == Augmentation(crop=0.9)
+    off = HLENetTraining(recipe="hlenet", augmentation=None)
+    assert off.augmentation == Augmentation()
+    assert HLENetTraining.model_validate(off.model_dump()) == off
+    with pytest.raises(ValidationError, match="rotation\n"):
+        HLENetTraining(recipe="hlenet", augmentation={"rotation": 9})
+
+
 def test_another_timing_needs_another_scan():
     with pytest.raises(ValidationError, match="stored slices hold no tissues"):
         TrainingConfig(augmentation={"timing_percent": 5})

@@ -15,6 +15,7 @@ from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import models
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
+from spinforge.flows.predict_command import predict
 from spinforge.simulation.errors import SpinforgeError
 
 environment.prepare()
@@ -255,7 +256,7 @@ def _checked_study(
     return resolved
 
 
-for _command in (models, download, verify, export, card):
+for _command in (predict, models, download, verify, export, card):
     app.command()(_command)
 
 

@@ -76,7 +76,11 @@ def _source(study: Study, network: NetworkConfig) -> SliceDataset:
         source = simulated_source(study.data, recipe, network, seed=study.seed, device=device)
     else:
         source = showing(study_slices(study, "train"), network)
-    return before_sampling(source) if recipe.augmentation.is_physical else source
+    if recipe.augmentation.is_physical:
+        measured = before_sampling(source)
+        assert isinstance(measured, SliceDataset)  # as what it is made of
+        return measured
+    return source
 
 
 def _panels(

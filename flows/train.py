@@ -164,6 +164,7 @@ def _train_one(
             validation,
             folder,
             seed=study.seed,
+            reads=validation.format,
             loggers=[tracker.lightning_logger(run)],
             progress=console.is_terminal,
         )

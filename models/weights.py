@@ -11,6 +11,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
+from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.datasets.storage.files import replacing
 from spinforge.models.networks import NetworkConfig, build_network
 from spinforge.simulation.errors import SpinforgeError
@@ -20,7 +21,8 @@ FORMAT = "spinforge-network"
 
 VERSION = 1
 """Of the file's layout. To be raised by any change after which an older Spinforge would misread a
-file, or this one an older file: other keys, or weights of other names or meaning in a network."""
+file, or this one an older file: other keys, or weights of other names or meaning in a network.
+Not by a key that may be missing, such as `reads`: older ones pass over it."""
 
 _NETWORK_CONFIG: TypeAdapter[NetworkConfig] = TypeAdapter(NetworkConfig)
 
@@ -34,12 +36,15 @@ class LoadedNetwork:
         config: What it was built from.
         in_channels: Channels its images must have.
         n_classes: Classes it tells apart, background included.
+        reads: What its slices looked like in training; None in files of before that was noted, and
+            of networks that were trained on slices without a `SliceFormat`.
     """
 
     network: nn.Module
     config: NetworkConfig
     in_channels: int
     n_classes: int
+    reads: SliceFormat | None = None
 
 
 def save_network(
@@ -49,6 +54,7 @@ def save_network(
     *,
     in_channels: int,
     n_classes: int,
+    reads: SliceFormat | None = None,
 ) -> None:
     """Write a network file; an existing one is replaced in one step, never half overwritten.
 
@@ -58,6 +64,7 @@ def save_network(
         config: What the network was built from.
         in_channels: Channels of its images.
         n_classes: Classes, background included.
+        reads: What its slices looked like in training, if that is known.
 
     Raises:
         SpinforgeError: If the disk is full or the folder may not be written.
@@ -68,6 +75,7 @@ def save_network(
         "config": config.model_dump(mode="json"),
         "in_channels": in_channels,
         "n_classes": n_classes,
+        **({} if reads is None else {"reads": reads.model_dump(mode="json")}),
         "state_dict": weights,
     }
     write_torch_file(path, content)
@@ -87,6 +95,11 @@ def load_network(path: Path) -> LoadedNetwork:
             weights do not fit its configuration.
     """
     content = read_torch_file(path)
+    if "pytorch-lightning_version" in content:
+        raise SpinforgeError(
+            f"{path} is a checkpoint to go on training from, not a trained network; take the "
+            f"network.pt that training leaves beside it"
+        )
     if content.get("format") != FORMAT:
         raise SpinforgeError(f"{path} is not a trained network: it has no format {FORMAT!r}")
     if content.get("version") != VERSION:
@@ -99,9 +112,10 @@ def load_network(path: Path) -> LoadedNetwork:
         in_channels, n_classes = int(content["in_channels"]), int(content["n_classes"])
         network = build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
         network.load_state_dict(content["state_dict"])
+        reads = SliceFormat.model_validate(content["reads"]) if "reads" in content else None
     except (KeyError, TypeError, ValidationError, RuntimeError) as error:
         raise SpinforgeError(f"{path} does not describe a network of Spinforge: {error}") from error
-    return LoadedNetwork(network.eval(), config, in_channels, n_classes)
+    return LoadedNetwork(network.eval(), config, in_channels, n_classes, reads)
 
 
 def write_torch_file(path: Path, content: dict[str, Any]) -> None:

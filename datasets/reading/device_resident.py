@@ -54,7 +54,7 @@ class DeviceSlices:
         fresh_noise: float = 0.0,
     ) -> None:
         self.n_channels, self.n_classes = slices.n_channels, slices.n_classes
-        self.n_slices, self.digest = len(slices), slices.digest
+        self.n_slices, self.digest, self.format = len(slices), slices.digest, slices.format
         self.batch_size = batch_size
         self._content: Content = slices.content
         self._index, self._masks = slices.index, slices.masks

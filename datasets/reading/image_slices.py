@@ -18,6 +18,7 @@ from spinforge.datasets.reading.network_input import (
     padded,
 )
 from spinforge.datasets.reading.photographs import COLOURS, GREY, with_grey
+from spinforge.datasets.reading.slice_format import SliceFormat, image_planes
 from spinforge.datasets.slice_table import VIEW_AXIS, View
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
@@ -81,7 +82,10 @@ class ImageSlices(Dataset[dict[str, Any]]):
             )
         self.class_names = tuple(attributes["classes"])
         self.n_channels, self.n_classes = len(self.contrasts), len(self.class_names)
-        self._spacing_mm = tuple(float(extent) for extent in attributes["spacing_mm"])
+        z, y, x = (float(extent) for extent in attributes["spacing_mm"])
+        self._spacing_mm = (z, y, x)
+        self._brain_only = brain_only
+        self._photographs = attributes.get("slices_are") == "photographs"
         self._volumes = {s: self._load(store, shown, s, brain_only) for s in self.subjects}
         self._labels = {s: store.read(s, "label") for s in self.subjects}
         one_of_each = {(subject, view): index for subject, view, index in self.index}
@@ -124,6 +128,21 @@ class ImageSlices(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def format(self) -> SliceFormat:
+        """What these slices look like, for the file of a network trained on them."""
+        views = tuple(dict.fromkeys(view for _, view, _ in self.index))
+        return SliceFormat(
+            content="image",
+            channels=self.contrasts,
+            scaling="volume" if self._scale is None else "none",
+            planes=() if self._photographs else image_planes(views, self._spacing_mm),
+            size=self.size,
+            is_padded=True,
+            class_names=self.class_names,
+            is_brain_only=self._brain_only,
+        )
 
     def cases(self, position: int) -> list[Case]:
         """The slice itself, in a volume of its subject and view."""

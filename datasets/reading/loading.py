@@ -28,6 +28,12 @@ from spinforge.datasets.reading.noise_on_read import (
     read_noise,
     stored_noise,
 )
+from spinforge.datasets.reading.slice_format import (
+    COMPLEX_CHANNELS,
+    KSPACE_AXES,
+    Plane,
+    SliceFormat,
+)
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.arrays import CoilImages, CoilMaps, ComplexImage, Labels, LineMask
 from spinforge.simulation.config import content_hash
@@ -145,8 +151,11 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         self._epoch = 0
         self.subjects = subjects
         self.digest = self._shown.digest(list(subjects))
-        _, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
-        self.pixel_mm = (float(ky_mm), float(kx_mm))
+        # Along z, y and x, which are slices, read-out and phase encoding.
+        slice_mm, kx_mm, ky_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        self.pixel_mm, self._slice_mm = (float(ky_mm), float(kx_mm)), float(slice_mm)
+        target: Any = store.open_subject(subjects[0])["target"]
+        self._size = (int(target.shape[-2]), int(target.shape[-1]))
         self._noise: dict[str, ReadNoise] = {}
         self.fresh_noise: FreshNoise | None = None
         if noise == "fresh":
@@ -202,6 +211,23 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self.index)
+
+    @property
+    def format(self) -> SliceFormat:
+        """What these slices look like, for the file of a network trained on them.
+
+        The share of acquired lines is that of the stored masks, which fresh ones resemble.
+        """
+        return SliceFormat(
+            content="image" if self.content == "image" else "kspace",
+            channels=COMPLEX_CHANNELS,
+            scaling="slice",
+            planes=(Plane(axes=KSPACE_AXES, pixel_mm=self.pixel_mm, slice_mm=self._slice_mm),),
+            size=self._size,
+            is_padded=False,
+            class_names=self.class_names,
+            acquired=float(self.masks.stored.double().mean()),
+        )
 
     def cases(self, position: int) -> list[Case]:
         """The slice itself."""

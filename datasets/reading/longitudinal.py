@@ -17,6 +17,7 @@ from spinforge.datasets.reading.network_input import (
     network_target,
     padded,
 )
+from spinforge.datasets.reading.slice_format import SliceFormat, image_planes
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
 from spinforge.simulation.errors import SpinforgeError
@@ -88,8 +89,8 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
             )
         self.size = common_size(image[0].shape[1:] for image in (i[0] for i in self._images))
         self.digest = shown.digest(list(subjects))
-        _, row_mm, column_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
-        self._pixel_mm = (float(row_mm), float(column_mm))
+        z, y, x = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        self._spacing_mm = (float(z), float(y), float(x))
 
     def _read(self, store: DatasetStore, shown: DatasetStore, subject: str) -> None:
         """Keep one subject's volumes, scaled; labels are the clean set's."""
@@ -121,13 +122,26 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
     def __len__(self) -> int:
         return len(self.index)
 
+    @property
+    def format(self) -> SliceFormat:
+        """What these sequences look like, for the file of a network trained on them."""
+        return SliceFormat(
+            content="sequence",
+            channels=CONTRASTS,
+            scaling="volume",
+            planes=image_planes(("axial",), self._spacing_mm),
+            size=self.size,
+            is_padded=True,
+            class_names=self.class_names,
+        )
+
     def cases(self, position: int) -> list[Case]:
         """The slices of the shown ages, each in a volume of its subject and age."""
         number, height = self.index[position]
         subject = self._subjects[number]
         # By the height, as two heights may share one slice of a smaller head.
         return [
-            Case(f"{subject}/{age} months", height, self._pixel_mm, frame)
+            Case(f"{subject}/{age} months", height, self._spacing_mm[1:], frame)
             for frame, age in enumerate(self.ages_months)
             if self._shown[frame]
         ]

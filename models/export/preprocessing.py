@@ -1,18 +1,15 @@
 """What an exported network does with an image first: what its data set did in training."""
 
-from typing import Literal
-
 import torch
 from jaxtyping import Float
 from pydantic import Field
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (the name everyone knows it by)
 
+from spinforge.datasets.reading.slice_format import Scaling as Scaling
 from spinforge.models.layers.blocks import Features
 from spinforge.simulation.config import Config
 from spinforge.simulation.reconstruction import percentile_rank
-
-Scaling = Literal["slice", "volume", "none"]
 
 IN_WORDS: dict[Scaling, str] = {
     "slice": "each slice is divided by the 99th percentile of its magnitude over all its pixels; "

@@ -9,6 +9,7 @@ from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
 from torch import Tensor
 
+from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.datasets.storage.files import replacing
 from spinforge.models.collective import process_number
 from spinforge.models.devices import device_of, require_possible
@@ -88,6 +89,7 @@ def train_network(
     folder: Path,
     *,
     seed: int,
+    reads: SliceFormat | None = None,
     loggers: Sequence[Logger] = (),
     progress: bool = True,
 ) -> TrainedNetwork:
@@ -112,6 +114,8 @@ def train_network(
             `last.ckpt`, and those of earlier stages in folders such as `1-reconstruction`; made if
             missing.
         seed: Seed of the initial weights and of the order of the slices.
+        reads: What the slices look like; kept in the network's file, so that it can be applied to
+            other scans.
         loggers: Receive `train_loss`, `validation_loss`, `validation_dice_pooled` and
             `learning_rate`, those of earlier stages with the stage's name in front.
         progress: Show a progress bar.
@@ -135,7 +139,7 @@ def train_network(
     identity = _identity(network, recipe, train, validation, seed)
     if (finished := _find_finished(folder, identity)) is not None:
         return finished
-    job = _Job(network, recipe, train, validation, folder, seed, identity, loggers, progress)
+    job = _Job(network, recipe, train, validation, folder, seed, identity, reads, loggers, progress)
     if recipe.processes == 1 or is_one_of_several():
         return _train(job)
     start_together(_train, job, count=recipe.devices)
@@ -155,6 +159,7 @@ class _Job:
     folder: Path
     seed: int
     identity: dict[str, Any]
+    reads: SliceFormat | None
     loggers: Sequence[Logger]
     progress: bool
 
@@ -200,7 +205,7 @@ def _train(job: _Job) -> TrainedNetwork:
         )
         trained = TrainedNetwork(folder, summary)
         if process_number() == 0:
-            _write_result(trained, network, outcomes[-1].weights)
+            _write_result(trained, network, outcomes[-1].weights, job.reads)
         return trained
 
 
@@ -242,7 +247,10 @@ def _find_finished(folder: Path, identity: dict[str, Any]) -> TrainedNetwork | N
 
 
 def _write_result(
-    trained: TrainedNetwork, network: NetworkConfig, weights: dict[str, Tensor]
+    trained: TrainedNetwork,
+    network: NetworkConfig,
+    weights: dict[str, Tensor],
+    reads: SliceFormat | None,
 ) -> None:
     """Write the summary, then the network: its presence says that all is done."""
     identity = trained.summary.identity
@@ -255,4 +263,5 @@ def _write_result(
         network,
         in_channels=identity["channels"],
         n_classes=output_classes(network, identity["classes"]),
+        reads=reads,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from spinforge.datasets.reading.slice_format import SliceFormat, image_planes
 from spinforge.models.networks import build_network
 from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.weights import load_network, save_network
@@ -33,6 +34,22 @@ def test_a_network_survives_the_file(file, network, random_images):
     assert not loaded.network.training
     images = random_images(1, 2, 32, 32)
     assert torch.equal(loaded.network(images), network.eval()(images))
+
+
+def test_what_the_network_reads_survives_the_file(file, network):
+    reads = SliceFormat(
+        content="image",
+        channels=("T1", "T2"),
+        scaling="volume",
+        planes=image_planes(("axial", "sagittal"), (3.0, 1.0, 0.9)),
+        size=(192, 224),
+        is_padded=True,
+        class_names=("background", "CSF", "GM", "WM"),
+        is_brain_only=True,
+    )
+    assert load_network(file).reads is None
+    save_network(file, network.state_dict(), CONFIG, in_channels=2, n_classes=4, reads=reads)
+    assert load_network(file).reads == reads
 
 
 def test_nothing_but_the_file_is_left_behind(file):
@@ -93,6 +110,7 @@ def test_code_in_the_file_is_never_run(file):
         ({"config": {"kind": "unet", "width": 3}}, "does not describe"),
         ({"n_classes": None}, "does not describe"),
         ({"state_dict": {}}, "does not describe"),
+        ({"reads": {"content": "sounds"}}, "does not describe"),
     ],
 )
 def test_other_content_is_refused(file, change, message):

@@ -38,6 +38,7 @@ def written(store, arrays_of):
     for subject in SHAPES:
         arrays = {name: StoredArray(v, DIMENSIONS) for name, v in arrays_of(subject).items()}
         about = {"contrasts": ["T1", "T2"], "classes": ["background", "CSF", "GM", "WM"]}
+        about["spacing_mm"] = [3.0, 2.0, 1.0]
         store.write_subject(subject, arrays, about)
 
 
@@ -115,6 +116,17 @@ def test_an_empty_group_is_named(store):
         ImageSlices(store.path, "validation")
 
 
+def test_their_format_says_how_they_lie_and_what_was_done_to_them(store):
+    found = ImageSlices(store.path, "train", brain_only=True).format
+    assert (found.content, found.channels, found.scaling) == ("image", ("T1", "T2"), "volume")
+    assert [plane.axes for plane in found.planes] == ["SAR", "ASR", "RSA"]
+    assert [plane.view for plane in found.planes] == ["axial", "coronal", "sagittal"]
+    assert [plane.pixel_mm for plane in found.planes] == [(2, 1), (3, 1), (3, 2)]
+    assert [plane.slice_mm for plane in found.planes] == [3, 2, 1]
+    assert (found.padded_to, found.is_brain_only) == ((32, 32), True)
+    assert found.class_names == ("background", "CSF", "GM", "WM")
+
+
 COLOUR_BYTES = {"red": 255, "green": 51, "blue": 102}
 
 
@@ -125,6 +137,7 @@ def photographs(tmp_path) -> DatasetStore:
     store.create({"made": "by a test"})
     about = {"contrasts": list(COLOUR_BYTES), "classes": ["background", "lesion"]}
     about |= {"grey_channel": True, "scale": dict.fromkeys(COLOUR_BYTES, 1 / 255)}
+    about |= {"spacing_mm": [1.0, 1.0, 1.0], "slices_are": "photographs"}
     for shown, share in ((store, 1.0), (store.within("corrupt/dark/1"), 1 / 3)):
         arrays = {
             name: StoredArray(np.full((2, 16, 32), round(value * share), np.uint8), DIMENSIONS)
@@ -150,6 +163,12 @@ def test_photographs_get_the_luma_of_their_own_colours(photographs, variant, sha
     expected = torch.tensor([1.0, 0.2, 0.4, 0.462]) * share
     # float32: a few units of 6e-8.
     torch.testing.assert_close(image[:, 3, 5], expected, rtol=0, atol=1e-6)
+
+
+def test_photographs_lie_in_no_plane(photographs):
+    found = ImageSlices(photographs.path, "train").format
+    assert (found.channels, found.scaling) == (("red", "green", "blue", "grey"), "none")
+    assert found.planes == ()
 
 
 def test_channels_of_photographs_can_be_chosen(photographs):

@@ -65,6 +65,19 @@ def test_fingerprint_tells_what_would_be_seen(tiny_store):
     assert fingerprint() == fingerprint()
 
 
+def test_the_format_says_how_slices_lie_and_what_was_acquired(tiny_store):
+    data = slices_of(tiny_store, "fresh")
+    image, measured = data.format, data.showing("measurement").format
+    (plane,) = image.planes
+    assert (plane.axes, plane.view, plane.pixel_mm, plane.slice_mm) == ("SRA", "axial", (4, 4), 12)
+    assert (image.channels, image.scaling) == (("real", "imaginary"), "slice")
+    assert image.size == tuple(data[0]["image"].shape[-2:])
+    assert image.padded_to is None
+    assert image.acquired == pytest.approx(14 / 45)
+    assert (image.content, measured.content) == ("image", "kspace")
+    assert measured.model_copy(update={"content": "image"}) == image
+
+
 def test_missing_subject_is_named(tiny_store):
     with pytest.raises(SpinforgeError, match="no complete subject 'head-009'"):
         ZeroFilledSlices(tiny_store.path, ("head-009",), sampling=TINY.sampling, masks="fixed")

@@ -13,6 +13,7 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
+from spinforge.datasets.reading.slice_format import SliceFormat, image_planes
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.inference import predict_labels
 from spinforge.models.seranet.unet import UNetConfig
@@ -24,6 +25,15 @@ from spinforge.simulation.errors import SpinforgeError
 
 UNET = UNetConfig(kind="unet", width=2)
 RECIPE = TrainingConfig(epochs=3, batch_size=4, device="cpu")
+READS = SliceFormat(
+    content="image",
+    channels=("T1",),
+    scaling="volume",
+    planes=image_planes(("axial",), (3.0, 1.0, 1.0)),
+    size=(32, 32),
+    is_padded=True,
+    class_names=("background", "CSF", "GM", "WM"),
+)
 
 
 def train(folder, data, validation, *, network=UNET, recipe=RECIPE, seed=1, **options):
@@ -150,6 +160,11 @@ def test_finished_training_is_returned_at_once(discs, tmp_path):
     data = discs(10)
     assert train(tmp_path, data, discs(4)) == first
     assert data.visits == []
+
+
+def test_the_network_file_says_what_it_reads(discs, tmp_path):
+    trained = train(tmp_path, discs(4), discs(2), reads=READS)
+    assert load_network(trained.network_file).reads == READS
 
 
 def test_missing_summary_is_written_anew_from_the_checkpoint(discs, tmp_path):

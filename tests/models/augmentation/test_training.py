@@ -8,11 +8,13 @@ from tiny_kspace import TINY
 
 from spinforge.datasets.products.making import make_subject
 from spinforge.datasets.reading.device_resident import DeviceSlices
+from spinforge.datasets.reading.fresh_heads import FreshHeads
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.augmentation.augmenter import Augmenter
 from spinforge.models.augmentation.settings import Augmentation
-from spinforge.models.seranet.baselines import ZeroFillingConfig
+from spinforge.models.seranet.baselines import TwoStepConfig, ZeroFillingConfig
+from spinforge.models.seranet.reconstruction import ReconstructionConfig
 from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.fresh import simulated_source
@@ -212,3 +214,42 @@ def test_a_network_of_k_space_is_not_rotated():
     with pytest.raises(SpinforgeError, match=r"augmentation\.rotation_deg: a network that starts"):
         check_trainable(TINY, (UNET, network), recipe)
     check_trainable(TINY, (UNET,), recipe)
+
+
+@pytest.mark.slow
+def test_stages_that_see_new_heads_stopped_anywhere_end_with_the_same_weights(store, tmp_path):
+    """Each stage counts its epochs from 0 and sees the heads of these."""
+    blocks = ReconstructionConfig(block="autoencoder", blocks=1, width=2)
+    network = TwoStepConfig(kind="two_step", reconstruction=blocks, width=2)
+    recipe = TrainingConfig(
+        epochs=2,
+        batch_size=7,
+        device="cpu",
+        fresh="anatomy",
+        loss="weighted_cross_entropy",
+        augmentation=MEASURED,
+    )
+    validation = opened(store, "fixed").showing("measurement")
+
+    class Stopping(FreshHeads):
+        last = None
+        visits = 0
+
+        def __getitem__(self, position):
+            if self.visits == self.last:
+                raise RuntimeError("power cut")
+            self.visits += 1
+            return super().__getitem__(position)
+
+    def trained(folder, last=None):
+        source = Stopping(1, TINY, seed=1, device=CPU).showing("measurement")
+        source.last = last
+        return train_network(network, recipe, source, validation, folder, seed=1, progress=False)
+
+    through = trained(tmp_path / "through")
+    # In the second epoch of either stage; 14 slices are counted for the classes each time, and the
+    # second run has an epoch left of the first stage.
+    for last in (14 + 14 + 5, 14 + 14 + 14 + 14 + 5):
+        with pytest.raises(RuntimeError, match="power cut"):
+            trained(tmp_path / "stopped", last)
+    assert_same_weights(through, trained(tmp_path / "stopped"))

@@ -124,6 +124,18 @@ def test_a_volume_is_divided_by_its_99th_percentile():
     np.testing.assert_allclose(network.images[:, 0].numpy(), expected, rtol=1e-6)
 
 
+def test_a_resampled_volume_is_divided_at_training_s_resolution():
+    """Stripes of 0 and 200 that are averaged to 100: a percentile before that would be 200."""
+    values = np.zeros((2, 40, 40))
+    values[:, :, ::2] = 200
+    network = Seen()
+    segment_volume(ensemble_of({"a": planted(network)}), scan_of(values, (3.0, 0.5, 0.5)))
+    inside = network.images[:, 0, 8:24, 8:24].numpy()
+    # 1 but at the edges, where the percentile lies.
+    np.testing.assert_allclose(inside, inside[0, 0, 0], rtol=1e-5)
+    assert 0.8 < inside[0, 0, 0] <= 1
+
+
 def test_what_is_not_brain_is_not_seen_but_scales():
     values = np.full((2, 16, 16), 50.0)
     values[:, :8] = 100

@@ -69,7 +69,7 @@ def segment_volume(
     fitted = _resampled_size(own, own_mm, plane.pixel_mm)
     seen = common_size([fitted, reads.size]) if reads.is_padded else fitted
     try_size(ensemble, seen)
-    stack = _stack(scan, reads, order, fitted)
+    stack = stack_of(scan, reads, order, fitted)
 
     def batches() -> Iterator[dict[str, Tensor]]:
         for image in stack.split(asked.batch_size):
@@ -89,13 +89,18 @@ def segment_volume(
 
 
 def check_takes_images(ensemble: Ensemble) -> None:
-    """Refuse networks that cannot be shown images.
+    """Refuse networks that cannot be shown single images.
 
     Raises:
-        SpinforgeError: If they start from k-space.
+        SpinforgeError: If they start from k-space or read sequences.
     """
+    kind = ensemble.networks[0].config.kind
+    if ensemble.reads_sequences:
+        raise SpinforgeError(
+            f"network {kind} reads sequences of scans of one infant, and a single scan is none; "
+            f"give it a longitudinal set"
+        )
     if ensemble.starts_from_kspace:
-        kind = ensemble.networks[0].config.kind
         raise SpinforgeError(
             f"network {kind} starts from k-space, and this scan is images; give it ISMRMRD or "
             f"fastMRI files, or a set of k-space"
@@ -138,10 +143,16 @@ def _axis_order(plane: Plane) -> tuple[int, int, int]:
     return first, second, third
 
 
-def _stack(
+def stack_of(
     scan: ImageScan, reads: SliceFormat, order: tuple[int, int, int], size: tuple[int, int]
 ) -> Float32[Tensor, "slice channel row column"]:
     """All slices, resampled, then scaled, then without what is not brain.
+
+    Args:
+        scan: With every channel that is read.
+        reads: What was done in training.
+        order: Axes of (z, y, x) that slices, rows and columns are.
+        size: Rows and columns wanted.
 
     In this order, as training's volumes were scaled at their own resolution, with the skull: a
     percentile changes with the pixels, which mix tissue with its neighbours.

@@ -76,7 +76,7 @@ def run_pack(folder: Path, *, only: str | None, device: str) -> None:
     for network in chosen:
         train(study, only=network.name)
         evaluate(study, only=network.name)
-        say(f"results   {_write_results(study, note, folder)}")
+        say(f"results   {write_results(study, note.dataset_digest, folder)}")
 
 
 def _require_the_set(study: Study, note: PackNote) -> None:
@@ -99,8 +99,14 @@ def _require_the_set(study: Study, note: PackNote) -> None:
         )
 
 
-def _write_results(study: Study, note: PackNote, folder: Path) -> Path:
-    """Gather every network that is trained and scored."""
+def write_results(study: Study, dataset_digest: str, folder: Path) -> Path:
+    """Gather every network that is trained and scored in one archive.
+
+    Args:
+        study: Whose run's folder is read.
+        dataset_digest: Of its set.
+        folder: Where to write it.
+    """
     done: dict[str, tuple[str, str]] = {}
     paths: dict[str, Path] = {}
     for network in study.networks:
@@ -123,7 +129,7 @@ def _write_results(study: Study, note: PackNote, folder: Path) -> Path:
             yield name, content
         results = ResultsNote(
             study=study.name,
-            dataset_digest=note.dataset_digest,
+            dataset_digest=dataset_digest,
             files=digests,
             networks=done,
             machine=machine_facts(device_of(study.training)),

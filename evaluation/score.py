@@ -23,7 +23,7 @@ from spinforge.evaluation.surface import surface_distance
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
-METRICS_VERSION = "metrics-1"
+METRICS_VERSION = "metrics-2"
 """Version of prediction and metrics; whatever changes a score changes it."""
 
 ALL = "all"

@@ -16,6 +16,7 @@ from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import export_network, models
 from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
+from spinforge.flows.predict_command import predict
 from spinforge.simulation.errors import SpinforgeError
 
 environment.prepare()
@@ -70,11 +71,25 @@ def study(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run a whole study: generate, train, evaluate, report.
+    """Run a whole study: generate, train, evaluate, report; or every study of a list.
 
     Example: `spinforge study studies/brainweb.yaml --set data.path=data/brainweb20`
+
+    A study file may have smaller budgets: `--set budget=smoke` takes minutes. A file with a list
+    of `studies`, such as studies/smoke-all.yaml, runs them one after the other.
     """
-    resolved = _checked_study(file, overrides, overwrite)
+    from spinforge.flows.suite_file import check_suite, is_suite, load_suite
+
+    if is_suite(file):
+        suite, studies = load_suite(file, overrides or [])
+        check_suite(studies, overwrite=overwrite)
+        from spinforge.flows.suite import suite as suite_flow
+
+        with prefect_server():
+            result = suite_flow(suite, studies, overwrite=overwrite)
+        print_answer(result, as_json)
+        return
+    resolved = _checked_study(file, overrides, overwrite, trains=True)
     from spinforge.flows.study import study as study_flow
 
     with prefect_server():
@@ -127,7 +142,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train the study's networks on its dataset; goes on where it was stopped."""
-    resolved = _checked_study(file, overrides)
+    resolved = _checked_study(file, overrides, trains=True)
     from spinforge.flows.train import train as train_flow
 
     with prefect_server():
@@ -143,7 +158,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score the trained networks on the held-out subjects; writes tables (CSV, Parquet)."""
-    resolved = _checked_study(file, overrides)
+    resolved = _checked_study(file, overrides, trains=True)
     from spinforge.flows.evaluate import evaluate as evaluate_flow
     from spinforge.flows.run_folder import RunFolder
 
@@ -215,17 +230,19 @@ def inspect(
     print_answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
 
 
-def _checked_study(file: Path, overrides: list[str] | None, overwrite: bool = False) -> Any:
+def _checked_study(
+    file: Path, overrides: list[str] | None, overwrite: bool = False, *, trains: bool = False
+) -> Any:
     """Read the study and find what would stop it, before anything heavy starts."""
     from spinforge.flows.config import load_study
     from spinforge.flows.preflight import check_study
 
     resolved = load_study(file, overrides or [])
-    check_study(resolved, overwrite=overwrite)
+    check_study(resolved, overwrite=overwrite, trains=trains)
     return resolved
 
 
-for _command in (models, download, verify, export, card, pack, collect):
+for _command in (predict, models, download, verify, export, card, pack, collect):
     app.command()(_command)
 app.command("export-network")(export_network)
 

@@ -54,7 +54,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     ]
     where = ".".join(readable) or "study"
     if detail["type"] == "extra_forbidden" and owner is not None:
-        names = list(owner.model_fields)
+        # Of a whole file also what is taken out before.
+        names = [*owner.model_fields, *(("budget", "budgets") if len(location) == 1 else ())]
         near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         return f"  {where}: unknown key. {hint}Valid keys here: {', '.join(names)}."

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spinforge.datasets.reading.cases import Case, scored_target
 from spinforge.datasets.storage.files import replacing
+from spinforge.evaluation.pooled import Pooled, pooled_confusion, read_pooled, write_pooled
 from spinforge.evaluation.score import (
     average_dice,
     read_scores,
@@ -79,6 +80,15 @@ def study_scores(study: Study) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
+def pooled_scores(study: Study) -> dict[str, Pooled]:
+    """Of every network of the study, the scores of all test pixels together.
+
+    Raises:
+        SpinforgeError: If one has not been scored.
+    """
+    return {network.name: read_pooled(scores_folder(study, network)) for network in study.networks}
+
+
 def read_predictions(path: Path) -> NDArray[np.uint8]:
     """Label maps of one network, (slice, ky, kx).
 
@@ -109,6 +119,10 @@ def _score_network(
     with tracker.network_run(folder, network.name) as run:
         tracker.log_dataset(run, study.data.product, slices.digest, "test")
         tracker.log_metrics(run, _headline_metrics(scores))
+        pooled = read_pooled(target)
+        tracker.log_metrics(
+            run, {"test/pooled/dice": pooled.dice, "test/pooled/accuracy": pooled.accuracy}
+        )
     tracker.mark_logged(folder, target.name)
 
 
@@ -134,6 +148,7 @@ def _predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=predicted)
     scores = _score_volumes(network.name, slices, predicted)
+    write_pooled(Pooled.of(pooled_confusion(slices, predicted)), target)
     write_scores(scores, target)
     return scores
 

@@ -18,7 +18,6 @@ from spinforge.models.catalogue import (
     Family,
 )
 from spinforge.models.counting import NetworkCosts, agrees, network_costs
-from spinforge.models.networks import ImageNetwork
 
 EXPLANATION = (
     "GMAC: billions of multiply-accumulates of one slice, or of one sequence, in convolutions, "
@@ -72,7 +71,6 @@ class NetworkRow:
             "kind": entry.config.kind,
             "config": entry.config.model_dump(mode="json"),
             "study": in_a_study(entry, named=True),
-            "trained_by_studies": isinstance(entry.config, ImageNetwork),
             "takes": entry.takes,
             "in_channels": entry.in_channels,
             "n_classes": entry.n_classes,

@@ -14,9 +14,10 @@ from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
-from spinforge.models.devices import device_of
+from spinforge.models.devices import require_possible
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig, weightless_network
 from spinforge.models.seranet.measurement import Measurement
+from spinforge.models.training.product_slices import check_trainable
 from spinforge.models.training.stages import training_stages
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.slices import matrix_size
@@ -28,21 +29,24 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 _DATASET = "--set dataset=..."
 
 
-def check_study(study: Study, *, overwrite: bool = False) -> None:
+def check_study(study: Study, *, overwrite: bool = False, trains: bool = False) -> None:
     """Check files, folder, device, existing data and disk space; writes nothing.
 
     Args:
         study: What is about to run.
         overwrite: An existing set will be replaced, so it need not match.
+        trains: Its networks are trained, so they must fit the product.
 
     Raises:
         SpinforgeError: With the first problem found and what to do about it.
     """
     folder = RunFolder.of(study)
+    if trains:
+        check_trainable(study.data, study.networks, study.training)
     check_folders(folder)
     if study.tracking.uri is None:
         _check_record(study.out)
-    device_of(study.training)
+    require_possible(study.training)
     _check_networks(study)
     maker_of(study.data).check()
     missing = split_of(study.data).everyone

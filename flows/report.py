@@ -5,21 +5,14 @@ import platform
 from datetime import datetime
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from prefect import flow
 
-from spinforge.datasets.card.scan_facts import data_card
-from spinforge.datasets.products.catalogue import kspace_product
+from spinforge.datasets.card.card import facts_of
 from spinforge.datasets.products.making import split_of
-from spinforge.datasets.reading.loading import ZeroFilledSlices
-from spinforge.evaluation.report.content import (
-    CaseImages,
-    ExampleSlice,
-    NetworkReport,
-    ReportContent,
-)
+from spinforge.evaluation.report.content import NetworkReport, ReportContent
 from spinforge.evaluation.report.page import write_report
+from spinforge.evaluation.report.shown_slices import ShownSlices
 from spinforge.flows.config import Study, study_yaml
 from spinforge.flows.evaluate import read_predictions, study_scores
 from spinforge.flows.progress import say
@@ -27,12 +20,9 @@ from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.models.networks import NetworkConfig, count_parameters
+from spinforge.models.training.product_slices import StudySlices
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
-
-# Slices of the first scored subject shown in the data card: through the cerebellum, the
-# ventricles and above them, as fractions of the stack.
-_EXAMPLE_HEIGHTS = (0.3, 0.55, 0.75)
 
 
 @flow(name="report")
@@ -61,71 +51,27 @@ def report(study: Study) -> str:
 def _content(study: Study) -> ReportContent:
     """Everything on the page; damaged and missing inputs are found here."""
     folder = RunFolder.of(study)
-    scores, slices = study_scores(study), _held_out(study)
+    scores, slices = study_scores(study), study_slices(study, "test")
     evaluated = [n for n in study.networks if n.name in set(scores["network"])]
+    shown = ShownSlices(
+        slices,
+        {n.name: read_predictions(scores_folder(study, n) / "predictions.npz") for n in evaluated},
+    )
     return ReportContent(
         title=f"Study {study.name}",
         created=datetime.now().astimezone().strftime("%d %B %Y, %H:%M %Z"),
-        data_card=data_card(folder.store, kspace_product(study.data), split_of(study.data)),
-        examples=_examples(slices),
+        data_card=facts_of(folder.store, split_of(study.data)),
+        examples=shown.examples(),
         networks=[_network_report(n, network_folder(study, n)) for n in evaluated],
         scores=scores,
-        load_case=_CaseLoader(study, slices, evaluated),
+        load_case=shown,
         configuration=study_yaml(study),
         provenance=_provenance(study, slices),
         files=_files(folder),
+        classes=slices.class_names,
+        seen=shown.seen,
+        axes=shown.axes,
     )
-
-
-def _held_out(study: Study) -> ZeroFilledSlices:
-    """Test slices, whose k-space the page shows as well."""
-    kspace_product(study.data)
-    slices = study_slices(study, "test")
-    assert isinstance(slices, ZeroFilledSlices)
-    return slices
-
-
-class _CaseLoader:
-    """Loads the pictures of one slice; label maps are read once."""
-
-    def __init__(
-        self, study: Study, slices: ZeroFilledSlices, networks: list[NetworkConfig]
-    ) -> None:
-        self._slices = slices
-        self._labels = {
-            network.name: read_predictions(scores_folder(study, network) / "predictions.npz")
-            for network in networks
-        }
-
-    def __call__(self, subject: str, number: int) -> CaseImages:
-        row = self._slices.index.index((subject, number))
-        return CaseImages(
-            image=_magnitude(self._slices, row),
-            target=self._slices.target[row].numpy(),
-            predictions={name: labels[row] for name, labels in self._labels.items()},
-        )
-
-
-def _magnitude(slices: ZeroFilledSlices, row: int) -> np.ndarray:
-    """Magnitude of what the network saw."""
-    image = slices[row]["image"]
-    return np.asarray(image.square().sum(0).sqrt().numpy())
-
-
-def _examples(slices: ZeroFilledSlices) -> list[ExampleSlice]:
-    subject = slices.subjects[0]
-    rows = [row for row, (owner, _) in enumerate(slices.index) if owner == subject]
-    chosen = sorted({rows[int(height * len(rows))] for height in _EXAMPLE_HEIGHTS})
-    return [
-        ExampleSlice(
-            image=_magnitude(slices, row),
-            reference=slices.fully_sampled(row).abs().numpy(),
-            target=slices.target[row].numpy(),
-            mask=slices.line_mask(row).numpy(),
-            caption=f"{subject}, slice {slices.index[row][1]}",
-        )
-        for row in chosen
-    ]
 
 
 def _network_report(network: NetworkConfig, folder: Path) -> NetworkReport:
@@ -142,11 +88,11 @@ def _network_report(network: NetworkConfig, folder: Path) -> NetworkReport:
     )
 
 
-def _provenance(study: Study, slices: ZeroFilledSlices) -> dict[str, str]:
+def _provenance(study: Study, slices: StudySlices) -> dict[str, str]:
     packages = ("spinforge", "torch", "numpy", "zarr", "lightning", "prefect", "mlflow")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     return {
-        "scored subjects": ", ".join(slices.subjects),
+        "scored volumes": ", ".join(_volumes(slices)),
         "scored content sha256": slices.digest,
         "seed": str(study.seed),
         "versions": versions,
@@ -154,6 +100,12 @@ def _provenance(study: Study, slices: ZeroFilledSlices) -> dict[str, str]:
         f"{platform.machine()}",
         "MLflow": Tracker(study).uri,
     }
+
+
+def _volumes(slices: StudySlices) -> list[str]:
+    """Every volume with a scored slice."""
+    cases = (case for position in range(len(slices)) for case in slices.cases(position))
+    return list(dict.fromkeys(case.volume for case in cases))
 
 
 def _files(folder: RunFolder) -> dict[str, str]:

@@ -14,7 +14,7 @@ from spinforge.models.training.product_slices import (
     group_fingerprint,
     open_group,
 )
-from spinforge.models.training.recipes import TRAINING
+from spinforge.models.training.recipes import MACHINE_FIELDS, TRAINING
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -36,16 +36,22 @@ def checked_store(study: Study) -> DatasetStore:
 
 def study_slices(study: Study, group: Group) -> StudySlices:
     """The slices of one group of the study's set, which is checked to be complete."""
-    return open_group(study.data, checked_store(study).path, group, seed=study.seed)
+    return open_group(
+        study.data,
+        checked_store(study).path,
+        group,
+        seed=study.seed,
+        fresh_noise=study.training.fresh == "noise",
+    )
 
 
 def network_folder(study: Study, network: NetworkConfig) -> Path:
-    """Folder of exactly this network, code, recipe, seed and data, on whatever device."""
+    """Folder of exactly this network, code, recipe, seed and data, on whatever devices."""
     fingerprint = content_hash(
         {
             "network": network.model_dump(mode="json", exclude={"name"}),
             "version": TRAINING,
-            "training": study.training.model_dump(mode="json", exclude={"device"}),
+            "training": study.training.model_dump(mode="json", exclude=MACHINE_FIELDS),
             "seed": study.seed,
             "train": _fingerprint(study, "train"),
             "validation": _fingerprint(study, "validation"),

@@ -3,10 +3,8 @@
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from spinforge.datasets.products.catalogue import kspace_product
-from spinforge.datasets.products.kspace import check_split
 from spinforge.flows.config import Study
-from spinforge.flows.evaluate import evaluate
+from spinforge.flows.evaluate import evaluate, pooled_scores
 from spinforge.flows.generate import generate
 from spinforge.flows.preflight import check_study
 from spinforge.flows.report import report
@@ -24,27 +22,27 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
         overwrite: Replace a data set made with another configuration.
 
     Returns:
-        Where everything is, the data set's digest and each network's mean tissue Dice.
+        Where everything is, the data set's digest, each network's mean tissue Dice, and the mean
+        Dice of all classes and test pixels together, beside that of the most frequent class.
     """
-    product = kspace_product(study.data)
-    check_split(product)
-    check_study(study, overwrite=overwrite)
+    check_study(study, overwrite=overwrite, trains=True)
     tracker = Tracker(study)
     with RunFolder.of(study).opened(study):
         digest = generate(study, overwrite=overwrite)
         with tracker.study_run() as run:
             tracker.log_params(run, study.model_dump(mode="json", exclude={"networks"}))
-            tracker.log_dataset(run, product.phantom, digest, "study")
+            tracker.log_dataset(run, study.data.product, digest, "study")
             train(study)
             dice = evaluate(study)
             tracker.log_metrics(
                 run, {f"test/slice_mean/average_dice/{n}": value for n, value in dice.items()}
             )
             page = report(study)
+            pooled = pooled_scores(study)
     create_table_artifact(
         [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],
         key=f"dice-{study.name.replace('_', '-')}",
-        description=f"Mean per-slice Dice of CSF, GM and WM. Report: {page}",
+        description=f"Mean over the tissues of their mean Dice per slice. Report: {page}",
     )
     folder = RunFolder.of(study)
     return {
@@ -53,4 +51,8 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
         "dataset_digest": digest,
         "mlflow": tracker.uri,
         "dice": dice,
+        "pooled": {
+            name: {"dice": scores.dice, "of the most frequent class": scores.majority_dice}
+            for name, scores in pooled.items()
+        },
     }

@@ -1,28 +1,41 @@
 """The train flow: every network of a study, one Prefect task each."""
 
 import math
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 
+from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.reading.device_resident import DeviceSlices
+from spinforge.datasets.reading.fresh_heads import FreshHeads
+from spinforge.datasets.reading.on_the_fly import SimulatedSlices
 from spinforge.flows.config import Study
 from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
+from spinforge.flows.workers import worker_processes
 from spinforge.models.devices import device_of
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
-from spinforge.models.training.product_slices import StudySlices, check_trainable, showing
+from spinforge.models.training.fresh import simulated_source, simulates
+from spinforge.models.training.product_slices import (
+    StudySlices,
+    check_fits,
+    check_trainable,
+    showing,
+)
 from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
-TrainingSource = StudySlices | DeviceSlices
+TrainingSource = StudySlices | DeviceSlices | SimulatedSlices
 
 
 @flow(name="train")
@@ -40,26 +53,59 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
     tracker = Tracker(study)
-    training, validation = study_slices(study, "train"), study_slices(study, "validation")
-    with RunFolder.of(study).opened(study):
+    validation = study_slices(study, "validation")
+    check_fits(validation, networks.values())
+    training = None if simulates(study.training) else study_slices(study, "train")
+    with RunFolder.of(study).opened(study), _head_makers(study) as executor:
         # A GPU gets one copy of the set for all networks that read the same of it.
         for group in _reading_the_same(list(networks.values())):
-            source = training_source(
-                showing(training, group[0]),
-                device=device_of(study.training),
-                batch_size=study.training.batch_size,
-                seed=study.seed,
-            )
+            source = _source(study, training, group[0], executor)
             shown = showing(validation, group[0])
 
             def train_one(
                 name: str, source: TrainingSource = source, shown: StudySlices = shown
             ) -> None:
                 _train_one(study, networks[name], source, shown, folders[name], tracker)
+                if isinstance(source, FreshHeads):
+                    source.close()
 
             for network in group:
                 task(name="train-network", task_run_name="{name}")(train_one)(network.name)
     return {name: str(folder) for name, folder in folders.items()}
+
+
+@contextmanager
+def _head_makers(study: Study) -> Iterator[Executor | None]:
+    """Processes that make new heads, where each epoch wants some."""
+    if study.training.fresh != "anatomy":
+        yield None
+        return
+    with worker_processes(study.workers) as executor:
+        yield executor
+
+
+def _source(
+    study: Study, training: StudySlices | None, network: NetworkConfig, executor: Executor | None
+) -> TrainingSource:
+    """What networks that read the same as this one learn from."""
+    device = device_of(study.training)
+    if training is None:
+        assert isinstance(study.data, KSpaceProduct)  # `check_trainable` saw to it
+        return simulated_source(
+            study.data,
+            study.training,
+            network,
+            seed=study.seed,
+            device=device,
+            executor=executor,
+        )
+    return training_source(
+        showing(training, network),
+        device=device,
+        processes=study.training.processes,
+        batch_size=study.training.batch_size,
+        seed=study.seed,
+    )
 
 
 def _reading_the_same(networks: list[NetworkConfig]) -> list[list[NetworkConfig]]:
@@ -117,7 +163,7 @@ def _train_one(
             validation,
             folder,
             seed=study.seed,
-            reads=training.format,
+            reads=validation.format,
             loggers=[tracker.lightning_logger(run)],
             progress=console.is_terminal,
         )

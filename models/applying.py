@@ -50,9 +50,16 @@ def network_input(config: NetworkConfig, batch: Mapping[str, Any]) -> Tensor | M
 
 
 def final_logits(output: Tensor | KSpaceSegmentation) -> Float[Tensor, "item classes ky kx"]:
-    """The answer of a network in float32, whatever it computed in; each frame is an item."""
+    """The answer of a network in float32, whatever it computed in; each frame is an item.
+
+    There are two classes or more: of a foreground alone, with logit z, they are (0, z), whose
+    softmax is the logistic function of z.
+    """
     logits = output.logits[-1] if isinstance(output, KSpaceSegmentation) else output
-    return (logits.flatten(0, 1) if logits.ndim == 5 else logits).float()
+    logits = (logits.flatten(0, 1) if logits.ndim == 5 else logits).float()
+    if logits.shape[1] == 1:
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
+    return logits
 
 
 def flat_target(target: Integer[Tensor, "*batch ky kx"]) -> Integer[Tensor, "item ky kx"]:

@@ -8,6 +8,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.models.collective import n_processes, sum_over_processes
 from spinforge.simulation.errors import SpinforgeError
 
 LossName = Literal["cross_entropy", "weighted_cross_entropy", "cross_entropy_dice", "batch_dice"]
@@ -24,7 +25,8 @@ def segmentation_loss(
 ) -> Float[Tensor, ""]:
     """What a recipe's `loss` names.
 
-    Pixels of `IGNORE_INDEX` count in none; the mean of none at all is not a number.
+    Pixels of `IGNORE_INDEX` count in none; the mean of none at all is not a number. Where several
+    processes train together, each gives its part of a batch and gets the loss of the whole batch.
 
     Args:
         name: Which loss.
@@ -39,12 +41,50 @@ def segmentation_loss(
         case "batch_dice":
             return batch_dice_loss(logits, target)
         case "weighted_cross_entropy":
-            return F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE_INDEX)
+            return mean_cross_entropy(logits, target, class_weights)
         case "cross_entropy":
-            return F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
+            return mean_cross_entropy(logits, target)
         case "cross_entropy_dice":
-            cross_entropy = F.cross_entropy(logits, target, ignore_index=IGNORE_INDEX)
-            return cross_entropy + slice_dice_loss(logits, target)
+            return mean_cross_entropy(logits, target) + slice_dice_loss(logits, target)
+
+
+def mean_cross_entropy(
+    logits: Logits, target: Target, class_weights: Float[Tensor, " classes"] | None = None
+) -> Float[Tensor, ""]:
+    """Mean cross-entropy of the labelled pixels, each weighted by its class.
+
+    Args:
+        logits: Before the softmax.
+        target: Class codes.
+        class_weights: 1 for each by default.
+    """
+    if logits.is_cuda and torch.are_deterministic_algorithms_enabled():
+        # PyTorch has a deterministic kernel of rows, none of images.
+        logits, target = logits.movedim(1, -1).flatten(0, -2), target.flatten()
+    if n_processes() == 1:
+        return F.cross_entropy(logits, target, class_weights, ignore_index=IGNORE_INDEX)
+    total = F.cross_entropy(
+        logits, target, class_weights, ignore_index=IGNORE_INDEX, reduction="sum"
+    )
+    known = target != IGNORE_INDEX
+    if class_weights is None:
+        size = known.sum().to(total.dtype)
+    else:
+        size = (class_weights[target.masked_fill(~known, 0)] * known).sum()
+    return sum_over_processes(total) / sum_over_processes(size)
+
+
+def mean_squared_error(found: Tensor, expected: Tensor) -> Float[Tensor, ""]:
+    """Mean over all values of a batch, of all processes that train together.
+
+    Args:
+        found: Any shape.
+        expected: The same shape.
+    """
+    if n_processes() == 1:
+        return F.mse_loss(found, expected)
+    total = F.mse_loss(found, expected, reduction="sum")
+    return sum_over_processes(total) / sum_over_processes(total.new_tensor(found.numel()))
 
 
 def inverse_frequency(counts: Integer[Tensor, " classes"]) -> Float[Tensor, " classes"]:
@@ -84,7 +124,8 @@ def batch_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
         2019), sec. 3.1; the sums over the batch as in the first author's later code.
     """
     overlap, sizes = _overlap_and_sizes(logits, target)
-    return 1 - torch.mean((2 * overlap.sum(0) + 1) / (sizes.sum(0) + 1))
+    overlap, size = (sum_over_processes(part.sum(0)) for part in (overlap, sizes))
+    return 1 - torch.mean((2 * overlap + 1) / (size + 1))
 
 
 def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
@@ -109,7 +150,11 @@ def slice_dice_loss(logits: Logits, target: Target) -> Float[Tensor, ""]:
         2019); slice by slice is our choice.
     """
     overlap, sizes = _overlap_and_sizes(logits, target)
-    return 1 - torch.mean((2 * overlap + 1) / (sizes + 1))
+    dice = (2 * overlap + 1) / (sizes + 1)
+    if n_processes() == 1:
+        return 1 - torch.mean(dice)
+    count = sum_over_processes(dice.new_tensor(dice.numel()))
+    return 1 - sum_over_processes(dice.sum()) / count
 
 
 def _overlap_and_sizes(

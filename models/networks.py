@@ -69,9 +69,6 @@ KSpaceNetwork = (
 ForegroundNetwork = HLENetConfig | UNet28Config | ResUNet28Config
 """Networks that may have a single class, the foreground, as HLE-Net's paper has it."""
 
-ImageNetworkConfig = Annotated[ImageNetwork, Field(discriminator="kind")]
-"""Any network of images, told apart by `kind`."""
-
 NetworkConfig = Annotated[
     ImageNetwork | SequenceNetwork | KSpaceNetwork, Field(discriminator="kind")
 ]
@@ -129,6 +126,19 @@ def build_network(
         # Not torch.manual_seed: that would also reseed every GPU, which is not restored here.
         torch.default_generator.manual_seed(int(content_hash(key)[:15], 16))
         return _build(config, in_channels, n_classes)
+
+
+def output_classes(config: NetworkConfig, n_classes: int) -> int:
+    """Classes a network is built with to tell these apart.
+
+    Of a background and one foreground HLE-Net's family learns the foreground alone, as published;
+    its logit z means the same as the logits (0, z) of two classes.
+
+    Args:
+        config: The network.
+        n_classes: Classes of the labels, background included.
+    """
+    return 1 if isinstance(config, ForegroundNetwork) and n_classes == 2 else n_classes
 
 
 def weightless_network(config: NetworkConfig, *, in_channels: int, n_classes: int) -> nn.Module:

@@ -95,6 +95,11 @@ def load_network(path: Path) -> LoadedNetwork:
             weights do not fit its configuration.
     """
     content = read_torch_file(path)
+    if "pytorch-lightning_version" in content:
+        raise SpinforgeError(
+            f"{path} is a checkpoint to go on training from, not a trained network; take the "
+            f"network.pt that training leaves beside it"
+        )
     if content.get("format") != FORMAT:
         raise SpinforgeError(f"{path} is not a trained network: it has no format {FORMAT!r}")
     if content.get("version") != VERSION:

@@ -4,6 +4,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Complex
 from pydantic import Field
 from torch import Tensor
 
@@ -122,6 +123,15 @@ def noise_std(noise: Noise, reference: float, thickness_mm: float) -> float:
     """
     std = noise.percent / 100 * reference
     return std / thickness_mm if noise.reference == "brainweb" else std
+
+
+def correlated_coils(
+    noise: Complex[Tensor, "*batch coil kx"], correlation: float
+) -> Complex[Tensor, "*batch coil kx"]:
+    """Independent noise of unit deviation with the same correlation between any two coils."""
+    covariance = torch.full((noise.shape[-2], noise.shape[-2]), correlation).fill_diagonal_(1.0)
+    mixing = torch.linalg.cholesky(covariance).to(noise.dtype)
+    return torch.einsum("ij,...jx->...ix", mixing.to(noise.device, non_blocking=True), noise)
 
 
 def draw_noise(

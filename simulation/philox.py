@@ -44,7 +44,7 @@ def philox4x32(
         Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC11), sec. 3.3 and 4.3.
     """
     even, odd = counter[0::2], counter[1::2]
-    weyl = torch.tensor(_WEYL, device=key.device).view(2, *[1] * (key.ndim - 1))
+    weyl = torch.tensor(_WEYL).to(key.device, non_blocking=True).view(2, *[1] * (key.ndim - 1))
     for number in range(rounds):
         # Crosswise: each half's product goes to the other. Products wrap around in 64 signed bits,
         # which leaves their bits as they are, and what stands above 32 is masked off at the end of
@@ -117,6 +117,19 @@ def normals_here(key: Int64[Tensor, " 4"], rows: int, count: int) -> Complex[Ten
     return torch.view_as_complex(torch.randn((rows, count, 2), generator=generator))
 
 
+def normals_of_samples(
+    keys: Int64[Tensor, "4 sample"], rows: int, count: int
+) -> Complex[Tensor, "sample {rows} {count}"]:
+    """Complex normal numbers of unit variance in both channels, on the device of the keys.
+
+    Those of a sample depend on its key alone; on the processor they are other numbers than on a
+    GPU.
+    """
+    if keys.device.type == "cpu":
+        return torch.stack([normals_here(key, rows, count) for key in keys.T])
+    return complex_normals(keys, rows, count)
+
+
 def noise_on_lines(
     keys: Int64[Tensor, "4 sample"],
     masks: Bool[Tensor, "sample ky"],
@@ -141,4 +154,6 @@ def noise_on_lines(
     drawn_there = complex_normals(keys.to(device, non_blocking=True), max(counts), width)
     sample, _ = masks.nonzero().unbind(1)
     rank = (masks.cumsum(1) - 1)[masks]
-    return drawn_there[sample.to(device), rank.to(device)].unflatten(1, shape)
+    # Sent without waiting for the device.
+    sample, rank = (part.to(device, non_blocking=True) for part in (sample, rank))
+    return drawn_there[sample, rank].unflatten(1, shape)

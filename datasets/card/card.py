@@ -5,6 +5,7 @@ from spinforge.datasets.card.examples import corruption_rows, examples
 from spinforge.datasets.card.set_facts import (
     ABOUT,
     balance_table,
+    classes_of,
     count_subjects,
     set_facts,
     settings,
@@ -27,8 +28,7 @@ def describe_set(store: DatasetStore, split: Split | None = None, title: str = "
     """
     store = store.within(str(store.attributes()["kind"]))
     counted = count_subjects(store)
-    first = next(iter(counted.values())).attributes
-    classes = tuple(first.get("classes") or first.get("targets") or ())
+    classes = classes_of(counted)
     shown = next((s for s in (split.test if split else ()) if s in counted), next(iter(counted)))
     corruptions, corruption_table = corruption_rows(store, shown)
     made_with = settings(store)
@@ -49,6 +49,27 @@ def describe_set(store: DatasetStore, split: Split | None = None, title: str = "
         corruptions=corruptions,
         settings=made_with,
     )
+
+
+def facts_of(store: DatasetStore, split: Split) -> dict[str, dict[str, str]]:
+    """What a report says of the set: the facts of its card, and the share of each class.
+
+    Args:
+        store: Any group of the set.
+        split: Who trains, validates and tests.
+
+    Returns:
+        Section -> name -> value, all as text.
+
+    Raises:
+        SpinforgeError: If there is no set, no complete subject, or one is damaged.
+    """
+    store = store.within(str(store.attributes()["kind"]))
+    counted = count_subjects(store)
+    facts = set_facts(store, counted, split, corrupted=0)
+    balance = balance_table(counted, classes_of(counted))
+    facts["Class balance"] = {name: share for name, _, _, share, _ in balance.rows if share}
+    return facts
 
 
 def _count(number: int, what: str) -> str:

@@ -71,6 +71,12 @@ def count_subjects(store: DatasetStore) -> dict[str, Counted]:
     return counted
 
 
+def classes_of(counted: Mapping[str, Counted]) -> tuple[str, ...]:
+    """Names of the labels, the background first; none if they have no names."""
+    first = next(iter(counted.values())).attributes
+    return tuple(first.get("classes") or first.get("targets") or ())
+
+
 def is_photograph(attributes: dict[str, Any]) -> bool:
     """Whether a subject's contrasts are the three colours of photographs."""
     return set(attributes.get("contrasts") or ()) == {"red", "green", "blue"}

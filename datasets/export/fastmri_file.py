@@ -71,27 +71,63 @@ def write_fastmri(scan: RawScan, fully_sampled: RawScan, path: Path) -> None:
         file.attrs["patient_id"] = scan.subject
 
 
+def read_fastmri_kspace(
+    path: Path,
+) -> tuple[NDArray[np.complex64], NDArray[np.bool_], str | None]:
+    """Read the acquired lines of a file of fastMRI's layout, a challenge's or another program's.
+
+    Returns:
+        k-space (slice, coil, ky, kx); acquired lines (slice, ky), all of them where the file has no
+        mask; the ISMRMRD header, if there is one.
+
+    Raises:
+        SpinforgeError: If it is not HDF5, or lacks k-space or has it in another layout.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            kspace = np.asarray(file["kspace"][...])
+            default = np.ones(kspace.shape[-1], dtype=bool)  # fastMRI's training files have none
+            mask = np.asarray(file["mask"][...] if "mask" in file else default).astype(bool)
+            header = file["ismrmrd_header"][()] if "ismrmrd_header" in file else None
+    except (OSError, KeyError) as error:
+        raise SpinforgeError(f"{path} is not a readable fastMRI file: {error}") from error
+    if kspace.ndim == 3:
+        kspace = kspace[:, None]
+    slices, lines = len(kspace), kspace.shape[-1]
+    if (
+        kspace.ndim != 4
+        or kspace.dtype.kind != "c"
+        or mask.shape not in ((lines,), (slices, lines))
+    ):
+        raise SpinforgeError(
+            f"{path}: k-space of shape {kspace.shape} and type {kspace.dtype} with a mask of shape "
+            f"{mask.shape} is not fastMRI's layout: complex (slice, [coil], read-out, phase), and "
+            f"a mask (phase,) or (slice, phase)"
+        )
+    return (
+        np.ascontiguousarray(kspace.swapaxes(-1, -2), dtype=np.complex64),
+        np.ascontiguousarray(np.broadcast_to(mask, (slices, lines))),
+        header.decode() if isinstance(header, bytes) else header,
+    )
+
+
 def read_fastmri(path: Path) -> FastMRIFile:
     """Read such a file back.
 
     Raises:
         SpinforgeError: If it is not HDF5 or lacks k-space or reconstruction.
     """
+    kspace, mask, _ = read_fastmri_kspace(path)
     try:
         with h5py.File(path, "r") as file:
-            kspace = np.asarray(file["kspace"][...])
-            name = "reconstruction_esc" if kspace.ndim == 3 else "reconstruction_rss"
+            name = "reconstruction_esc" if file["kspace"].ndim == 3 else "reconstruction_rss"
             target = np.asarray(file[name][...])
-            default = np.ones(kspace.shape[-1], dtype=bool)  # fastMRI's training files have none
-            mask = np.asarray(file["mask"][...] if "mask" in file else default).astype(bool)
             patient, acquisition = (str(file.attrs[key]) for key in ("patient_id", "acquisition"))
     except (OSError, KeyError) as error:
         raise SpinforgeError(f"{path} is not a readable fastMRI file: {error}") from error
-    if kspace.ndim == 3:
-        kspace = kspace[:, None]
     return FastMRIFile(
-        kspace=np.ascontiguousarray(kspace.swapaxes(-1, -2)),
-        mask=np.ascontiguousarray(np.broadcast_to(mask, (len(kspace), mask.shape[-1]))),
+        kspace=kspace,
+        mask=mask,
         reconstruction=np.ascontiguousarray(target.swapaxes(-1, -2)),
         patient_id=patient,
         acquisition=acquisition,

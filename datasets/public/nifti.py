@@ -96,6 +96,25 @@ class Header:
         values = nibabel.orientations.apply_orientation(stored, self._orientation)
         return np.ascontiguousarray(values.transpose(2, 1, 0))
 
+    def as_stored(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Undo `in_ras`, exactly.
+
+        Args:
+            values: (z, y, x), or (class, z, y, x) of several maps.
+
+        Returns:
+            Axes as the file has them, classes last.
+        """
+        ras = nibabel.orientations.axcodes2ornt("RAS")
+        back = nibabel.orientations.ornt_transform(ras, self._orientation)
+        return np.ascontiguousarray(nibabel.orientations.apply_orientation(values.T, back))
+
+    @property
+    def oblique_degrees(self) -> float:
+        """Largest angle between a stored axis and the axis of the world that it is taken for."""
+        axes = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        return float(np.degrees(np.arccos(np.clip(axes.diagonal(), -1, 1)).max()))
+
     @property
     def _orientation(self) -> NDArray[np.float64]:
         return nibabel.orientations.io_orientation(self.stored_affine)

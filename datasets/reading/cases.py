@@ -1,7 +1,7 @@
 """What of an item is scored, and under which name."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -27,6 +27,7 @@ class Case:
     frame: int | None = None
 
 
+@runtime_checkable
 class Scorable(Protocol):
     """A data set whose slices can be scored."""
 

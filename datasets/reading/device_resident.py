@@ -7,18 +7,19 @@ those of one slice, so on the processor, where results must not depend on the me
 the flows do without.
 """
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Complex, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
-from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.fresh_noise import FreshNoise
+from spinforge.datasets.reading.loading import Content, ZeroFilledSlices
 from spinforge.simulation.arrays import CoilMaps
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.philox import noise_on_lines, sample_keys
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
 
@@ -36,9 +37,8 @@ class DeviceSlices:
         batch_size: Slices in a batch; the last one may be smaller.
         order_seed: Seed of the order; None for the order of the set.
         fresh_noise: Standard deviation of noise that is drawn anew for each epoch, on each of the
-            real and imaginary channel; for images of a set made without noise. The numbers are
-            those of `philox.py`, keyed by the seed of the masks, the subject, the slice and the
-            epoch.
+            real and imaginary channel, whatever noise the set has; 0 for that of the slices,
+            which may be fresh itself.
 
     Raises:
         SpinforgeError: If the device's memory is full; `memory.fits` tells beforehand.
@@ -56,11 +56,14 @@ class DeviceSlices:
         self.n_channels, self.n_classes = slices.n_channels, slices.n_classes
         self.n_slices, self.digest, self.format = len(slices), slices.digest, slices.format
         self.batch_size = batch_size
-        self._content = slices.content
-        self._index, self._masks, self._noise_seed = slices.index, slices.masks, slices.seed
+        self._content: Content = slices.content
+        self._index, self._masks = slices.index, slices.masks
         self._numbers = torch.tensor([number for _, number in slices.index])
         self._order_seed = order_seed
-        self._fresh_noise = fresh_noise
+        self._fresh_noise = slices.fresh_noise
+        if fresh_noise:
+            std = torch.full((self.n_slices,), fresh_noise)
+            self._fresh_noise = FreshNoise(self._index, std, 0.0, slices.seed)
         self._device = device
         maps, self._map_of = _stacked_maps(slices)
         try:
@@ -76,6 +79,13 @@ class DeviceSlices:
         self._epoch = 0
         # Where Lightning looks for whom to tell the epoch.
         self.sampler = self
+
+    def showing(self, content: Content) -> "DeviceSlices":
+        """The same slices with another content; the arrays are shared."""
+        other = copy.copy(self)
+        other._content = content
+        other.sampler = other
+        return other
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch of the next iteration; one that has begun keeps its own."""
@@ -111,13 +121,15 @@ class DeviceSlices:
         }
         kspace = self._kspace.index_select(0, index)
         target = self._target.index_select(0, index)
-        if self._content == "kspace":
+        if self._content == "kspace" and self._fresh_noise is None:
             return {"kspace": kspace, "target": target, **where}
         masks = torch.stack([self._masks.of(position, epoch) for position in positions])
-        if self._fresh_noise:
+        if self._fresh_noise is not None:
             # A zero-filled image does not show the other lines.
             lines = masks if self._content == "image" else torch.ones_like(masks)
-            self._add_noise(kspace, lines, positions, epoch)
+            self._fresh_noise.add(kspace, lines, positions, epoch)
+        if self._content == "kspace":
+            return {"kspace": kspace, "target": target, **where}
         # The maps of a single coil are not used.
         is_single = kspace.shape[1] == 1
         rows = self._sent(self._map_of[positions])
@@ -130,23 +142,6 @@ class DeviceSlices:
         if not is_single:
             shown["sensitivities"] = maps
         return {**shown, "target": target.long(), **where}
-
-    def _add_noise(
-        self,
-        kspace: Complex[Tensor, "sample coil ky kx"],
-        lines: Bool[Tensor, "sample ky"],
-        positions: list[int],
-        epoch: int,
-    ) -> None:
-        """Add noise to these lines, in place."""
-        paths = []
-        for position in positions:
-            subject, number = self._index[position]
-            paths.append(("training", subject, f"slice-{number:03d}", f"epoch-{epoch}", "noise"))
-        keys = sample_keys(paths, seed=self._noise_seed)
-        noise = noise_on_lines(keys, lines, (kspace.shape[1], kspace.shape[3]), self._device)
-        sample, line = (self._sent(part) for part in lines.nonzero().unbind(1))
-        kspace[sample, :, line] += self._fresh_noise * noise
 
     def _sent(self, values: Tensor) -> Tensor:
         """A small tensor on the device, without waiting for it."""

@@ -21,7 +21,13 @@ from torch.utils.data import Dataset
 
 from spinforge.datasets.products.kspace import FIXED_MASK
 from spinforge.datasets.reading.cases import Case
-from spinforge.datasets.reading.noise_on_read import add_noise, read_noise
+from spinforge.datasets.reading.fresh_noise import FreshNoise
+from spinforge.datasets.reading.noise_on_read import (
+    ReadNoise,
+    add_noise,
+    read_noise,
+    stored_noise,
+)
 from spinforge.datasets.reading.slice_format import (
     COMPLEX_CHANNELS,
     KSPACE_AXES,
@@ -82,7 +88,10 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         masks: "fixed" takes the stored mask of each slice (validation and test); "fresh" draws
             one a slice and epoch, keyed by both.
         seed: Root seed of the fresh masks.
-        noise_on_read: Noise added to a set made without any: the bytes of a set made with it.
+        noise: "stored" leaves a set's noise as it is; "fresh" takes it off, to rounding, and draws
+            noise of the same level for each slice and epoch. It is that of `FreshNoise`.
+        noise_on_read: Noise added to a set made without any: the bytes of a set made with it, or
+            its level where the noise is fresh.
         variant: Group of a corrupted variant, such as "corrupt/motion/3", whose k-space is read
             instead of the clean one.
         content: "image" shows zero-filled images; "measurement" what networks take that start from
@@ -90,7 +99,8 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
             that do the rest themselves.
 
     Raises:
-        SpinforgeError: If the store or a subject is missing, or noise is asked for on top of noise.
+        SpinforgeError: If the store or a subject is missing, noise is asked for on top of noise, or
+            fresh noise of a set that has none or of a corrupted variant.
     """
 
     n_channels = 2
@@ -105,6 +115,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         sampling: LineSampling,
         masks: Literal["fixed", "fresh"],
         seed: int = 0,
+        noise: Literal["stored", "fresh"] = "stored",
         noise_on_read: Noise | None = None,
         variant: str | None = None,
         content: Content = "image",
@@ -118,6 +129,11 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         if variant is not None and noise_on_read is not None:
             raise SpinforgeError(
                 f"{path}: noise is added to the clean set on reading, not to {variant}."
+            )
+        if variant is not None and noise == "fresh":
+            raise SpinforgeError(
+                f"{path}: {variant} is read with the noise it has, which cannot be told from what "
+                f"else was done to it; only the clean set's can be drawn anew."
             )
         fixed = [store.read(subject, f"masks/{FIXED_MASK}") for subject in subjects]
         self.index = [
@@ -135,15 +151,39 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         self._epoch = 0
         self.subjects = subjects
         self.digest = self._shown.digest(list(subjects))
-        slice_mm, ky_mm, kx_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
+        # Along z, y and x, which are slices, read-out and phase encoding.
+        slice_mm, kx_mm, ky_mm = (store.subject_attributes(subjects[0]) or {})["spacing_mm"]
         self.pixel_mm, self._slice_mm = (float(ky_mm), float(kx_mm)), float(slice_mm)
         target: Any = store.open_subject(subjects[0])["target"]
         self._size = (int(target.shape[-2]), int(target.shape[-1]))
+        self._noise: dict[str, ReadNoise] = {}
+        self.fresh_noise: FreshNoise | None = None
+        if noise == "fresh":
+            self.fresh_noise = self._freshly(store)
+        elif noise_on_read is not None:
+            self._noise = {s: read_noise(store, s, noise_on_read) for s in subjects}
         self._open(store)
+
+    def _freshly(self, store: DatasetStore) -> FreshNoise:
+        """Noise that is drawn anew; what there is of the stored one is taken off on reading."""
+        std, correlation = {}, 0.0
+        for subject in self.subjects:
+            stored = stored_noise(store, subject)
+            if stored is not None:
+                self._noise[subject] = stored.negated()
+            if self._noise_on_read is not None:
+                stored = read_noise(store, subject, self._noise_on_read)
+            if stored is None:
+                raise SpinforgeError(
+                    f"{self.path} was made with data.noise.percent = 0: there is no noise to draw "
+                    f"anew. Leave training.fresh at masks, or set training.augmentation"
+                )
+            std[subject], correlation = stored.std, stored.coil_correlation
+        levels = torch.tensor([std[subject] for subject, _ in self.index])
+        return FreshNoise(self.index, levels, correlation, self.seed)
 
     def _open(self, store: DatasetStore) -> None:
         """Load the arrays; where they come from is all that differs between kinds."""
-        noise = self._noise_on_read
         self._coil_maps = [
             torch.from_numpy(store.read(subject, "coil_maps")) for subject in self.subjects
         ]
@@ -152,9 +192,9 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
             return np.concatenate([store.read(subject, name) for subject in self.subjects])
 
         kspace = [self._shown.read(subject, "full") for subject in self.subjects]
-        if noise is not None:
-            for subject, slices in zip(self.subjects, kspace, strict=True):
-                add_noise(slices, read_noise(store, subject, noise))
+        for subject, slices in zip(self.subjects, kspace, strict=True):
+            if subject in self._noise:
+                add_noise(slices, self._noise[subject])
         self.kspace = torch.from_numpy(np.concatenate(kspace))
         self.target = torch.from_numpy(stacked("target"))
 
@@ -203,7 +243,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         return self.masks.of(position, self.epoch)
 
     def slice_kspace(self, position: int) -> CoilImages:
-        """Fully sampled k-space of one slice, noise included, (coil, ky, kx)."""
+        """Fully sampled k-space of one slice, (coil, ky, kx); stored noise included, fresh not."""
         return self.kspace[position]
 
     def slice_target(self, position: int) -> Labels:
@@ -221,35 +261,39 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
             For the content "kspace" that as it is stored, and the target uint8.
         """
         subject, number = self.index[position]
+        every_line = torch.ones(self.masks.stored.shape[-1], dtype=torch.bool)
         if self.content == "kspace":
-            kspace, target = self.slice_kspace(position), self.slice_target(position)
+            kspace, target = self._scanned(position, every_line), self.slice_target(position)
             return {"kspace": kspace, "target": target, "subject": subject, "slice": number}
         mask = self.line_mask(position)
-        image = self._combined(position, mask)
+        # A zero-filled image does not show the other lines.
+        kspace = self._scanned(position, mask if self.content == "image" else every_line)
+        image = self._combined(kspace, position, mask)
         scale = intensity_scale(image)
-        shown = (
-            {"image": real_channels(image / scale)}
-            if self.content == "image"
-            else self._measurement(position, mask, scale)
-        )
+        shown = {"image": real_channels(image / scale)}
+        if self.content == "measurement":
+            shown = {"kspace": kspace / scale, "mask": mask}
+            if len(kspace) > 1:  # the maps of a single coil are not used
+                shown["sensitivities"] = self.coil_maps(position)
         target = self.slice_target(position).long()
         return {**shown, "target": target, "subject": subject, "slice": number}
-
-    def _measurement(self, position: int, mask: LineMask, scale: Tensor) -> dict[str, Tensor]:
-        """What a network that starts from k-space takes."""
-        kspace = self.slice_kspace(position)
-        shown = {"kspace": kspace / scale, "mask": mask}
-        # The maps of a single coil are not used.
-        return shown if len(kspace) == 1 else shown | {"sensitivities": self.coil_maps(position)}
 
     def fully_sampled(self, position: int) -> torch.Tensor:
         """Complex image of one slice from all its lines, noise included, (ky, kx)."""
         every_line = torch.ones(self.masks.stored.shape[-1], dtype=torch.bool)
-        return self._combined(position, every_line)
+        return self._combined(self._scanned(position, every_line), position, every_line)
 
-    def _combined(self, position: int, mask: LineMask) -> ComplexImage:
-        """Zero-filled image of one slice, (ky, kx)."""
+    def _scanned(self, position: int, lines: LineMask) -> CoilImages:
+        """k-space of one slice, fresh noise on these lines included, (coil, ky, kx)."""
         kspace = self.slice_kspace(position)
+        if self.fresh_noise is None:
+            return kspace
+        kspace = kspace.clone()
+        self.fresh_noise.add(kspace[None], lines[None], [position], self.epoch)
+        return kspace
+
+    def _combined(self, kspace: CoilImages, position: int, mask: LineMask) -> ComplexImage:
+        """Zero-filled image of one slice, (ky, kx)."""
         # The maps of a single coil are not used, so they need not be read.
         maps = self.coil_maps(position) if len(kspace) > 1 else kspace
         return zero_filled_combined(kspace, mask, maps)

@@ -45,6 +45,7 @@ class LongitudinalSlices(Dataset[dict[str, Any]]):
             ages, or no slice of these ages has a label.
     """
 
+    contrasts = CONTRASTS
     n_channels = len(CONTRASTS)
     n_classes = len(TARGET_NAMES)
     class_names = TARGET_NAMES

@@ -1,11 +1,12 @@
 """Noise added when a noise-free k-space set is read: the bytes of the set made with that noise.
 
 A set made with `noise.percent = 0` compresses better and serves every noise level. Its noise is a
-function of the subject, the slice and the level, so it need not be stored.
+function of the subject, the slice and the level, so it need not be stored; and what was stored can
+be taken off again, to rounding.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,10 @@ class ReadNoise:
     coil_correlation: float
     drawn: ScanParameters
 
+    def negated(self) -> "ReadNoise":
+        """The same noise, to be taken off by adding it."""
+        return replace(self, std=-self.std)
+
     def of_slice(self, number: int, shape: tuple[int, ...]) -> NDArray[np.complex64]:
         """The noise of one slice, (coil, ky, kx), as `simulate_scan` draws it."""
         echo = self.drawn.sequence.echo_name
@@ -58,12 +63,29 @@ def read_noise(store: DatasetStore, subject: str, noise: Noise) -> ReadNoise:
     Raises:
         SpinforgeError: If the set has noise already, or the reference is not defined for it.
     """
-    recipe = json.loads(store.attributes()["config"])
+    recipe = _recipe(store)
     if recipe["noise"]["percent"] != 0:
         raise SpinforgeError(
             f"{store.path} was made with {recipe['noise']['percent']:g} % noise; noise can be "
             f"added on reading only to a set made with data.noise.percent = 0."
         )
+    return _noise_of(store, subject, noise)
+
+
+def stored_noise(store: DatasetStore, subject: str) -> ReadNoise | None:
+    """The noise that a subject was scanned with; None if without any."""
+    noise = Noise.model_validate(_recipe(store)["noise"])
+    return _noise_of(store, subject, noise) if noise.percent else None
+
+
+def _recipe(store: DatasetStore) -> dict[str, Any]:
+    """What the set was made with."""
+    recipe: dict[str, Any] = json.loads(store.attributes()["config"])
+    return recipe
+
+
+def _noise_of(store: DatasetStore, subject: str, noise: Noise) -> ReadNoise:
+    recipe = _recipe(store)
     attributes = store.open_subject(subject).attrs.asdict()
     tissues = tuple(Tissue[name] for name in _relaxation(attributes))
     sequence = TypeAdapter[PulseSequence](PulseSequence).validate_python(recipe["scan"])

@@ -3,24 +3,28 @@
 The anatomy of each subject is kept on the device as what its slices hold. In each epoch every
 subject has another scan, simulated as a whole when its first slice is asked for; so a slice
 depends on the seed, the epoch, the subject and its number, and not on the batch, the order, or
-where a training was resumed: bit for bit on one kind of device.
+where a training was resumed: bit for bit on one kind of device. In `fresh_heads.py` the subjects
+are others, too.
 """
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from jaxtyping import Complex
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.reading.loading import Content
 from spinforge.simulation.acquisition import check_scan, noise_free_kspace
-from spinforge.simulation.arrays import CoilKSpace, CoilMaps, Labels, SliceMemberships
+from spinforge.simulation.arrays import CoilKSpace, CoilMaps, Labels, LineMask, SliceMemberships
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.noise import noise_std, reference_signal
+from spinforge.simulation.noise import correlated_coils, noise_std, reference_signal
 from spinforge.simulation.phantom import Phantom
 from spinforge.simulation.philox import noise_on_lines, sample_keys
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
@@ -38,13 +42,13 @@ from spinforge.simulation.tissue_sets import TISSUE_SETS, with_factors
 
 
 @dataclass(frozen=True)
-class _Anatomy:
-    """What of a subject is the same in every epoch.
+class Anatomy:
+    """What of a subject is the same in every scan.
 
     Attributes:
         phantom: Without its memberships, which are large.
-        memberships: What each slice holds, on the device.
-        target: Labels of every slice, on the device.
+        memberships: What each slice holds.
+        target: Labels of every slice.
         off_resonance: Of every voxel [Hz], and its range in the field of view.
     """
 
@@ -54,18 +58,26 @@ class _Anatomy:
     off_resonance: Tensor
     off_resonance_range: tuple[float, float]
 
+    def to(self, device: torch.device) -> "Anatomy":
+        """The same with memberships and labels there."""
+        return replace(self, memberships=self.memberships.to(device), target=self.target.to(device))
+
 
 @dataclass(frozen=True)
-class _FreshScan:
+class FreshScan:
     """One subject's scan of one epoch, without noise."""
 
+    subject: str
     kspace: CoilKSpace
     maps: CoilMaps
+    target: Labels
     noise_std: float
 
 
 class SimulatedSlices(Dataset[dict[str, Any]]):
-    """Zero-filled slices of scans that nobody stored; satisfies `SliceDataset`.
+    """Slices of scans that nobody stored; satisfies `SliceDataset`.
+
+    They show what `ZeroFilledSlices` do: zero-filled images, or with `showing` measurements.
 
     Tissues keep the relaxation that the subject has in a stored set of the same seed. Noise is
     that of `philox.py`; coils are uncorrelated unless the scanner says otherwise.
@@ -92,23 +104,32 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
         seed: int,
         device: torch.device,
     ) -> None:
-        _check(product)
+        check_fresh_scans(product)
         self._product, self._seed, self._device = product, seed, device
-        self._anatomy = {phantom.subject: self._keep(phantom) for phantom in phantoms}
-        if not self._anatomy:
+        self._anatomy = {
+            phantom.subject: anatomy_of(phantom, product).to(device) for phantom in phantoms
+        }
+        digests = [anatomy.phantom.digest for anatomy in self._anatomy.values()]
+        self._prepare(tuple(self._anatomy), digests)
+
+    def _prepare(self, names: tuple[str, ...], digests: list[str]) -> None:
+        """What follows from the names of the scanned and the digests of their phantoms."""
+        if not names:
             raise SpinforgeError("there are no phantoms to scan")
-        self.index = [
-            (subject, number) for subject in self._anatomy for number in range(product.slices.count)
-        ]
+        product = self._product
+        self.index = [(name, number) for name in names for number in range(product.slices.count)]
         self.digest = content_hash(
-            {
-                "recipe": product.recipe(),
-                "seed": seed,
-                "phantoms": [anatomy.phantom.digest for anatomy in self._anatomy.values()],
-            }
+            {"recipe": product.recipe(), "seed": self._seed, "phantoms": digests}
         )
+        self.content: Content = "image"
         self._epoch = 0
-        self._scans: dict[str, _FreshScan] = {}
+        self._scans: dict[str, FreshScan] = {}
+
+    def showing(self, content: Content) -> "SimulatedSlices":
+        """The same slices with another content."""
+        other = copy.copy(self)
+        other.content, other._scans = content, {}
+        return other
 
     def __len__(self) -> int:
         return len(self.index)
@@ -120,43 +141,42 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
         self._epoch = epoch
 
     def __getitem__(self, position: int) -> dict[str, Any]:
-        """One slice on the device: image (2, ky, kx) float32, target (ky, kx) int64, and names."""
-        subject, number = self.index[position]
-        scan = self._scan(subject)
-        kspace = scan.kspace[number].clone()
-        n_coils, n_lines, width = kspace.shape
-        path = ("on-the-fly", subject, f"slice-{number:03d}", f"epoch-{self._epoch}")
+        """One slice on the device, as of `ZeroFilledSlices` with the same content."""
+        name, number = self.index[position]
+        scan = self._scan(name)
+        path = ("on-the-fly", name, f"slice-{number:03d}", f"epoch-{self._epoch}")
         rng = SampleRng(self._seed, *path, "mask")
-        mask = draw_line_mask(self._product.sampling, n_lines, rng)
-        keys = sample_keys([(*path, "noise")], seed=self._seed)
-        noise = noise_on_lines(keys, mask[None], (n_coils, width), self._device)
-        there = mask.to(self._device)
-        kspace[:, there] += scan.noise_std * self._correlated(noise).movedim(0, 1)
+        mask = draw_line_mask(self._product.sampling, scan.kspace.shape[-2], rng)
+        # A zero-filled image does not show the other lines.
+        lines = mask if self.content == "image" else torch.ones_like(mask)
+        kspace = self._noisy(scan, number, lines, (*path, "noise"))
+        named = {"subject": scan.subject, "slice": number}
+        if self.content == "kspace":
+            return {"kspace": kspace, "target": scan.target[number], **named}
+        there = mask.to(self._device, non_blocking=True)
         maps = scan.maps[number if len(scan.maps) > 1 else 0]
         image = zero_filled_combined(kspace, there, maps)
-        return {
-            "image": real_channels(image / intensity_scale(image)),
-            "target": self._anatomy[subject].target[number].long(),
-            "subject": subject,
-            "slice": number,
-        }
+        scale = intensity_scale(image)
+        shown = {"image": real_channels(image / scale)}
+        if self.content == "measurement":
+            shown = {"kspace": kspace / scale, "mask": there}
+            if len(kspace) > 1:  # the maps of a single coil are not used
+                shown["sensitivities"] = maps
+        return {**shown, "target": scan.target[number].long(), **named}
 
-    def _keep(self, phantom: Phantom) -> _Anatomy:
-        """What is needed of a phantom in every epoch."""
-        product = self._product
-        check_scan(phantom, product.scan, product.scanner, product.noise)
-        memberships = slice_memberships(phantom, product.slices, product.scanner.slice_profile)
-        if product.scanner.warp_mm:
-            memberships = warped(memberships, product.scanner.warp_mm, phantom.spacing_mm)
-        codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
-        fields = scan_fields(phantom, product.slices, product.scanner, self._drawn(phantom))
-        return _Anatomy(
-            replace(phantom, memberships=torch.zeros(len(phantom.tissues), 1, 1, 1)),
-            memberships.to(self._device),
-            slice_targets(memberships, codes).to(self._device),
-            fields.off_resonance,
-            fields.off_resonance_range,
-        )
+    def _noisy(
+        self, scan: FreshScan, number: int, lines: LineMask, path: tuple[str, ...]
+    ) -> Complex[Tensor, "coil ky kx"]:
+        """One slice with noise on these lines."""
+        kspace = scan.kspace[number].clone()
+        keys = sample_keys([path], seed=self._seed)
+        shape = (kspace.shape[0], kspace.shape[2])
+        noise = noise_on_lines(keys, lines[None], shape, self._device)
+        if self._product.scanner.coil_correlation:
+            noise = correlated_coils(noise, self._product.scanner.coil_correlation)
+        there = lines.nonzero().flatten().to(self._device, non_blocking=True)
+        kspace[:, there] += scan.noise_std * noise.movedim(0, 1)
+        return kspace
 
     def _drawn(self, phantom: Phantom, epoch: int | None = None) -> ScanParameters:
         """Parameters of an epoch's scan; of the stored set's, where no epoch is given."""
@@ -169,13 +189,13 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
             phantom.subject, phantom.tissues, product.scan, product.scanner, seed=seed
         )
 
-    def _scan(self, subject: str) -> _FreshScan:
+    def _scan(self, subject: str) -> FreshScan:
         """This epoch's scan of a subject, simulated when it is asked for first."""
         if subject not in self._scans:
             self._scans[subject] = self._simulate(self._anatomy[subject])
         return self._scans[subject]
 
-    def _simulate(self, anatomy: _Anatomy) -> _FreshScan:
+    def _simulate(self, anatomy: Anatomy) -> FreshScan:
         product, phantom = self._product, anatomy.phantom
         scanner, slices = product.scanner, product.slices
         tissue_factors = self._drawn(phantom).tissue_factors
@@ -207,20 +227,35 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
             product.noise, drawn.sequence, phantom.tissues, amplitudes, nothing
         )
         std = noise_std(product.noise, reference, slices.thickness_mm)
-        return _FreshScan(kspace, maps.to(self._device), std)
-
-    def _correlated(self, noise: Tensor) -> Tensor:
-        """Noise (line, coil, kx) with the scanner's correlation of any two coils."""
-        correlation = self._product.scanner.coil_correlation
-        if not correlation:
-            return noise
-        n_coils = noise.shape[1]
-        covariance = torch.full((n_coils, n_coils), correlation).fill_diagonal_(1.0)
-        mixing = torch.linalg.cholesky(covariance).to(noise)
-        return torch.einsum("ij,ljx->lix", mixing, noise)
+        return FreshScan(phantom.subject, kspace, maps.to(self._device), anatomy.target, std)
 
 
-def _check(product: KSpaceProduct) -> None:
+def anatomy_of(phantom: Phantom, product: KSpaceProduct) -> Anatomy:
+    """What is needed of a phantom in every scan, on the processor.
+
+    Raises:
+        SpinforgeError: If it does not fit the scan.
+    """
+    scanner = product.scanner
+    check_scan(phantom, product.scan, scanner, product.noise)
+    memberships = slice_memberships(phantom, product.slices, scanner.slice_profile)
+    if scanner.warp_mm:
+        memberships = warped(memberships, scanner.warp_mm, phantom.spacing_mm)
+    codes = torch.tensor(phantom.tissues, dtype=torch.uint8)
+    drawn = draw_scan_parameters(
+        phantom.subject, phantom.tissues, product.scan, scanner, seed=product.seed
+    )
+    fields = scan_fields(phantom, product.slices, scanner, drawn)
+    return Anatomy(
+        replace(phantom, memberships=torch.zeros(len(phantom.tissues), 1, 1, 1)),
+        memberships,
+        slice_targets(memberships, codes),
+        fields.off_resonance,
+        fields.off_resonance_range,
+    )
+
+
+def check_fresh_scans(product: KSpaceProduct) -> None:
     """Refuse what is not simulated on the fly.
 
     Raises:

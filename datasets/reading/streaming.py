@@ -8,7 +8,6 @@ import torch
 from torch.utils.data import default_collate, get_worker_info
 
 from spinforge.datasets.reading.loading import ZeroFilledSlices
-from spinforge.datasets.reading.noise_on_read import ReadNoise, read_noise
 from spinforge.datasets.reading.shards import SubjectShards
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.arrays import CoilImages, CoilKSpace, CoilMaps, Labels
@@ -53,9 +52,6 @@ class StreamedSlices(ZeroFilledSlices):
         self._full, self._targets = shards("full", self._shown), shards("target")
         self._maps = {s: SubjectShards([_local(store, s) / "coil_maps"]) for s in self.subjects}
         self._kept_maps = {s: maps.read([0])[0] for s, maps in self._maps.items() if len(maps) == 1}
-        self._noise: dict[str, ReadNoise] = {}
-        if self._noise_on_read is not None:
-            self._noise = {s: read_noise(store, s, self._noise_on_read) for s in self.subjects}
 
     @property
     def epoch(self) -> int:
@@ -67,7 +63,7 @@ class StreamedSlices(ZeroFilledSlices):
         self.shared_epoch.fill_(epoch)
 
     def slice_kspace(self, position: int) -> CoilImages:
-        """Fully sampled k-space of one slice, noise included, (coil, ky, kx)."""
+        """Fully sampled k-space of one slice, (coil, ky, kx); stored noise included, fresh not."""
         return self.batch_kspace([position])[0]
 
     def slice_target(self, position: int) -> Labels:
@@ -88,7 +84,7 @@ class StreamedSlices(ZeroFilledSlices):
 
     def __getitems__(self, positions: Sequence[int]) -> dict[str, Any]:
         """A batch, as the loaders would put it together."""
-        if self.content != "kspace":
+        if self.content != "kspace" or self.fresh_noise is not None:
             batch: dict[str, Any] = default_collate([self[position] for position in positions])
             return batch
         # Decompressed into the memory that a worker shares with the loader, without a copy.
@@ -102,7 +98,7 @@ class StreamedSlices(ZeroFilledSlices):
         }
 
     def batch_kspace(self, positions: Sequence[int], *, shared: bool = False) -> CoilKSpace:
-        """Fully sampled k-space of some slices, noise included, (slice, coil, ky, kx)."""
+        """Fully sampled k-space of some slices, (slice, coil, ky, kx); fresh noise not included."""
         kspace = self._full.read(positions, shared=shared)
         for values, position in zip(kspace.numpy(), positions, strict=True):
             subject, number = self.index[position]

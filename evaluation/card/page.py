@@ -7,7 +7,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from spinforge.datasets.card.content import Card, CardTable, PictureRow
-from spinforge.evaluation.card.pictures import UNLABELLED, class_colours, picture_uri
+from spinforge.evaluation.card.pictures import UNLABELLED, picture_uri
+from spinforge.evaluation.report.colours import class_colours
 
 FOLDER = Path(__file__).parent
 _REPORT_STYLE = FOLDER.parent / "report" / "page.css"

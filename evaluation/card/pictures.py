@@ -9,29 +9,8 @@ from spinforge.datasets.volumes import IGNORE
 from spinforge.evaluation.report import colours
 from spinforge.evaluation.report.pictures import Palette, data_uri
 
-_OTHER_COLOURS = (
-    colours.SKY,
-    colours.VERMILLION,
-    colours.YELLOW,
-    colours.GREEN,
-    colours.PURPLE,
-    colours.ORANGE,
-    colours.BLUE,
-    "#F4C7AB",
-    "#8DD3C7",
-    "#B15928",
-    "#FFFFFF",
-)
 UNLABELLED = colours.GREY
 _PHOTOGRAPH_COLOURS = 128
-
-
-def class_colours(classes: tuple[str, ...]) -> dict[str, str]:
-    """Class -> colour, the background left out; CSF, GM and WM as in every report."""
-    return {
-        name: colours.TISSUE_COLOURS.get(name, _OTHER_COLOURS[number % len(_OTHER_COLOURS)])
-        for number, name in enumerate(classes[1:])
-    }
 
 
 def picture_uri(picture: Picture, classes: tuple[str, ...], grey_levels: int) -> str:
@@ -55,7 +34,7 @@ def picture_uri(picture: Picture, classes: tuple[str, ...], grey_levels: int) ->
         return data_uri(levels, np.repeat(grey[:, None], 3, axis=1))
     if picture.kind == "lines":
         return data_uri(values.astype(np.uint8), _palette(colours.BLACK, colours.WHITE))
-    shown = [colours.BLACK, *class_colours(classes).values()]
+    shown = [colours.BLACK, *colours.class_colours(classes).values()]
     codes = np.where(values == IGNORE, len(shown), np.minimum(values, len(shown) - 1))
     return data_uri(codes.astype(np.uint8), _palette(*shown, UNLABELLED))
 

@@ -3,6 +3,8 @@
 Source: Okabe and Ito, Color Universal Design (2008), https://jfly.uni-koeln.de/color/.
 """
 
+from collections.abc import Sequence
+
 BLUE = "#0072B2"
 SKY = "#56B4E9"
 GREEN = "#009E73"
@@ -16,6 +18,29 @@ BLACK = "#000000"
 
 TISSUE_COLOURS = {"CSF": SKY, "GM": VERMILLION, "WM": YELLOW}
 """Far apart in hue and in lightness, also on top of a grey image."""
+
+_OTHER_COLOURS = (
+    SKY,
+    VERMILLION,
+    YELLOW,
+    GREEN,
+    PURPLE,
+    ORANGE,
+    BLUE,
+    "#F4C7AB",
+    "#8DD3C7",
+    "#B15928",
+    "#FFFFFF",
+)
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """Class -> colour, the background left out; CSF, GM and WM are the same everywhere."""
+    return {
+        name: TISSUE_COLOURS.get(name, _OTHER_COLOURS[number % len(_OTHER_COLOURS)])
+        for number, name in enumerate(classes[1:])
+    }
+
 
 ERROR_COLOURS = {
     "missed (tissue taken for background)": PURPLE,

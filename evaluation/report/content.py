@@ -11,7 +11,7 @@ Magnitude = Float[np.ndarray, "ky kx"]
 """Magnitude image in any unit; each picture is shown in its own window."""
 
 Labels = UInt8[np.ndarray, "ky kx"]
-"""Class codes 0 to 3, in the order of `TARGET_NAMES`."""
+"""Codes of the classes, the background 0."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CaseImages:
     """One test slice and what every network made of it.
 
     Attributes:
-        image: The magnitude image as the networks saw it.
+        image: The image as the networks saw it: its magnitude, or one of its contrasts.
         target: True class codes.
         predictions: Predicted class codes of each network, by name.
     """
@@ -52,17 +52,17 @@ class ExampleSlice:
     """One slice of the data set, for the data card.
 
     Attributes:
-        image: The undersampled, zero-filled magnitude image.
-        reference: The fully sampled magnitude image.
+        image: As in `CaseImages`.
         target: True class codes.
-        mask: True where a phase-encoding line was acquired.
+        reference: The fully sampled magnitude image, of a set of k-space.
+        mask: True where a phase-encoding line was acquired, of a set of k-space.
         caption: Which slice this is.
     """
 
     image: Magnitude
-    reference: Magnitude
     target: Labels
-    mask: Bool[np.ndarray, " ky"]
+    reference: Magnitude | None = None
+    mask: Bool[np.ndarray, " ky"] | None = None
     caption: str = ""
 
 
@@ -81,6 +81,9 @@ class ReportContent:
         configuration: The study file, YAML.
         provenance: Key -> value: versions, seeds, hashes, machine.
         files: Name -> path relative to the report, linked.
+        classes: Names of the classes, the background first.
+        seen: What the networks were shown, as the title of a picture.
+        axes: How the pictures lie, in a sentence or two.
     """
 
     title: str
@@ -93,3 +96,6 @@ class ReportContent:
     configuration: str
     provenance: dict[str, str]
     files: dict[str, str]
+    classes: tuple[str, ...]
+    seen: str
+    axes: str

@@ -13,7 +13,6 @@ from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.report import colours, pictures, plots, tables
 from spinforge.evaluation.report.cases import RankedCase, ranked_cases
 from spinforge.evaluation.report.content import (
-    CaseImages,
     ExampleSlice,
     ReportContent,
 )
@@ -114,7 +113,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "other_table": tables.other_metrics_table(summary, names),
         "network_table": tables.network_table(content.networks),
         "counts_table": tables.counts_table(summary, names),
-        "examples": [_example_row(number, e) for number, e in enumerate(content.examples, 1)],
+        "examples": [_example_row(content, n) for n in range(len(content.examples))],
         "curves": plots.learning_curves(content.networks),
         "dice_boxes": plots.metric_boxes(content.scores, names, summary.tissues, "dice"),
         "distance_boxes": plots.metric_boxes(content.scores, names, summary.tissues, "hd95_mm"),
@@ -127,7 +126,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
             )
             for position, name in enumerate(names)
         ],
-        "tissue_colours": colours.TISSUE_COLOURS,
+        "tissue_colours": colours.class_colours(content.classes),
         "error_colours": colours.ERROR_COLOURS,
         "links": {name: quote(target) for name, target in content.files.items()},
     }
@@ -145,11 +144,32 @@ def _verdict(summary: tables.Summary, names: list[str], test: pd.DataFrame) -> s
     return f"Highest mean tissue Dice: {known[best]:.3f}, by {best}, over {where}."
 
 
-def _example_row(number: int, example: ExampleSlice) -> Row:
-    """Fully sampled image, mask, zero-filled image and ground truth of one slice."""
-    name = example.caption or f"Example {number}"
-    kept, lines = int(example.mask.sum()), len(example.mask)
+def _example_row(content: ReportContent, number: int) -> Row:
+    """What was acquired, what the networks see of it, and the ground truth of one slice."""
+    example = content.examples[number]
+    name = example.caption or f"Example {number + 1}"
     panels = [
+        *_acquired(example, name),
+        Panel(
+            pictures.magnitude_picture(example.image),
+            content.seen,
+            f"{name}: {content.seen}",
+        ),
+        Panel(
+            pictures.label_picture(example.target, colours.class_colours(content.classes).values()),
+            "Ground truth",
+            f"{name}: true class of every pixel",
+        ),
+    ]
+    return Row(name, "", example.image.shape, panels)
+
+
+def _acquired(example: ExampleSlice, name: str) -> list[Panel]:
+    """Fully sampled image and sampling mask, where there are."""
+    if example.reference is None or example.mask is None:
+        return []
+    kept, lines = int(example.mask.sum()), len(example.mask)
+    return [
         Panel(
             pictures.magnitude_picture(example.reference),
             "Fully sampled",
@@ -160,36 +180,22 @@ def _example_row(number: int, example: ExampleSlice) -> Row:
             f"Sampling mask: {kept} of {lines} lines ({kept / lines:.0%})",
             f"{name}: acquired phase-encoding lines, {kept} of {lines}",
         ),
-        Panel(
-            pictures.magnitude_picture(example.image),
-            "Zero-filled",
-            f"{name}: zero-filled magnitude image from the acquired lines",
-        ),
-        Panel(
-            pictures.label_picture(example.target),
-            "Ground truth",
-            f"{name}: true tissue of every pixel",
-        ),
     ]
-    return Row(name, "", example.image.shape, panels)
 
 
 def _case_rows(content: ReportContent, position: int) -> list[Row]:
     """Best, median and worst slice of the network at this position."""
     network = content.networks[position].name
     return [
-        _case_row(
-            case,
-            network,
-            content.load_case(case.subject, case.slice),
-            name=f"picture-{position}-{case.rank}",
-        )
+        _case_row(content, case, network, name=f"picture-{position}-{case.rank}")
         for case in ranked_cases(content.scores, network, content.load_case)
     ]
 
 
-def _case_row(case: RankedCase, network: str, images: CaseImages, name: str) -> Row:
-    """Zero-filled image, ground truth, prediction and errors of one slice; `name` is its id."""
+def _case_row(content: ReportContent, case: RankedCase, network: str, name: str) -> Row:
+    """Image, ground truth, prediction and errors of one slice; `name` is its id."""
+    images = content.load_case(case.subject, case.slice)
+    class_colours = colours.class_colours(content.classes).values()
     if network not in images.predictions:
         raise ValueError(
             f"no prediction of {network!r} for subject {case.subject}, slice {case.slice}"
@@ -203,20 +209,20 @@ def _case_row(case: RankedCase, network: str, images: CaseImages, name: str) -> 
     panels = [
         Panel(
             pictures.magnitude_picture(images.image),
-            "Zero-filled image",
-            f"Zero-filled magnitude image, {where}",
+            content.seen,
+            f"{content.seen}, {where}",
             name=name,
         ),
         Panel(
-            pictures.tint_picture(images.target),
+            pictures.tint_picture(images.target, class_colours),
             "Ground truth",
-            f"True tissues over the zero-filled image, {where}",
+            f"True tissues over the image, {where}",
             beneath=name,
         ),
         Panel(
-            pictures.tint_picture(predicted),
+            pictures.tint_picture(predicted, class_colours),
             "Prediction",
-            f"Tissues predicted by {network} over the zero-filled image, {where}",
+            f"Tissues predicted by {network} over the image, {where}",
             beneath=name,
         ),
         Panel(

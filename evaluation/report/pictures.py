@@ -8,6 +8,7 @@ not been verified for BrainWeb. Pixels are assumed square.
 
 import base64
 import io
+from collections.abc import Collection
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -17,7 +18,6 @@ from spinforge.evaluation.report.colours import (
     BLACK,
     ERROR_COLOURS,
     GREY,
-    TISSUE_COLOURS,
     WHITE,
     rgb,
 )
@@ -38,15 +38,15 @@ def magnitude_picture(image: Magnitude) -> str:
     return data_uri(levels.astype(np.uint8), np.repeat(grey[:, None], 3, axis=1))
 
 
-def tint_picture(labels: Labels) -> str:
-    """Half-transparent colour for every tissue, to be laid over a grey picture."""
-    opacity = bytes([0, *[OPACITY] * len(TISSUE_COLOURS)])
-    return data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()), transparency=opacity)
+def tint_picture(labels: Labels, colours: Collection[str]) -> str:
+    """Half-transparent colour for every class but the background, to lie over a grey picture."""
+    opacity = bytes([0, *[OPACITY] * len(colours)])
+    return data_uri(labels, _palette(BLACK, *colours), transparency=opacity)
 
 
-def label_picture(labels: Labels) -> str:
-    """Every tissue in its colour, the background black."""
-    return data_uri(labels, _palette(BLACK, *TISSUE_COLOURS.values()))
+def label_picture(labels: Labels, colours: Collection[str]) -> str:
+    """Every class in its colour, the background black."""
+    return data_uri(labels, _palette(BLACK, *colours))
 
 
 def error_picture(predicted: Labels, target: Labels) -> str:

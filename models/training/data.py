@@ -1,11 +1,13 @@
 """What training asks of a data set, and the order in which it visits the slices."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch.utils.data import DataLoader, Sampler, default_collate
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler, SequentialSampler, default_collate
 
+from spinforge.models.training.sharing import ALONE, DealtBatches, Share, SharedBatches
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
 
@@ -84,6 +86,33 @@ class ReadyBatches(Protocol):
         ...
 
 
+class SharedReadyBatches:
+    """The piece of each ready batch that belongs to one process; made whole, then cut.
+
+    Args:
+        whole: The batches, the same in each process.
+        share: Which piece.
+    """
+
+    def __init__(self, whole: ReadyBatches, share: Share) -> None:
+        self._whole, self._share = whole, share
+        self.n_channels, self.n_classes = whole.n_channels, whole.n_classes
+        self.n_slices, self.batch_size = whole.n_slices, whole.batch_size
+        self.sampler = whole.sampler
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._whole)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for batch in self._whole:
+            piece = self._share.of(len(batch["target"]))
+            yield {
+                name: value[piece] if isinstance(value, Tensor | Sequence) else value
+                for name, value in batch.items()
+            }
+
+
 class EpochSampler(Sampler[int]):
     """A new order each epoch that depends on the seed and the epoch alone.
 
@@ -115,47 +144,91 @@ class EpochSampler(Sampler[int]):
 
 
 def training_loader(
-    data: SliceDataset, *, batch_size: int, seed: int, workers: int = 0
+    data: SliceDataset,
+    *,
+    batch_size: int,
+    seed: int,
+    workers: int = 0,
+    share: Share = ALONE,
+    pinned: bool = False,
 ) -> DataLoader[Mapping[str, Any]]:
     """Batches in an order that changes each epoch; the last batch may be smaller.
 
     Args:
         data: The slices.
-        batch_size: Slices in a batch.
+        batch_size: Slices in a batch, of all processes together.
         seed: Seed of the order.
         workers: Processes that read; 0 for this one, which is best if the slices are in memory.
             They live from epoch to epoch where the data set tells them its epoch
             (`shared_epoch`, as `StreamedSlices` does), else they are started for each.
+        share: Piece of each batch to read, where several processes train together.
+        pinned: Put batches where a GPU copies them from while it computes.
     """
+    order = EpochSampler(data, seed=seed)
+    batches: dict[str, Any] = {"sampler": order, "batch_size": batch_size}
+    if share != ALONE:
+        batches = {"batch_sampler": SharedBatches(order, batch_size=batch_size, share=share)}
     return _loader(
-        data, batch_size=batch_size, sampler=EpochSampler(data, seed=seed), workers=workers
+        data,
+        batches,
+        workers=workers,
+        live_on=hasattr(data, "shared_epoch"),
+        pinned=pinned,
     )
 
 
 def validation_loader(
-    data: SliceDataset, *, batch_size: int, workers: int = 0
+    data: SliceDataset,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    share: Share = ALONE,
+    pinned: bool = False,
 ) -> DataLoader[Mapping[str, Any]]:
     """Batches in the order of the data set, whose epoch is never set: always the same slices."""
-    return _loader(data, batch_size=batch_size, sampler=None, workers=workers)
+    order = SequentialSampler(data)
+    batches: dict[str, Any] = {"sampler": order, "batch_size": batch_size}
+    if share != ALONE:
+        batches = {"batch_sampler": DealtBatches(order, batch_size=batch_size, share=share)}
+    return _loader(
+        data,
+        batches,
+        workers=workers,
+        live_on=True,
+        pinned=pinned,
+    )
 
 
 def _loader(
-    data: SliceDataset, *, batch_size: int, sampler: EpochSampler | None, workers: int
+    data: SliceDataset,
+    batches: Mapping[str, Any],
+    *,
+    workers: int,
+    live_on: bool,
+    pinned: bool,
 ) -> DataLoader[Mapping[str, Any]]:
-    """Loader in this process or in others; the batches are the same."""
+    """Loader in this process or in others; the batches are the same.
+
+    Args:
+        data: The slices.
+        batches: Which of them make a batch, in the loader's terms.
+        workers: Processes that read.
+        live_on: Whether these processes outlive an epoch.
+        pinned: As for `training_loader`.
+    """
     # Not forked: a fork copies locks that other threads hold, and CUDA does not survive it.
     apart: dict[str, Any] = {
         "multiprocessing_context": "forkserver",
         # What starts anew is told the epoch by the copy of the data set that it gets.
-        "persistent_workers": sampler is None or hasattr(data, "shared_epoch"),
+        "persistent_workers": live_on,
         "prefetch_factor": 4,
         "worker_init_fn": _one_thread,
     }
     return DataLoader(
         data,  # type: ignore[arg-type]  # only its length and items are used
-        batch_size=batch_size,
-        sampler=sampler,
+        **batches,
         num_workers=workers,
+        pin_memory=pinned,
         generator=torch.Generator(),  # else the loader advances torch's global generator
         collate_fn=_collate,
         **(apart if workers else {}),

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.datasets.storage.files import replacing
-from spinforge.models.networks import NetworkConfig, build_network, count_parameters
+from spinforge.models.collective import process_number
+from spinforge.models.devices import device_of, require_possible
+from spinforge.models.networks import NetworkConfig, build_network, count_parameters, output_classes
 from spinforge.models.training.checkpoints import require_same_training
 from spinforge.models.training.data import (
     ReadyBatches,
@@ -19,7 +21,10 @@ from spinforge.models.training.data import (
     count_slices,
     require_matching,
 )
-from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.processes import is_one_of_several, joined, start_together
+from spinforge.models.training.reading import before_sampling
+from spinforge.models.training.recipes import MACHINE_FIELDS, TrainingConfig
+from spinforge.models.training.sharing import require_a_piece_for_each
 from spinforge.models.training.stage_fit import StageOutcome, fit_stage
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import save_network
@@ -94,6 +99,10 @@ def train_network(
     killed goes on after its last whole epoch, in the stage it was in. Both give the weights of an
     uninterrupted training, bit for bit on one processor with one thread count.
 
+    For several `devices` as many processes are started, unless torchrun has started this one among
+    others (`processes.py`); they give the weights of one process up to rounding. A program that
+    calls this then needs the usual `if __name__ == "__main__":`, and data that can be pickled.
+
     Args:
         network: What to train.
         recipe: How.
@@ -115,50 +124,89 @@ def train_network(
         The files and a summary.
 
     Raises:
-        SpinforgeError: If the data sets do not fit together or not the network, ready batches have
-            another size than the recipe's, `folder` holds another training or a damaged
-            checkpoint, the loss becomes NaN or infinite, or there is no GPU to be had.
+        SpinforgeError: If this machine cannot do what the recipe asks for, the data sets do not fit
+            together or not the network, ready batches have another size than the recipe's,
+            `folder` holds another training or a damaged checkpoint, or the loss becomes NaN or
+            infinite.
         KeyboardInterrupt: On Ctrl-C; call again to go on.
         SystemExit: On SIGTERM, after the batch, with code 143; likewise.
     """
+    require_possible(recipe)
     require_matching(train, validation)
+    require_a_piece_for_each(count_slices(train), recipe.batch_size, recipe.processes)
+    if recipe.augmentation.is_physical:
+        train = before_sampling(train)
     identity = _identity(network, recipe, train, validation, seed)
     if (finished := _find_finished(folder, identity)) is not None:
         return finished
-    built = build_network(
-        network, in_channels=train.n_channels, n_classes=train.n_classes, seed=seed
-    )
-    outcomes: list[StageOutcome] = []
-    stages = training_stages(network)
-    for number, stage in enumerate(stages, start=1):
-        is_last = number == len(stages)
-        outcome = fit_stage(
-            built,
+    job = _Job(network, recipe, train, validation, folder, seed, identity, reads, loggers, progress)
+    if recipe.processes == 1 or is_one_of_several():
+        return _train(job)
+    start_together(_train, job, count=recipe.devices)
+    if (finished := _find_finished(folder, identity)) is None:
+        raise SpinforgeError(f"the training in {folder} was stopped; run again to go on")
+    return finished
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What `train_network` is called with, and which training it is."""
+
+    network: NetworkConfig
+    recipe: TrainingConfig
+    train: SliceDataset | ReadyBatches
+    validation: SliceDataset
+    folder: Path
+    seed: int
+    identity: dict[str, Any]
+    reads: SliceFormat | None
+    loggers: Sequence[Logger]
+    progress: bool
+
+
+def _train(job: _Job) -> TrainedNetwork:
+    """`train_network` in one process, alone or together with others."""
+    network, recipe, train, folder = job.network, job.recipe, job.train, job.folder
+    with joined(device_of(recipe)) as device:
+        built = build_network(
             network,
-            recipe if is_last else _pretraining(recipe),
-            stage,
-            train,
-            validation,
-            folder if is_last else folder / f"{number}-{stage.name}",
-            seed=seed,
-            identity=identity | {"stage": stage.name},
-            prefix="" if is_last else f"{stage.name}/",
-            loggers=loggers,
-            progress=progress,
+            in_channels=train.n_channels,
+            n_classes=output_classes(network, train.n_classes),
+            seed=job.seed,
         )
-        built.load_state_dict(outcome.weights)
-        outcomes.append(outcome)
-    summary = TrainingSummary(
-        epochs=outcomes[-1].epochs,
-        best_epoch=outcomes[-1].kept_epoch,
-        best_validation_dice=outcomes[-1].score,
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        parameters=count_parameters(built.requires_grad_()),
-        identity=identity,
-    )
-    trained = TrainedNetwork(folder, summary)
-    _write_result(trained, network, outcomes[-1].weights, reads)
-    return trained
+        outcomes: list[StageOutcome] = []
+        stages = training_stages(network)
+        for number, stage in enumerate(stages, start=1):
+            is_last = number == len(stages)
+            outcome = fit_stage(
+                built,
+                network,
+                recipe if is_last else _pretraining(recipe),
+                stage,
+                train,
+                job.validation,
+                folder if is_last else folder / f"{number}-{stage.name}",
+                device=device,
+                seed=job.seed,
+                identity=job.identity | {"stage": stage.name},
+                prefix="" if is_last else f"{stage.name}/",
+                loggers=job.loggers,
+                progress=job.progress,
+            )
+            built.load_state_dict(outcome.weights)
+            outcomes.append(outcome)
+        summary = TrainingSummary(
+            epochs=outcomes[-1].epochs,
+            best_epoch=outcomes[-1].kept_epoch,
+            best_validation_dice=outcomes[-1].score,
+            seconds=sum(outcome.seconds for outcome in outcomes),
+            parameters=count_parameters(built.requires_grad_()),
+            identity=job.identity,
+        )
+        trained = TrainedNetwork(folder, summary)
+        if process_number() == 0:
+            _write_result(trained, network, outcomes[-1].weights, job.reads)
+        return trained
 
 
 def _pretraining(recipe: TrainingConfig) -> TrainingConfig:
@@ -173,10 +221,10 @@ def _identity(
     validation: SliceDataset,
     seed: int,
 ) -> dict[str, Any]:
-    """All that decides the result and is known here; not the device, which may change."""
+    """All that decides the result and is known here; not the devices, which may change."""
     return {
         "network": network.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json", exclude={"device"}),
+        "recipe": recipe.model_dump(mode="json", exclude=MACHINE_FIELDS),
         "seed": seed,
         "channels": train.n_channels,
         "classes": train.n_classes,
@@ -214,6 +262,6 @@ def _write_result(
         weights,
         network,
         in_channels=identity["channels"],
-        n_classes=identity["classes"],
+        n_classes=output_classes(network, identity["classes"]),
         reads=reads,
     )

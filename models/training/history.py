@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from spinforge.datasets.storage.files import replacing
+from spinforge.models.collective import process_number
 from spinforge.models.training.columns import HISTORY_COLUMNS
 from spinforge.models.training.task import SegmentationTask
 
@@ -61,6 +62,8 @@ class History(Callback):
         self._write()
 
     def _write(self) -> None:
+        if process_number() != 0:
+            return
         lines = [",".join(HISTORY_COLUMNS)]
         lines += [",".join(f"{row[name]:.7g}" for name in HISTORY_COLUMNS) for row in self.rows]
         with replacing(self._path) as file:

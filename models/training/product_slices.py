@@ -1,21 +1,34 @@
 """Which slices the networks of a study learn from and are judged by, whatever its product."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
 from spinforge.datasets.products.catalogue import Product
 from spinforge.datasets.products.crdn_brainweb import CrdnBrainWeb
 from spinforge.datasets.products.infant_settings import InfantProduct
+from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.kspace import check_split
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.products.mrbrains import MRBrainSLike
 from spinforge.datasets.products.slice_index import INDEX
+from spinforge.datasets.products.spleen import SpleenLike
 from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.reading.longitudinal import LongitudinalSlices
 from spinforge.datasets.storage.store import DatasetStore
-from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
+from spinforge.models.applying import network_input
+from spinforge.models.augmentation.augmenter import require_possible
+from spinforge.models.augmentation.settings import Augmentation
+from spinforge.models.networks import (
+    KSpaceNetwork,
+    NetworkConfig,
+    SequenceNetwork,
+    output_classes,
+    weightless_network,
+)
+from spinforge.models.training.fresh import check_fresh
 from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.config import content_hash
@@ -26,7 +39,9 @@ Group = Literal["train", "validation", "test"]
 StudySlices = ZeroFilledSlices | ImageSlices | LongitudinalSlices
 
 
-def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -> StudySlices:
+def open_group(
+    product: Product, path: Path | str, group: Group, *, seed: int, fresh_noise: bool = False
+) -> StudySlices:
     """The slices of one group of a set.
 
     Of k-space sets, training slices have fresh masks each epoch, the others their stored ones. Of
@@ -39,6 +54,7 @@ def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -
         path: Where it lies.
         group: Which slices.
         seed: Seed of the fresh masks.
+        fresh_noise: Whether training slices of a k-space set also have fresh noise each epoch.
 
     Raises:
         SpinforgeError: If the set, a subject or the group is missing.
@@ -49,7 +65,14 @@ def open_group(product: Product, path: Path | str, group: Group, *, seed: int) -
             subjects: tuple[str, ...] = getattr(split, group)
             masks: Literal["fresh", "fixed"] = "fresh" if group == "train" else "fixed"
             seed = seed if group == "train" else 0
-            return open_slices(path, subjects, sampling=product.sampling, masks=masks, seed=seed)
+            return open_slices(
+                path,
+                subjects,
+                sampling=product.sampling,
+                masks=masks,
+                seed=seed,
+                noise="fresh" if fresh_noise and group == "train" else "stored",
+            )
         case InfantProduct():
             if group == "train":
                 return LongitudinalSlices(path, split.train, ages_months=product.train_ages_months)
@@ -66,6 +89,27 @@ def showing(slices: StudySlices, network: NetworkConfig) -> StudySlices:
     if not isinstance(slices, ZeroFilledSlices):
         return slices
     return slices.showing("measurement" if isinstance(network, KSpaceNetwork) else "image")
+
+
+def check_fits(slices: StudySlices, networks: Iterable[NetworkConfig]) -> None:
+    """Find networks that cannot read the slices, before the first one is trained.
+
+    Raises:
+        SpinforgeError: For the first that cannot: the slices are too small, or an extra is missing.
+    """
+    for network in networks:
+        item = showing(slices, network)[0]
+        names = ("image", "kspace", "mask", "sensitivities")
+        batch = {name: item[name][None].to("meta") for name in names if name in item}
+        try:
+            built = weightless_network(
+                network,
+                in_channels=slices.n_channels,
+                n_classes=output_classes(network, slices.n_classes),
+            )
+            built.eval()(network_input(network, batch))
+        except SpinforgeError as error:
+            raise SpinforgeError(f"network {network.name!r}: {error}") from None
 
 
 def group_fingerprint(product: Product, store: DatasetStore, group: Group, *, seed: int) -> str:
@@ -100,8 +144,17 @@ def check_trainable(
     """
     if isinstance(product, KSpaceProduct):
         check_split(product)
+        check_fresh(product, recipe)
+    elif recipe.fresh != "masks":
+        raise SpinforgeError(
+            f"training.fresh = {recipe.fresh}: data.product = {product.product} has finished "
+            f"images, of which only product seranet, a set of k-space, can be scanned anew; leave "
+            f"it out"
+        )
+    _check_augmentation(product, recipe.augmentation)
     for network in networks:
         where = f"networks: {network.name} ({network.kind})"
+        require_possible(recipe.augmentation, gives_images=not isinstance(network, KSpaceNetwork))
         if isinstance(network, KSpaceNetwork) and not isinstance(product, KSpaceProduct):
             raise SpinforgeError(
                 f"{where} starts from k-space, and data.product = {product.product} has images "
@@ -112,8 +165,23 @@ def check_trainable(
                 f"{where} reads sequences of images, and data.product = {product.product} has "
                 f"none. Train it on infant_bric or infant_ibis, or choose a network of images"
             )
+    if isinstance(product, CrdnBrainWeb | MRBrainSLike):
+        if product.slices.split != "subjects" and not product.slices.validation:
+            raise SpinforgeError(
+                "data.slices.validation = 0: a training needs slices to be judged by; 0.1 is usual"
+            )
     if isinstance(product, InfantProduct) and (recipe.keep == "best" or recipe.patience):
         raise SpinforgeError(
             f"data.product = {product.product} has no validation slices to choose an epoch by. Set "
             f"training.keep to last, leave out training.patience, or take training.recipe fcslstm"
+        )
+
+
+def _check_augmentation(product: Product, augmentation: Augmentation) -> None:
+    """Refuse an MR scanner's part where there was none."""
+    if augmentation.is_physical and isinstance(product, ISICLike | SpleenLike):
+        kind = "photographs" if isinstance(product, ISICLike) else "CT"
+        raise SpinforgeError(
+            f"{augmentation.named(physical=True)}: data.product = {product.product} is {kind}, "
+            f"which no MR scanner has made; leave them out"
         )

@@ -14,6 +14,10 @@ _UNWANTED = (
     (r"Found \d+ module\(s\) in eval mode at the start of training.*", UserWarning),
     # The slices are in memory: worker processes would only copy them.
     (r".*does not have many workers.*", UserWarning),
+    # What is logged once an epoch is the same in each process already.
+    (r"It is recommended to use `self\.log\(.*sync_dist=True\)`.*", UserWarning),
+    # PyTorch leaves Fourier transforms to other code, as it should.
+    (r".*code generation for complex operators.*", UserWarning),
     # Lightning 2.6 still calls PyTorch's old tree functions.
     (r"`isinstance\(treespec, LeafSpec\)` is deprecated.*", FutureWarning),
 )

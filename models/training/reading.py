@@ -14,6 +14,7 @@ import torch
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.memory import fits
+from spinforge.datasets.reading.on_the_fly import SimulatedSlices
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import ReadyBatches, SliceDataset
@@ -21,6 +22,8 @@ from spinforge.simulation.noise import Noise
 from spinforge.simulation.sampling import LineSampling
 
 STREAMING_WORKERS = 2
+
+Source = SliceDataset | ReadyBatches
 
 Slices = TypeVar("Slices", bound=SliceDataset)
 
@@ -45,6 +48,7 @@ def open_slices(
     sampling: LineSampling,
     masks: Literal["fixed", "fresh"],
     seed: int = 0,
+    noise: Literal["stored", "fresh"] = "stored",
     noise_on_read: Noise | None = None,
 ) -> ZeroFilledSlices:
     """Slices in memory, or streamed if they do not fit there; the same either way, bit for bit.
@@ -58,12 +62,18 @@ def open_slices(
     in_memory = fits(kspace_bytes(path, subjects), torch.device("cpu"))
     kind = ZeroFilledSlices if in_memory else StreamedSlices
     return kind(
-        path, subjects, sampling=sampling, masks=masks, seed=seed, noise_on_read=noise_on_read
+        path,
+        subjects,
+        sampling=sampling,
+        masks=masks,
+        seed=seed,
+        noise=noise,
+        noise_on_read=noise_on_read,
     )
 
 
 def training_source(
-    slices: Slices, *, device: torch.device, batch_size: int, seed: int
+    slices: Slices, *, device: torch.device, batch_size: int, seed: int, processes: int = 1
 ) -> Slices | DeviceSlices:
     """What `train_network` is to be given: ready batches on a GPU that has room, else the slices.
 
@@ -74,7 +84,11 @@ def training_source(
         device: Where the network will be trained.
         batch_size: Slices in a batch, that of the recipe.
         seed: Seed of the order, that of the training.
+        processes: Processes that will train together; each of several reads for its own device,
+            which is not this process' business.
     """
+    if processes > 1:
+        return slices
     if device.type == "cpu" or isinstance(slices, StreamedSlices):
         return slices
     if not isinstance(slices, ZeroFilledSlices):
@@ -84,8 +98,20 @@ def training_source(
     return DeviceSlices(slices, device=device, batch_size=batch_size, order_seed=seed)
 
 
-def way_of(source: SliceDataset | ReadyBatches) -> Literal["device", "memory", "streamed"]:
+def before_sampling(source: Source) -> Source:
+    """The same slices as k-space with all its lines, of which images are made later.
+
+    What a scanner does to a head comes before lines are left out. Sets of images stay as they are.
+    """
+    if isinstance(source, ZeroFilledSlices | DeviceSlices | SimulatedSlices):
+        return source.showing("measurement")
+    return source
+
+
+def way_of(source: Source) -> Literal["device", "memory", "streamed", "simulated"]:
     """How slices are read, for the record."""
+    if isinstance(source, SimulatedSlices):
+        return "simulated"
     if isinstance(source, StreamedSlices):
         return "streamed"
     return "memory" if isinstance(source, SliceDataset) else "device"

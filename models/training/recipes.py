@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from spinforge.models.augmentation.settings import Augmentation
 from spinforge.models.losses import LossName
 from spinforge.simulation.config import Config
 
@@ -13,11 +14,16 @@ TRAINING = "training-2"
 """Version of networks and training; whatever changes a trained weight, from how slices are loaded
 to the last step, changes it."""
 
+MACHINE_FIELDS = {"device", "devices", "nodes", "cuda_graphs"}
+"""Fields of recipes that say where and how it is computed: results are the same up to rounding."""
+
 POLY_POWER = 0.9
 HALVE_EVERY = 20
 """Epochs between two halvings, as SERANet was trained."""
 TENTH_EVERY = 15
 """Epochs between two divisions by ten, as HLE-Net was trained."""
+SMALLEST_CROP = 0.8
+"""Share of height and width that random crops keep at least."""
 DECAY, DECAY_AFTER = 0.97, 20
 """Factor an epoch, and the epochs before it sets in, as FCSLSTM was trained."""
 
@@ -63,6 +69,16 @@ Keep = Annotated[
 ]
 
 
+Fresh = Annotated[
+    Literal["masks", "noise", "scans", "anatomy"],
+    Field(
+        description="what each epoch of a k-space set draws anew: line masks; noise as well; whole "
+        "scans of the set's heads (TR, TE, phase, noise, masks), simulated where the network is "
+        "trained; or the heads, too, as many as the set trains with"
+    ),
+]
+
+
 class TrainingConfig(Config):
     """Training by Adam for few epochs: a high learning rate that falls to 0.
 
@@ -95,6 +111,8 @@ class TrainingConfig(Config):
     patience: int | None = Field(
         None, ge=1, description="stop after this many epochs without a better one"
     )
+    augmentation: Augmentation = Augmentation()
+    fresh: Fresh = "masks"
     precision: Literal["32", "bf16", "16"] = Field(
         "32",
         description="32: float32 (a GPU's convolutions in TF32); bf16: convolutions in bfloat16, "
@@ -104,12 +122,41 @@ class TrainingConfig(Config):
     compile: bool = Field(
         False, description="compile the network first: minutes at the start, faster steps"
     )
+    cuda_graphs: bool = Field(
+        False,
+        description="record a step's work for the GPU once and replay it; for small batches, whose "
+        "kernels are too short to keep it busy; compiles, too",
+    )
     deterministic: bool = Field(
         False, description="only algorithms that give equal bits each time, also on a GPU"
     )
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="auto takes an NVIDIA GPU where there is one, else the processor"
     )
+    devices: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="processes on each machine, with a GPU each or a part of the processor; they "
+        "share every batch",
+    )
+    nodes: int = Field(
+        1, ge=1, le=4096, description="machines, on each of which torchrun starts `devices`"
+    )
+
+    @property
+    def processes(self) -> int:
+        """Processes on all machines together."""
+        return self.devices * self.nodes
+
+    @model_validator(mode="after")
+    def _timing_needs_a_scan(self) -> "TrainingConfig":
+        if self.augmentation.timing_percent and self.fresh not in ("scans", "anatomy"):
+            raise ValueError(
+                "augmentation.timing_percent: stored slices hold no tissues, of which another TR "
+                "or TE could be simulated; set fresh to scans or anatomy, or leave it out"
+            )
+        return self
 
 
 class CRDNTraining(TrainingConfig):
@@ -134,6 +181,9 @@ class CRDNTraining(TrainingConfig):
 class FCSLSTMTraining(TrainingConfig):
     """As FCSLSTM was trained; epochs and batch size, which the paper leaves open, are ours.
 
+    Flips and crops at random scales are those of the first author's code; how small the crops are
+    is ours.
+
     Source:
         Gao et al. (ISBI 2018), sec. 3.
     """
@@ -146,6 +196,7 @@ class FCSLSTMTraining(TrainingConfig):
     learning_rate: LearningRate = 1e-3
     schedule: LearningRateSchedule = "decay"
     loss: Loss = "weighted_cross_entropy"
+    augmentation: Augmentation = Augmentation(flip_horizontal=0.5, crop=SMALLEST_CROP)
 
 
 class SERANetTraining(TrainingConfig):
@@ -164,6 +215,9 @@ class SERANetTraining(TrainingConfig):
 class HLENetTraining(TrainingConfig):
     """As HLE-Net was trained; the number of epochs, which the paper leaves open, is ours.
 
+    It has "random cropping and flipping" without saying how: either flip every other time, and
+    windows of at least `SMALLEST_CROP` enlarged to the whole, are ours.
+
     Source:
         Wang et al. (MLMI 2019), sec. 3.1.
     """
@@ -174,6 +228,9 @@ class HLENetTraining(TrainingConfig):
     learning_rate: LearningRate = 1e-4
     schedule: LearningRateSchedule = "tenth"
     loss: Loss = "batch_dice"
+    augmentation: Augmentation = Augmentation(
+        flip_vertical=0.5, flip_horizontal=0.5, crop=SMALLEST_CROP
+    )
 
 
 def _recipe_of(value: Any) -> str:

@@ -1,7 +1,9 @@
 """One stage of a training: Lightning's loop, from the start or from where it was stopped."""
 
+import inspect
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,14 @@ from jaxtyping import Float
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import RichProgressBar
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
+from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
-from spinforge.models.devices import device_of
+from spinforge.models.augmentation.augmenter import augmenter_for
+from spinforge.models.collective import process_number
 from spinforge.models.losses import inverse_frequency
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.checkpoints import (
@@ -25,19 +31,28 @@ from spinforge.models.training.checkpoints import (
 )
 from spinforge.models.training.data import (
     ReadyBatches,
+    SharedReadyBatches,
     SliceDataset,
     count_slices,
     training_loader,
     validation_loader,
 )
 from spinforge.models.training.history import History
+from spinforge.models.training.normalisation import GlobalStatistics
 from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
-from spinforge.models.training.reading import workers_for
+from spinforge.models.training.reading import training_source, workers_for
 from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.sharing import ALONE, Share
 from spinforge.models.training.stages import Stage
-from spinforge.models.training.task import SegmentationTask
+from spinforge.models.training.task import SegmentationTask, count_steps
 from spinforge.models.weights import read_torch_file, write_torch_file
 from spinforge.simulation.errors import SpinforgeError
+
+_NEW_NAME = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
+_NO_SYNCED_BUFFERS: dict[str, Any] = {
+    # PyTorch 2.13 has another name for it.
+    "forward_sync_buffers" if _NEW_NAME else "broadcast_buffers": False
+}
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ def fit_stage(
     validation: SliceDataset,
     folder: Path,
     *,
+    device: torch.device,
     seed: int,
     identity: dict[str, Any],
     prefix: str,
@@ -85,7 +101,8 @@ def fit_stage(
         train: Slices to learn from, or ready batches of them.
         validation: Slices to judge by.
         folder: For `last.ckpt`, `history.csv` and, last of all, `weights.pt`.
-        seed: Seed of the order of the slices.
+        device: Where, for this process.
+        seed: Seed of the order of the slices and of dropout.
         identity: Which training this is, as plain data.
         prefix: Put in front of the names of what is logged.
         loggers: Receive the losses.
@@ -97,23 +114,25 @@ def fit_stage(
     finished = folder / "weights.pt"
     if finished.exists():
         return _read_outcome(finished, identity)
-    batches = _batches(train, recipe, seed)
+    batches = _batches(train, recipe, device=device, seed=seed)
     resumable = find_resumable(folder / "last.ckpt", identity)
     folder.mkdir(parents=True, exist_ok=True)
     if stage.prepare is not None:
         stage.prepare(network)
-    steps_per_epoch = _steps_per_epoch(train, recipe)
-    epochs = _epochs(recipe, steps_per_epoch)
+    epochs = _epochs(recipe, count_steps(recipe, count_slices(train)))
     task = SegmentationTask(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         config,
         recipe,
         stage,
         n_classes=train.n_classes,
-        steps_per_epoch=steps_per_epoch,
+        n_slices=count_slices(train),
+        n_validated=len(validation),
         epochs=epochs,
+        seed=seed,
         prefix=prefix,
         class_weights=_class_weights(train, recipe),
+        augmenter=augmenter_for(recipe.augmentation, config, seed=seed),
     )
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(
@@ -121,9 +140,9 @@ def fit_stage(
     )
     # On standard error: standard output belongs to the answer of a command.
     progress_bar = [RichProgressBar(console_kwargs={"stderr": True})] if progress else []
-    with quiet_lightning(), stopping_reaches_the_caller():
+    with quiet_lightning(), stopping_reaches_the_caller(), _settings_put_back(device):
         trainer = Trainer(
-            **_trainer_options(recipe),
+            **_trainer_options(recipe, device),
             max_epochs=epochs,
             logger=list(loggers) or False,
             callbacks=[history, checkpoints, *progress_bar],
@@ -136,7 +155,9 @@ def fit_stage(
             validation_loader(
                 validation,
                 batch_size=recipe.batch_size,
-                workers=workers_for(validation, device_of(recipe)),
+                workers=workers_for(validation, device),
+                share=Share.own(),
+                pinned=device.type == "cuda",
             ),
             ckpt_path=resumable,
             weights_only=True,
@@ -148,33 +169,39 @@ def fit_stage(
         score=checkpoints.kept_score,
         seconds=sum(row["seconds"] for row in history.rows),
     )
-    if prefix:  # the last stage ends with the network's own file
+    # The last stage ends with the network's own file.
+    if prefix and process_number() == 0:
         _write_outcome(finished, outcome, identity)
     return outcome
 
 
 def _batches(
-    train: SliceDataset | ReadyBatches, recipe: TrainingConfig, seed: int
+    train: SliceDataset | ReadyBatches, recipe: TrainingConfig, *, device: torch.device, seed: int
 ) -> Iterable[Mapping[str, Any]]:
-    """A loader of the slices, or the batches that are there.
+    """A loader of the slices, or the batches that are there; of this process' pieces.
 
     Raises:
         SpinforgeError: If these have another size than the recipe's.
     """
+    share = Share.own()
+    if share != ALONE and isinstance(train, ZeroFilledSlices):
+        # Each process has a device of its own, where nobody could put the set before.
+        train = training_source(train, device=device, batch_size=recipe.batch_size, seed=seed)
     if isinstance(train, SliceDataset):
-        workers = workers_for(train, device_of(recipe))
-        return training_loader(train, batch_size=recipe.batch_size, seed=seed, workers=workers)
+        return training_loader(
+            train,
+            batch_size=recipe.batch_size,
+            seed=seed,
+            workers=workers_for(train, device),
+            share=share,
+            pinned=device.type == "cuda",
+        )
     if train.batch_size != recipe.batch_size:
         raise SpinforgeError(
             f"the ready batches hold {train.batch_size} slices, but training.batch_size is "
             f"{recipe.batch_size}; make them of the recipe's size"
         )
-    return train
-
-
-def _steps_per_epoch(train: SliceDataset | ReadyBatches, recipe: TrainingConfig) -> int:
-    batches = math.ceil(count_slices(train) / recipe.batch_size)
-    return math.ceil(batches / recipe.accumulate)
+    return train if share == ALONE else SharedReadyBatches(train, share)
 
 
 def _epochs(recipe: TrainingConfig, steps_per_epoch: int) -> int:
@@ -190,6 +217,8 @@ def _class_weights(
     """Weights of the classes, where the recipe's loss has some; reads every label once."""
     if recipe.loss != "weighted_cross_entropy":
         return None
+    if isinstance(train, SliceDataset):
+        train.set_epoch(0)  # whichever heads were seen last; those of new heads differ
     items = (train[i] for i in range(len(train))) if isinstance(train, SliceDataset) else train
     counts = torch.zeros(train.n_classes, dtype=torch.int64)
     for item in items:
@@ -199,13 +228,13 @@ def _class_weights(
     return inverse_frequency(counts)
 
 
-def _trainer_options(recipe: TrainingConfig) -> dict[str, Any]:
+def _trainer_options(recipe: TrainingConfig, device: torch.device) -> dict[str, Any]:
     """Options of Lightning's trainer that follow from the recipe or are always the same."""
     precisions = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-    return {
-        "accelerator": device_of(recipe).type,
+    options: dict[str, Any] = {
+        "accelerator": device.type,
         "devices": 1,
-        "plugins": CheckpointFiles(),
+        "plugins": [CheckpointFiles()],
         "precision": precisions[recipe.precision],
         "accumulate_grad_batches": recipe.accumulate,
         "gradient_clip_val": recipe.gradient_clip,
@@ -214,6 +243,34 @@ def _trainer_options(recipe: TrainingConfig) -> dict[str, Any]:
         "log_every_n_steps": 1,  # an epoch may be a single step; nothing is logged by the step
         "enable_model_summary": False,
     }
+    if recipe.processes > 1:
+        options |= {
+            "devices": recipe.devices,
+            "num_nodes": recipe.nodes,
+            # Running statistics are the same in each process; the sums of an epoch are its own.
+            "strategy": DDPStrategy(**_NO_SYNCED_BUFFERS),
+            "use_distributed_sampler": False,
+            "sync_batchnorm": device.type == "cuda",
+        }
+        if device.type == "cpu":
+            options["plugins"].append(GlobalStatistics())
+    return options
+
+
+@contextmanager
+def _settings_put_back(device: torch.device) -> Iterator[None]:
+    """Leave PyTorch's generators and its choice of algorithms as they were.
+
+    Lightning sets the latter for good, and dropout draws from the former.
+    """
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
 
 
 def _write_outcome(path: Path, outcome: StageOutcome, identity: dict[str, Any]) -> None:

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone knows it by)
 from torch import Tensor, nn
 
 from spinforge.models.applying import final_logits
+from spinforge.models.losses import mean_squared_error
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.seranet.baselines import ReconstructThenSegment, TwoStepConfig
 from spinforge.models.seranet.consistency import zero_filled_channels
@@ -143,7 +143,7 @@ def image_loss(
     criterion: Criterion,
 ) -> StepResult:
     """Mean squared error of the reconstruction against the image of all lines; no labels."""
-    return StepResult(F.mse_loss(network.reconstruct(inputs), _full_image(inputs)), None)
+    return StepResult(mean_squared_error(network.reconstruct(inputs), _full_image(inputs)), None)
 
 
 def full_image_label_loss(
@@ -167,7 +167,7 @@ def image_and_label_loss(
 ) -> StepResult:
     """Mean squared error of the last image plus `weight` times the loss of the segmentation."""
     result = network(inputs)
-    error = F.mse_loss(result.images[-1], _full_image(inputs))
+    error = mean_squared_error(result.images[-1], _full_image(inputs))
     logits = final_logits(result)
     return StepResult(error + weight * criterion(logits, target), logits)
 

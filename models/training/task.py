@@ -1,6 +1,8 @@
 """Loss, metric and optimiser of one stage of a training, as a Lightning module."""
 
+import math
 from collections import deque
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,11 +12,20 @@ from torch import Tensor, nn
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.applying import flat_target, network_input
+from spinforge.models.augmentation.augmenter import Augmenter
+from spinforge.models.collective import (
+    n_processes,
+    process_number,
+    sum_over_processes,
+    texts_of_processes,
+)
 from spinforge.models.losses import segmentation_loss
 from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.compiling import compiled_objective
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
 from spinforge.models.training.stages import Stage, StepResult, enter_stage
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.rng import SampleRng
 
 Batch = dict[str, Any]
 
@@ -24,6 +35,10 @@ CHECK_EVERY = 50
 
 class SegmentationTask(LightningModule):
     """The stage's loss, checked to be finite; pooled Dice of the tissues for validation.
+
+    Nothing in a training step waits for a GPU: what is logged is summed up there and fetched once
+    an epoch, the loss is looked at once in `CHECK_EVERY` steps, batches come from pinned memory or
+    lie there already. The progress bar shows no number that would have to be fetched.
 
     Logs `train_loss`, `validation_loss`, `learning_rate`, and where the stage segments
     `validation_dice_pooled`, each once an epoch; before the last stage with the stage's name in
@@ -35,14 +50,19 @@ class SegmentationTask(LightningModule):
         recipe: Learning rate, its schedule, weight decay.
         stage: What is minimised and which parts learn.
         n_classes: Classes, background (0) included.
-        steps_per_epoch: Steps in an epoch.
+        n_slices: Slices in an epoch, and
+        n_validated: those to validate by, in all processes together.
         epochs: Epochs in all, for the schedule.
+        seed: Of what the network draws while it learns, which is dropout.
         prefix: Put in front of the names of what is logged.
         class_weights: For the loss "weighted_cross_entropy".
+        augmenter: Changes the training batches; the validation's never.
     """
 
     confusion: Tensor
     class_weights: Tensor | None
+    validation_loss: Tensor
+    validated: Tensor
 
     def __init__(
         self,
@@ -52,19 +72,29 @@ class SegmentationTask(LightningModule):
         stage: Stage,
         *,
         n_classes: int,
-        steps_per_epoch: int,
+        n_slices: int,
+        n_validated: int,
         epochs: int,
+        seed: int = 0,
         prefix: str = "",
         class_weights: Float[Tensor, " classes"] | None = None,
+        augmenter: Augmenter | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.prefix = prefix
         self._config, self._recipe, self._stage = config, recipe, stage
-        self._steps_per_epoch, self._epochs = steps_per_epoch, epochs
+        self._n_slices, self._n_validated = n_slices, n_validated
+        self._epochs, self._seed = epochs, seed
+        self._objective = stage.objective
+        if recipe.compile or recipe.cuda_graphs:
+            self._objective = compiled_objective(stage.objective, cuda_graphs=recipe.cuda_graphs)
+        self._augmenter = augmenter
         self._unchecked: deque[tuple[int, str, Tensor]] = deque()
         confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64)
         self.register_buffer("confusion", confusion, persistent=False)
+        self.register_buffer("validation_loss", torch.tensor(0.0), persistent=False)
+        self.register_buffer("validated", torch.tensor(0), persistent=False)
         self.register_buffer("class_weights", class_weights, persistent=False)
         enter_stage(network, stage)
 
@@ -74,9 +104,20 @@ class SegmentationTask(LightningModule):
         return self._stage.segments
 
     def on_train_epoch_start(self) -> None:
-        """Log the learning rate of the epoch's first step."""
+        """Log the learning rate of the epoch's first step; begin its dropout."""
         enter_stage(self.network, self._stage)
+        self._seed_dropout()
         self._log("learning_rate", self.learning_rate)
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Draw what changes a training batch, while its names are still on the processor."""
+        if self._augmenter is None or not self.trainer.training:
+            return batch
+        return self._augmenter.drawn(batch, self.current_epoch)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Change a training batch on the device."""
+        return batch if self._augmenter is None else self._augmenter.applied(batch)
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         """Loss of a batch.
@@ -89,7 +130,8 @@ class SegmentationTask(LightningModule):
         self._unchecked.append((index, _slice_names(batch), loss.detach()))
         if loss.device.type == "cpu" or len(self._unchecked) == CHECK_EVERY:
             self._require_finite()
-        self._log("train_loss", loss, batch_size=len(batch["target"]))
+        # It is the loss of all processes' pieces together, and so counts as the whole batch.
+        self._log("train_loss", loss, batch_size=self._batch_length(index, self._n_slices))
         return loss
 
     def on_train_epoch_end(self) -> None:
@@ -98,17 +140,27 @@ class SegmentationTask(LightningModule):
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add a batch to the mean loss and to the confusion matrix."""
+        number = index * n_processes() + process_number()  # dealt out whole
+        length = self._batch_length(number, self._n_validated)
+        if length <= 0:
+            return  # there only so that each process has as many
         loss, logits = self._step(batch)
-        self._log("validation_loss", loss, batch_size=len(batch["target"]))
+        self.validation_loss += loss * length
+        self.validated += length
         if logits is not None:
             target = flat_target(batch["target"])
             self.confusion += count_confusion(target, logits.argmax(dim=1), len(self.confusion))
 
     def on_validation_epoch_end(self) -> None:
-        """Log the Dice of all slices together, and forget them."""
+        """Log mean loss and Dice of all slices together, and forget them."""
+        loss, count = sum_over_processes(self.validation_loss), sum_over_processes(self.validated)
+        self._log("validation_loss", loss / count)
         if self.segments:
-            self._log("validation_dice_pooled", mean_tissue_dice(self.confusion))
-        self.confusion.zero_()
+            self._log(
+                "validation_dice_pooled", mean_tissue_dice(sum_over_processes(self.confusion))
+            )
+        for total in (self.validation_loss, self.validated, self.confusion):
+            total.zero_()
 
     @property
     def learning_rate(self) -> float:
@@ -123,12 +175,16 @@ class SegmentationTask(LightningModule):
         if recipe.optimizer == "rmsprop":
             optimizer: torch.optim.Optimizer = torch.optim.RMSprop(learning, alpha=0.95, **options)
         else:
-            # One kernel for all weights; the processor's bits stay what they are.
-            optimizer = torch.optim.Adam(learning, fused=self.device.type == "cuda", **options)
+            # One kernel for all weights; the bits of a processor stay what they are. It takes the
+            # scale of float16 out of the gradients itself, too late for them to be clipped.
+            clips_scaled = recipe.precision == "16" and recipe.gradient_clip is not None
+            is_fused = self.device.type == "cuda" and not clips_scaled
+            optimizer = torch.optim.Adam(learning, fused=is_fused, **options)
+        steps_per_epoch = count_steps(recipe, self._n_slices)
         scheduler = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
             lambda step: learning_rate_factor(
-                recipe.schedule, step / self._steps_per_epoch, self._epochs
+                recipe.schedule, step / steps_per_epoch, self._epochs
             ),
         )
         return {
@@ -138,25 +194,42 @@ class SegmentationTask(LightningModule):
 
     def _step(self, batch: Batch) -> StepResult:
         inputs = network_input(self._config, batch)
-        return self._stage.objective(
-            self.network, inputs, flat_target(batch["target"]), self._segmentation_loss
-        )
+        criterion = partial(segmentation_loss, self._recipe.loss, class_weights=self.class_weights)
+        return self._objective(self.network, inputs, flat_target(batch["target"]), criterion)
 
-    def _segmentation_loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        return segmentation_loss(self._recipe.loss, logits, target, self.class_weights)
+    def _batch_length(self, index: int, count: int) -> int:
+        """Items in a whole batch, of all processes; 0 or less beyond the last one."""
+        return min(self._recipe.batch_size, count - index * self._recipe.batch_size)
+
+    def _seed_dropout(self) -> None:
+        """Let what is drawn depend on the epoch alone, not on what was drawn before a resume.
+
+        Whoever trains puts the generators back afterwards.
+        """
+        path = ("training", "dropout", self._stage.name, self.current_epoch, process_number())
+        seed = int(SampleRng(self._seed, *path).uniforms(1)[0] * 2**52)
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _require_finite(self) -> None:
         """Wait for the losses of the last steps, and look at them."""
         while self._unchecked:
             index, names, loss = self._unchecked.popleft()
             if not torch.isfinite(loss):
+                everywhere = "".join(texts_of_processes(names))  # all of them come here
                 raise SpinforgeError(
                     f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}, "
-                    f"batch {index + 1}{names}; check these images, or lower the learning rate"
+                    f"batch {index + 1}{everywhere}; check these images, or lower the learning rate"
                 )
 
     def _log(self, name: str, value: Tensor | float, batch_size: int | None = None) -> None:
         self.log(self.prefix + name, value, on_step=False, on_epoch=True, batch_size=batch_size)
+
+
+def count_steps(recipe: TrainingConfig, n_slices: int) -> int:
+    """Steps in an epoch of so many slices."""
+    return math.ceil(math.ceil(n_slices / recipe.batch_size) / recipe.accumulate)
 
 
 def count_confusion(

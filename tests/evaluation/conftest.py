@@ -15,6 +15,7 @@ from spinforge.evaluation.report.content import (
 )
 from spinforge.evaluation.report.page import write_report
 from spinforge.evaluation.score import score_slices
+from spinforge.simulation.tissue import TARGET_NAMES
 
 SHAPE = (24, 18)
 NETWORKS = ["<script>alert('net')</script>", 'good & $\\frac$ "net" --> \\1']
@@ -89,7 +90,7 @@ def content(**changes) -> ReportContent:
     images = load_case("38", 2)
     mask = np.arange(SHAPE[0]) % 3 == 0
     example = ExampleSlice(
-        images.image, images.image, images.target, mask, "Subject <i>05</i>, slice 2"
+        images.image, images.target, images.image, mask, "Subject <i>05</i>, slice 2"
     )
     fields = {
         "title": "Study <one>",
@@ -105,6 +106,9 @@ def content(**changes) -> ReportContent:
         "configuration": "kind: <study>\n",
         "provenance": {"commit <c>": "abc <d>"},
         "files": {"Cases <f>": "cases #1.csv"},
+        "classes": TARGET_NAMES,
+        "seen": "Zero-filled image",
+        "axes": "Anterior is up.",
     }
     return ReportContent(**(fields | changes))
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from spinforge.datasets.card.content import Card, CardTable, Picture, PictureRow
 from spinforge.evaluation.card.page import card_html, card_markdown
-from spinforge.evaluation.card.pictures import UNLABELLED, class_colours, picture_uri
+from spinforge.evaluation.card.pictures import UNLABELLED, picture_uri
 from spinforge.evaluation.report import colours
 
 CLASSES = ("background", "CSF", "GM", "<other>")
@@ -136,7 +136,7 @@ def test_pictures_have_anterior_up_and_their_colours():
     image = np.array([[0.0, 1.0], [2.0, 4.0]], dtype=np.float32)
     grey = decoded(picture_uri(Picture("", image, window=(0.0, 2.0)), CLASSES, 3))
     assert grey[..., 0].tolist() == [[255, 255], [0, 128]]  # row 0 of the picture is anterior
-    assert len({*class_colours(tuple("abcdefghijkl")).values()}) == 11
+    assert len({*colours.class_colours(tuple("abcdefghijkl")).values()}) == 11
 
 
 def test_photographs_keep_their_colours_and_stand_upright():

@@ -78,7 +78,7 @@ def decoded(uri: str, mode: str = "RGB") -> np.ndarray:
 def test_anterior_is_up_and_the_first_phase_encoding_index_is_on_the_left():
     labels = np.zeros((5, 8), dtype=np.uint8)
     labels[0, 7] = 1  # first phase-encoding index, most anterior
-    picture = decoded(pictures.label_picture(labels))
+    picture = decoded(pictures.label_picture(labels, TISSUE_COLOURS.values()))
     assert picture.shape == (8, 5, 3)
     assert tuple(picture[0, 0]) == rgb(TISSUE_COLOURS["CSF"])
     assert picture.reshape(-1, 3).any(axis=1).sum() == 1
@@ -99,7 +99,7 @@ def test_image_of_nothing_is_black_not_an_error():
 
 def test_tint_is_half_transparent_on_tissue_and_invisible_elsewhere():
     labels = np.array([[0, 1, 2, 3]], dtype=np.uint8)
-    column = decoded(pictures.tint_picture(labels), "RGBA")[::-1, 0]
+    column = decoded(pictures.tint_picture(labels, TISSUE_COLOURS.values()), "RGBA")[::-1, 0]
     assert list(column[:, 3]) == [0, 128, 128, 128]
     assert [tuple(pixel) for pixel in column[1:, :3]] == [*map(rgb, TISSUE_COLOURS.values())]
 

@@ -180,6 +180,8 @@ def test_binary_files_are_named(file):
         "crdn-brainweb",
         "mrbrains-like",
         "hvsmr-like",
+        "infant-bric",
+        "infant-ibis",
         "isic-like",
         "spleen-like",
     ],
@@ -188,7 +190,10 @@ def test_shipped_studies_are_valid_and_say_what_they_mean(name, repository):
     path = repository / "studies" / f"{name}.yaml"
     study = load_study(path)
     assert study.name == name
-    assert_says(yaml.safe_load(path.read_text()), yaml.safe_load(study_yaml(study)))
+    content = yaml.safe_load(path.read_text())
+    for budget in content.pop("budgets", {}):
+        assert load_study(path, [f"budget={budget}"]).name == f"{name}-{budget}"
+    assert_says(content, yaml.safe_load(study_yaml(study)))
 
 
 def assert_says(file, dumped):

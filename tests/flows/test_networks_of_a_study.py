@@ -14,7 +14,8 @@ from spinforge.flows.study import study as study_flow
 from spinforge.models.crdn.baselines import EncoderDecoderConfig
 from spinforge.models.networks import (
     ImageNetwork,
-    ImageNetworkConfig,
+    KSpaceNetwork,
+    NetworkConfig,
     build_network,
     count_parameters,
 )
@@ -22,7 +23,7 @@ from spinforge.simulation.errors import SpinforgeError
 
 KINDS = [
     get_args(model.model_fields["kind"].annotation)[0]
-    for model in get_args(ImageNetwork)
+    for model in (*get_args(ImageNetwork), *get_args(KSpaceNetwork))
     if model is not EncoderDecoderConfig  # has no default decoder
 ]
 NETWORKS = [{"kind": kind} for kind in KINDS] + [
@@ -38,7 +39,7 @@ def written(network):
 
 
 @each_network
-def test_every_network_of_images_may_stand_in_a_study(tiny_file, tmp_path, network):
+def test_every_network_may_stand_in_a_study(tiny_file, tmp_path, network):
     study = load_study(tiny_file, [f"out={tmp_path}", written(network)])
     (tmp_path / "again.yaml").write_text(study_yaml(study))
     assert load_study(tmp_path / "again.yaml") == study
@@ -49,21 +50,27 @@ def test_every_network_of_images_may_stand_in_a_study(tiny_file, tmp_path, netwo
 
 
 @pytest.mark.parametrize(
-    ("kind", "reads"),
+    ("network", "product", "reason"),
     [
-        ("seranet", "k-space"),
-        ("segnetmri", "k-space"),
-        ("two_step", "k-space"),
-        ("fully_sampled", "k-space"),
-        ("fcslstm", "sequences of images"),
+        ("fcslstm", "seranet", "reads sequences of images, and data.product = seranet has none"),
+        ("seranet", "isic_like", "starts from k-space, and data.product = isic_like has images"),
+        ("segnetmri", "infant_bric", "starts from k-space, and data.product = infant_bric has"),
     ],
 )
-def test_networks_that_read_no_images_are_refused_with_the_reason(tiny_file, kind, reads):
-    with pytest.raises(SpinforgeError) as caught:
-        load_study(tiny_file, [f"networks=[{{kind: {kind}}}]"])
-    _, line = str(caught.value).splitlines()
-    assert f"networks.0.kind = '{kind}': this network reads {reads}, which a study does not" in line
-    assert "Valid: unet, crdn," in line
+def test_networks_that_cannot_read_the_product_are_found_first(tmp_path, network, product, reason):
+    file = tmp_path / "study.yaml"
+    file.write_text(f"data: {{product: {product}}}\nnetworks: [{{kind: {network}}}]\n")
+    study = load_study(file, [f"out={tmp_path / 'runs'}"])
+    with pytest.raises(SpinforgeError, match=rf"networks: \S+ \({network}\) {reason}"):
+        preflight.check_study(study, trains=True)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_training_that_chooses_its_best_epoch_needs_validation_slices(tmp_path):
+    file = tmp_path / "study.yaml"
+    file.write_text("data: {product: infant_bric}\nnetworks: [{kind: fcslstm}]\n")
+    with pytest.raises(SpinforgeError, match=r"no validation slices.*Set training\.keep to last"):
+        preflight.check_study(load_study(file, [f"out={tmp_path / 'runs'}"]), trains=True)
 
 
 def test_a_default_that_hangs_on_a_wrong_value_is_no_second_mistake(tiny_file):
@@ -96,7 +103,7 @@ def test_a_missing_extra_is_found_first(tiny_file, tmp_path, kind, monkeypatch):
 
 def test_kinds_are_unique_and_every_network_has_a_name_of_its_own():
     assert len(set(KINDS)) == len(KINDS)
-    parse = TypeAdapter(ImageNetworkConfig).validate_python
+    parse = TypeAdapter(NetworkConfig).validate_python
     names = [parse({"kind": kind}).name for kind in KINDS]
     assert len(set(names)) == len(names)
 

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from tiny_kspace import TINY
 
-from spinforge.datasets.card.scan_facts import data_card
+from spinforge.datasets.card.card import facts_of
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace import fixed_masks
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
@@ -25,6 +25,7 @@ from spinforge.simulation.sampling_fastmri import EquispacedFraction, Random1D
 from spinforge.simulation.scanner import Scanner
 from spinforge.simulation.sequences import GradientEcho, SpinEcho
 from spinforge.simulation.slices import Slices
+from spinforge.simulation.tissue import TARGET_NAMES
 
 
 def test_every_array_of_the_layout_is_there(tiny_store):
@@ -182,8 +183,9 @@ def test_another_kind_of_lines_is_stored_loaded_and_described(tmp_path):
     store.create(product.recipe())
     make_subject(product, "head-000", store)
     only = Split(train=("head-000",), validation=(), test=())
-    lines = data_card(store, product, only)["Corruption"]["lines kept"]
-    assert lines == "34 of 45, the central 23 always"
+    facts = facts_of(store, only)
+    assert facts["Scan"]["lines of the stored masks"].startswith("partial_fourier: ")
+    assert set(facts["Class balance"]) == set(TARGET_NAMES)
     fresh = ZeroFilledSlices(
         store.path, only.train, sampling=product.sampling, masks="fresh"
     )  # fmt: skip

@@ -1,0 +1,104 @@
+"""One number for all scored pixels together, and what it is compared with."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64, UInt8
+from pydantic import ValidationError
+
+from spinforge.datasets.reading.cases import Scorable, scored_target
+from spinforge.datasets.storage.files import replacing
+from spinforge.evaluation.overlap import Confusion, confusion_matrices, dice, pixel_accuracy
+from spinforge.simulation.config import Config
+from spinforge.simulation.errors import SpinforgeError
+
+
+class Pooled(Config):
+    """Scores of all scored pixels of a test set together.
+
+    Attributes:
+        dice: Mean Dice of all classes, the background included.
+        accuracy: Fraction of the pixels whose class is right.
+        majority_dice: The Dice of calling every pixel the most frequent true class.
+        majority_accuracy: Likewise the accuracy.
+    """
+
+    dice: float
+    accuracy: float
+    majority_dice: float
+    majority_accuracy: float
+
+    @property
+    def beats_majority(self) -> bool:
+        """Whether it says more than the most frequent class does."""
+        return self.dice > self.majority_dice
+
+    @classmethod
+    def of(cls, confusion: Confusion) -> "Pooled":
+        """From the pixels of every pair of classes."""
+        true = confusion.sum(axis=1)
+        majority = np.zeros_like(confusion)
+        majority[:, true.argmax()] = true
+        return cls(
+            dice=mean_class_dice(confusion),
+            accuracy=float(pixel_accuracy(confusion)),
+            majority_dice=mean_class_dice(majority),
+            majority_accuracy=float(pixel_accuracy(majority)),
+        )
+
+
+def pooled_confusion(
+    slices: Scorable, predicted: UInt8[np.ndarray, "item *frame ky kx"]
+) -> Int64[np.ndarray, "classes classes"]:
+    """Pixels of every (true, predicted) pair of classes, of all scored slices together.
+
+    Args:
+        slices: The scored slices.
+        predicted: Label maps, one for each item.
+    """
+    found = np.zeros((len(slices.class_names), len(slices.class_names)), dtype=np.int64)
+    for confusion in _confusions(slices, predicted):
+        found += confusion
+    return found
+
+
+def _confusions(slices: Scorable, predicted: np.ndarray) -> Iterator[np.ndarray]:
+    for position, labels in enumerate(predicted):
+        item = slices[position]
+        for case in slices.cases(position):
+            target, known = scored_target(item, case)
+            one = labels if case.frame is None else labels[case.frame]
+            yield confusion_matrices(
+                one[None], target[None], classes=len(slices.class_names), scored=known[None]
+            )[0]
+
+
+def mean_class_dice(confusion: Confusion) -> float:
+    """Mean Dice of all classes, the background included; classes in neither map left out.
+
+    Source:
+        What CRDN's paper calls Dice (Wen et al., AAAI 2020), by the authors' code.
+    """
+    return float(np.nanmean(dice(confusion)))
+
+
+def write_pooled(pooled: Pooled, folder: Path) -> None:
+    """Write `pooled.json`."""
+    with replacing(folder / "pooled.json") as temporary:
+        temporary.write_text(pooled.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def read_pooled(folder: Path) -> Pooled:
+    """What `write_pooled` wrote.
+
+    Raises:
+        SpinforgeError: If it is missing or damaged.
+    """
+    path = folder / "pooled.json"
+    try:
+        return Pooled.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise SpinforgeError(
+            f"{path} cannot be read ({error}). Delete its folder and run: spinforge evaluate"
+        ) from error

@@ -1,0 +1,214 @@
+"""Any scan of images to a label map on its own grid, by networks of slices."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (the name everyone knows it by)
+
+from spinforge.datasets.reading.network_input import common_size, intensity_99
+from spinforge.datasets.reading.slice_format import (
+    COMPLEX_CHANNELS,
+    Plane,
+    SliceFormat,
+    image_planes,
+)
+from spinforge.datasets.scans.scan import ImageScan, require_channels
+from spinforge.datasets.slice_table import View
+from spinforge.models.export.preprocessing import crop_to_image, pad_to_trained
+from spinforge.models.prediction.ensemble import Ensemble
+from spinforge.models.prediction.slices import Asked, Segmentation, segment_slices, segmentation_of
+from spinforge.models.prediction.trial import try_size
+from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.reconstruction import intensity_scale
+
+TOLERANCE = 0.05
+"""Relative difference of pixel sizes that is left alone: heads differ by more themselves."""
+
+_THICKER = 1.5
+"""Ratio of slice distances from which a note is made."""
+
+
+def segment_volume(
+    ensemble: Ensemble, scan: ImageScan, *, view: View | None = None, asked: Asked | None = None
+) -> Segmentation:
+    """Segment a scan slice by slice, as the networks learned to.
+
+    Slices are cut in a plane of training, scaled as there, resampled in the plane to training's
+    pixels where they differ by more than `TOLERANCE`, and padded as there. Probabilities are
+    resampled back before the largest is taken. Slices are never resampled across: a network sees
+    each alone.
+
+    Args:
+        ensemble: Networks of images.
+        scan: With every contrast that they read.
+        view: Plane to cut; by default the one of training whose pixels fit best.
+        asked: What is wanted, and how; labels only by default.
+
+    Returns:
+        Maps on the scan's grid.
+
+    Raises:
+        SpinforgeError: If the networks start from k-space, a contrast is missing, they learned no
+            such plane, or a slice is too small for them.
+    """
+    asked, reads = asked or Asked(), ensemble.reads
+    check_takes_images(ensemble)
+    require_channels(scan.name, reads.channels, tuple(scan.contrasts))
+    plane = choose_plane(reads, scan.place.spacing_mm, view)
+    if scan.brain is not None:
+        brain = scan.brain
+    else:
+        brain = np.ones(next(iter(scan.contrasts.values())).shape, dtype=np.bool_)
+    order = _axis_order(plane)
+    stack = np.stack(
+        [
+            (scan.contrasts[name] / _divisor(scan, name, reads) * brain).transpose(order)
+            for name in reads.channels
+        ],
+        axis=1,
+    )
+    slice_mm, row_mm, column_mm = (scan.place.spacing_mm[axis] for axis in order)
+    own_mm = (row_mm, column_mm)
+    own = (stack.shape[-2], stack.shape[-1])
+    fitted = _resampled_size(own, own_mm, plane.pixel_mm)
+    seen = common_size([fitted, reads.size]) if reads.is_padded else fitted
+    try_size(ensemble, seen)
+
+    def batches() -> Iterator[dict[str, Tensor]]:
+        for start in range(0, len(stack), asked.batch_size):
+            image = torch.from_numpy(np.ascontiguousarray(stack[start : start + asked.batch_size]))
+            if reads.scaling == "slice":
+                image = image / _slice_scale(image)
+            yield {"image": pad_to_trained(_resized(image, fitted), seen)}
+
+    def restored(maps: Tensor) -> Tensor:
+        inside = crop_to_image(maps, torch.empty(len(maps), 1, *fitted, device="meta"))
+        return _resized(inside, own)
+
+    found = segment_slices(ensemble, batches(), count=len(stack), restored=restored, asked=asked)
+    return segmentation_of(
+        found,
+        lambda slices: slices.transpose(np.argsort(order)),
+        asked,
+        (*scan.notes, *_notes(scan, reads, plane, slice_mm, own_mm if fitted != own else None)),
+    )
+
+
+def check_takes_images(ensemble: Ensemble) -> None:
+    """Refuse networks that cannot be shown images.
+
+    Raises:
+        SpinforgeError: If they start from k-space.
+    """
+    if ensemble.starts_from_kspace:
+        kind = ensemble.networks[0].config.kind
+        raise SpinforgeError(
+            f"network {kind} starts from k-space, and this scan is images; give it ISMRMRD or "
+            f"fastMRI files, or a set of k-space"
+        )
+
+
+def choose_plane(
+    reads: SliceFormat, spacing_mm: tuple[float, float, float], view: View | None
+) -> Plane:
+    """The plane to cut: as asked for, else the one of training with the pixels nearest to its own.
+
+    Args:
+        reads: What the networks were shown; photographs lie in no plane and stay as they are.
+        spacing_mm: Of the scan, along z, y and x [mm].
+        view: What was asked for.
+
+    Raises:
+        SpinforgeError: If the networks saw no such plane.
+    """
+    if not reads.planes:
+        return image_planes(("axial",), spacing_mm)[0]
+    if view is None:
+
+        def misfit(plane: Plane) -> float:
+            own = [spacing_mm[axis] for axis in _axis_order(plane)[1:]]
+            ratios = np.array(own) / np.array(plane.pixel_mm)
+            return float(np.abs(np.log(ratios)).max())
+
+        return min(reads.planes, key=misfit)
+    for plane in reads.planes:
+        if plane.view == view:
+            return plane
+    known = ", ".join(plane.view for plane in reads.planes)
+    raise SpinforgeError(f"--view {view}: the network learned {known} slices, no {view} ones")
+
+
+def _axis_order(plane: Plane) -> tuple[int, int, int]:
+    """Axes of (z, y, x) that slices, rows and columns are."""
+    first, second, third = ("SAR".index(letter) for letter in plane.axes)
+    return first, second, third
+
+
+def _divisor(scan: ImageScan, name: str, reads: SliceFormat) -> np.float32:
+    """What a whole contrast is divided by, before the brain is cut out, as in training."""
+    if reads.scaling != "volume":
+        return np.float32(1)
+    return np.float32(scan.scale.get(name) or intensity_99(scan.contrasts[name]))
+
+
+def _slice_scale(image: Float32[Tensor, "item channel row column"]) -> Tensor:
+    """`intensity_scale` of each slice, (item, 1, 1, 1)."""
+    if image.shape[1] == len(COMPLEX_CHANNELS):
+        magnitude = torch.complex(image[:, 0], image[:, 1])
+    else:
+        magnitude = torch.complex(image[:, 0], torch.zeros_like(image[:, 0]))
+    return intensity_scale(magnitude)[:, None, None, None]
+
+
+def _resampled_size(
+    size: tuple[int, int], own_mm: tuple[float, float], wanted_mm: tuple[float, float]
+) -> tuple[int, int]:
+    """Rows and columns after resampling; the same where the pixels are near enough already."""
+    ratios = [own / wanted for own, wanted in zip(own_mm, wanted_mm, strict=True)]
+    if all(abs(ratio - 1) <= TOLERANCE for ratio in ratios):
+        return size
+    rows, columns = (max(1, round(n * r)) for n, r in zip(size, ratios, strict=True))
+    return rows, columns
+
+
+def _resized(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Linear interpolation that keeps the outer edges; pixels that shrink are averaged."""
+    if (images.shape[-2], images.shape[-1]) == size:
+        return images
+    return F.interpolate(images, size=size, mode="bilinear", align_corners=False, antialias=True)
+
+
+def _notes(
+    scan: ImageScan,
+    reads: SliceFormat,
+    plane: Plane,
+    slice_mm: float,
+    resampled_mm: tuple[float, float] | None,
+) -> list[str]:
+    """What was done, and what is unlike training."""
+    notes: list[str] = []
+    if not reads.planes:
+        return notes
+    if len(reads.planes) > 1:
+        notes.append(f"{plane.view} slices were cut")
+    if resampled_mm is not None:
+        notes.append(
+            f"pixels of {resampled_mm[0]:.3g} x {resampled_mm[1]:.3g} mm were resampled to "
+            f"training's {plane.pixel_mm[0]:.3g} x {plane.pixel_mm[1]:.3g} mm, probabilities back"
+        )
+    ratio = slice_mm / plane.slice_mm
+    if max(ratio, 1 / ratio) > _THICKER:
+        notes.append(
+            f"slices lie {slice_mm:.3g} mm apart, in training {plane.slice_mm:.3g} mm: they show "
+            f"tissue borders otherwise"
+        )
+    if reads.is_brain_only and scan.brain is None:
+        notes.append(
+            "the network learned from brains without anything around them, at the brightness of "
+            "the whole head; no mask of the brain was given, so whatever is in the images was "
+            "taken for brain"
+        )
+    return notes

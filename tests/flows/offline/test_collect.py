@@ -213,6 +213,8 @@ def test_a_pack_with_another_set_or_a_changed_file_does_not_start(finished, tmp_
         shutil.copytree(store.path, tmp_path / "pack" / "runs" / "tiny" / "dataset.zarr")
         assert main(tmp_path / "pack", ["--network", "vnet"]) == 2
         assert "no network is named 'vnet'" in capsys.readouterr().err
+        assert main(tmp_path / "pack", ["--set", "training.epochs=3"]) == 2
+        assert "this is another training than was packed" in capsys.readouterr().err
         text = (tmp_path / "pack" / "study.yaml").read_text()
         (tmp_path / "pack" / "study.yaml").write_text(text.replace("epochs: 2", "epochs: 3"))
         assert main(tmp_path / "pack", []) == 2

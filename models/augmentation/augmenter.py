@@ -42,6 +42,7 @@ class Augmenter:
 
     `drawn` runs where the batch is still on the processor, `applied` where it will be used. Neither
     waits for a GPU. On the processor each item is computed alone, as batches may round differently.
+    Images are taken for magnitudes, each channel another scan; what has a phase comes as k-space.
 
     Args:
         config: What to do.
@@ -54,7 +55,7 @@ class Augmenter:
     """
 
     def __init__(self, config: Augmentation, *, seed: int, gives_images: bool) -> None:
-        require_possible(config, gives_images=gives_images)
+        require_augmentable(config, gives_images=gives_images)
         self._config, self._seed, self._gives_images = config, seed, gives_images
 
     def drawn(self, batch: Mapping[str, Any], epoch: int) -> Batch:
@@ -182,7 +183,7 @@ def augmenter_for(config: Augmentation, network: NetworkConfig, *, seed: int) ->
     return Augmenter(config, seed=seed, gives_images=not isinstance(network, KSpaceNetwork))
 
 
-def require_possible(config: Augmentation, *, gives_images: bool) -> None:
+def require_augmentable(config: Augmentation, *, gives_images: bool) -> None:
     """Refuse what cannot be done to a network's slices.
 
     Args:

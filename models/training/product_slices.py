@@ -19,7 +19,7 @@ from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerpr
 from spinforge.datasets.reading.longitudinal import LongitudinalSlices
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.applying import network_input
-from spinforge.models.augmentation.augmenter import require_possible
+from spinforge.models.augmentation.augmenter import require_augmentable
 from spinforge.models.augmentation.settings import Augmentation
 from spinforge.models.networks import (
     KSpaceNetwork,
@@ -154,7 +154,9 @@ def check_trainable(
     _check_augmentation(product, recipe.augmentation)
     for network in networks:
         where = f"networks: {network.name} ({network.kind})"
-        require_possible(recipe.augmentation, gives_images=not isinstance(network, KSpaceNetwork))
+        require_augmentable(
+            recipe.augmentation, gives_images=not isinstance(network, KSpaceNetwork)
+        )
         if isinstance(network, KSpaceNetwork) and not isinstance(product, KSpaceProduct):
             raise SpinforgeError(
                 f"{where} starts from k-space, and data.product = {product.product} has images "

@@ -19,6 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
+from spinforge.datasets.reading.on_the_fly import SimulatedSlices
 from spinforge.models.augmentation.augmenter import augmenter_for
 from spinforge.models.collective import process_number
 from spinforge.models.losses import inverse_frequency
@@ -194,7 +195,8 @@ def _batches(
             seed=seed,
             workers=workers_for(train, device),
             share=share,
-            pinned=device.type == "cuda",
+            # What is simulated is on the device already.
+            pinned=device.type == "cuda" and not isinstance(train, SimulatedSlices),
         )
     if train.batch_size != recipe.batch_size:
         raise SpinforgeError(

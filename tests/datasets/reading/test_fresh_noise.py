@@ -12,6 +12,7 @@ from spinforge.datasets.reading.fresh_noise import FreshNoise
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.storage.store import DatasetStore
+from spinforge.models.training.data import training_loader
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise
 from spinforge.simulation.scanner import Scanner
@@ -91,6 +92,20 @@ def test_every_way_of_reading_draws_the_same(stores, fresh, content):
     together = streamed.__getitems__([9, 0])
     expected = streamed[9]["image" if content == "image" else "kspace"]
     assert torch.equal(together["image" if content == "image" else "kspace"][0], expected)
+
+
+@pytest.mark.slow
+def test_workers_draw_the_same(stores, fresh):
+    streamed = opened(stores[10], StreamedSlices, noise="fresh")
+    seen = []
+    for slices, workers in ((fresh, 0), (streamed, 1)):
+        loader = training_loader(slices, batch_size=5, seed=1, workers=workers)
+        for epoch in (0, 2):
+            loader.sampler.set_epoch(epoch)
+            seen.append(torch.cat([batch["image"] for batch in loader]))
+    assert torch.equal(seen[0], seen[2])
+    assert torch.equal(seen[1], seen[3])
+    assert not torch.equal(seen[0], seen[1])
 
 
 def test_noise_read_onto_a_quiet_set_may_be_fresh(stores, fresh):

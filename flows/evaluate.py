@@ -7,7 +7,6 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from prefect import flow, task
 
 from spinforge.datasets.reading.cases import Case, scored_target
 from spinforge.datasets.storage.files import replacing
@@ -19,11 +18,12 @@ from spinforge.evaluation.score import (
     summarise,
     write_scores,
 )
+from spinforge.flows.champion import crown_champion
 from spinforge.flows.config import Study
+from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
-from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import select_networks
 from spinforge.models.devices import device_of
 from spinforge.models.inference import predict_labels
@@ -59,6 +59,7 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
             task(name="score-network", task_run_name="{name}")(score_one)(name)
         scores = study_scores(study)
         write_scores(scores, folder.evaluation)
+        crown_champion(study)
     say(f"scores    {folder.evaluation / 'cases.csv'}")
     dice = average_dice(scores)
     return {name: dice[name] for name in networks}

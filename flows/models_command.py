@@ -1,12 +1,13 @@
-"""The command about networks: list them all, or show what may be set of one."""
+"""The commands about networks: list them all or one's settings; write trained ones as files."""
 
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
 from spinforge.flows.answer import print_answer
-from spinforge.flows.options import AsJson
+from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, StudyFile
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -53,6 +54,44 @@ def models(
         typer.echo(network_list.as_markdown(rows, wanted))
     else:
         console.print(network_list.as_tables(rows, wanted, width=console.width))
+
+
+def export_network(
+    file: StudyFile,
+    form: Annotated[
+        Literal["onnx", "program"],
+        typer.Option("--as", help="ONNX, or a program of PyTorch's torch.export."),
+    ],
+    to: Annotated[Path, typer.Option("--to", help="Folder for NAME.onnx or NAME.pt2.")],
+    overrides: Overrides = None,
+    network: OnlyNetwork = None,
+    size: Annotated[
+        str | None,
+        typer.Option(metavar="HxW", help="Of the images; by default as in training."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a study's trained networks, with their preprocessing, for other programs.
+
+    Each file is compared with its network before it gets its name. ONNX needs `spinforge[onnx]` and
+    is for networks of images.
+
+    Example: `spinforge export-network studies/quickstart.yaml --as onnx --to exported`
+    """
+    from spinforge.flows.config import load_study
+    from spinforge.flows.preflight import check_writable
+
+    wanted = None if size is None else _size(size)
+    resolved = load_study(file, overrides or [])
+    check_writable(to, "--to")
+    from spinforge.flows.network_export import export_networks
+
+    written = export_networks(resolved, form, to, only=network, size=wanted)
+    files = {
+        str(path): {"largest_difference": agreement.difference, "other_labels": agreement.different}
+        for path, agreement in written
+    }
+    print_answer({"files": files}, as_json)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,29 +3,27 @@
 import json
 import logging
 import re
-import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import mlflow
-import mlflow.pytorch
-import numpy as np
 import pandas as pd
-import torch
 from lightning.pytorch.loggers import MLFlowLogger
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
-from numpy.typing import NDArray
 
 from spinforge.datasets.storage.files import replacing
 from spinforge.flows.config import Study
+from spinforge.flows.machine import machine_facts
+from spinforge.flows.model_registry import crown, log_model, register
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.whole_calls import WholeCalls
+from spinforge.models.devices import device_of
+from spinforge.models.weights import load_network
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 
@@ -66,11 +64,17 @@ class Tracker:
             yield run
 
     @contextmanager
-    def network_run(self, folder: Path, name: str) -> Iterator[str]:
+    def network_run(self, folder: Path, name: str, *, watched: bool = False) -> Iterator[str]:
         """Run of one network, a child of the study's; goes on where it was if there is one.
 
         It stays the child of the run it was first made for, also when a changed study, with a new
         run of its own, uses the same trained network.
+
+        Args:
+            folder: Of the network.
+            name: Of the network.
+            watched: Whether to log how busy processor, memory and GPU are meanwhile, every ten
+                seconds; needs psutil, and for the GPU nvidia-ml-py.
 
         Raises:
             SpinforgeError: If MLflow fails, here or in the block.
@@ -78,7 +82,8 @@ class Tracker:
         with self._readable_errors():
             parent = self._find_or_create_study_run()
             with self._open(self._find_or_create(folder, name, "", parent)) as run:
-                yield run
+                with self._system_metrics(run) if watched else nullcontext():
+                    yield run
 
     def is_logged(self, folder: Path, what: str) -> bool:
         """Whether `what` was logged to the run of the network in `folder`, and is there still."""
@@ -96,7 +101,7 @@ class Tracker:
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
         """Logger that sends Lightning's metrics to a run."""
-        return _WholeCalls(
+        return WholeCalls(
             experiment_name=self.study.tracking.experiment, tracking_uri=self.uri, run_id=run
         )
 
@@ -132,20 +137,48 @@ class Tracker:
         tags = [InputTag("mlflow.data.context", context)]
         self._client.log_inputs(run, datasets=[DatasetInput(data, tags)])
 
+    def set_tags(self, run: str, tags: Mapping[str, str]) -> None:
+        """Facts to find runs by; later ones replace earlier ones."""
+        for key, value in tags.items():
+            self._client.set_tag(run, key, value)
+
     def log_file(self, run: str, path: Path) -> None:
         """Copy a file into a run's artifacts."""
         self._client.log_artifact(run, str(path))
 
-    def log_model(self, run: str, network: torch.nn.Module, example: NDArray[np.float32]) -> None:
-        """The network as an exported program, which MLflow loads without running our code."""
+    def log_network(self, run: str, file: Path, *, coils: int = 1) -> None:
+        """A network's file as a model that MLflow loads and serves; see `model_registry.py`.
+
+        The bare file if it does not say what it reads, as old ones do not.
+
+        Args:
+            run: Of the network.
+            file: Of the network.
+            coils: Coils of the k-space that it reads, if it does.
+        """
+        loaded = load_network(file)
+        if loaded.reads is None:
+            self.log_file(run, file)
+            return
         with self._current(run):
-            mlflow.pytorch.log_model(
-                network,
-                name="network",
-                serialization_format="pt2",
-                input_example=example,
-                pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}"],
-            )
+            log_model(loaded, file, coils=coils)
+
+    def register(self, folder: Path) -> None:
+        """Make the logged model of the network in `folder` a version of the study's, once."""
+        with self._readable_errors(), self._as_default():
+            if (run := self._run_of(folder)) is not None:
+                register(self._client, self.study.name, run, folder.name)
+
+    def crown(self, folder: Path) -> None:
+        """Give the registered network in `folder` the alias `champion`, and take it from others."""
+        with self._readable_errors():
+            if (run := self._run_of(folder)) is not None:
+                crown(self._client, self.study.name, run)
+
+    def _run_of(self, folder: Path) -> str | None:
+        """Run of the network in `folder`, if it is there still."""
+        run = _read_note(folder).get("run_id")
+        return run if run is not None and self._exists(run) else None
 
     @contextmanager
     def _open(self, run: str) -> Iterator[str]:
@@ -166,13 +199,33 @@ class Tracker:
         self._client.set_terminated(run, status="FINISHED")
 
     @contextmanager
+    def _system_metrics(self, run: str) -> Iterator[None]:
+        """Log system metrics to `run`, where there is a package to measure them."""
+        try:  # late: it needs psutil
+            from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+        except ModuleNotFoundError:
+            yield
+            return
+        monitor = SystemMetricsMonitor(run, resume_logging=True, tracking_uri=self.uri)
+        monitor.start()
+        try:
+            yield
+        finally:
+            monitor.finish()
+
+    @contextmanager
     def _current(self, run: str) -> Iterator[None]:
         """Make `run` MLflow's current run, for the calls that know no other."""
+        with self._as_default(), mlflow.start_run(run_id=run, log_system_metrics=False):
+            yield
+
+    @contextmanager
+    def _as_default(self) -> Iterator[None]:
+        """Make this MLflow the process's own, for the calls that know no other."""
         before = mlflow.get_tracking_uri()
         mlflow.set_tracking_uri(self.uri)
         try:
-            with mlflow.start_run(run_id=run, log_system_metrics=False):
-                yield
+            yield
         finally:
             mlflow.set_tracking_uri(before)
 
@@ -217,7 +270,8 @@ class Tracker:
         same = all(note.get(key) == value for key, value in wanted.items())
         if same and self._exists(note["run_id"]):
             return str(note["run_id"])
-        tags = {"mlflow.parentRunId": parent} if parent else {}
+        tags = machine_facts(device_of(self.study.training)) if parent else {}
+        tags |= {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
         _write_note(folder, wanted | {"run_id": run.info.run_id})
         return str(run.info.run_id)
@@ -229,40 +283,6 @@ class Tracker:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return False
-
-
-class _WholeCalls(MLFlowLogger):
-    """Lets a Ctrl-C wait until MLflow's transaction is over, so that its file is not left locked.
-
-    A second Ctrl-C does not wait, for a server that does not answer.
-    """
-
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log one step, or nothing of it."""
-        with _ctrl_c_waits():
-            super().log_metrics(metrics, step)
-
-
-@contextmanager
-def _ctrl_c_waits() -> Iterator[None]:
-    """Answer the first Ctrl-C after the block."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Ctrl-C never reaches other threads
-        return
-    handler = signal.getsignal(signal.SIGINT)
-    waiting: list[tuple[int, FrameType | None]] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        waiting.append((number, frame))
-        signal.signal(signal.SIGINT, handler)
-
-    signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if waiting and callable(handler):
-        handler(*waiting[0])
 
 
 def _read_note(folder: Path) -> dict[str, Any]:

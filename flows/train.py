@@ -7,20 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-from prefect import flow, task
 
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.fresh_heads import FreshHeads
 from spinforge.datasets.reading.on_the_fly import SimulatedSlices
 from spinforge.flows.config import Study
+from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
-from spinforge.flows.tracking import Tracker
 from spinforge.flows.workers import worker_processes
 from spinforge.models.devices import device_of
-from spinforge.models.networks import ImageNetwork, KSpaceNetwork, NetworkConfig
+from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.fresh import simulated_source, simulates
@@ -151,7 +150,7 @@ def _train_one(
         return
     n_slices = count_slices(training)
     say(f"training  {network.name} on {n_slices} slices{_length(study.training, network)}")
-    with tracker.network_run(folder, network.name) as run:
+    with tracker.network_run(folder, network.name, watched=True) as run:
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
         tracker.log_params(run, {"reading": way_of(training)})
@@ -174,12 +173,7 @@ def _train_one(
         steps_per_epoch = math.ceil(n_slices / study.training.batch_size)
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
-        if isinstance(network, ImageNetwork):
-            image = validation[0]["image"]
-            example = image.reshape(-1, *image.shape[-3:])[:1].expand(2, -1, -1, -1).numpy()
-            tracker.log_model(run, load_network(trained.network_file).network, example)
-        else:  # an exported program takes plain images only
-            tracker.log_file(run, trained.network_file)
+        tracker.log_network(run, trained.network_file, coils=len(validation[0].get("kspace", [0])))
     tracker.mark_logged(folder, "training")
     say(
         f"network   {folder} (pooled validation Dice {summary.best_validation_dice:.3f} "

@@ -14,14 +14,42 @@ from spinforge.simulation.errors import SpinforgeError
 def split_of(product: Product) -> Split:
     """Names of the training, validation and test subjects.
 
+    Where the folder of a product's files is gone, those that the study names: a finished set needs
+    the files no more, such as on the machine that a packed study was carried to.
+
     Raises:
         SpinforgeError: If there are too few, or one is named that is not there.
     """
+    subjects = getattr(product, "subjects", None)
+    if subjects is not None and _files_are_gone(product):
+        groups = {name: () if group == 0 else group for name, group in subjects}
+        if all(isinstance(group, tuple) for group in groups.values()):
+            return Split.model_validate(groups)
     return maker_of(product).split()
+
+
+def with_names(product: Product) -> Product:
+    """The product with its subjects by name, where the study may name them.
+
+    Numbers depend on which files there are.
+    """
+    subjects = getattr(product, "subjects", None)
+    if subjects is None:
+        return product
+    named = type(subjects).model_validate(split_of(product).model_dump())
+    return product.model_copy(update={"subjects": named})
+
+
+def _files_are_gone(product: Product) -> bool:
+    """Whether a product is made from files whose folder is not there."""
+    path = getattr(product, "path", None)
+    return path is not None and not path.exists()
 
 
 def is_done(product: Product, store: DatasetStore, subject: str) -> bool:
     """Whether `subject` is complete in the store, from the same configuration and source.
+
+    The source cannot be compared where its files are gone.
 
     Raises:
         SpinforgeError: If it is there but was made from something else.
@@ -30,7 +58,8 @@ def is_done(product: Product, store: DatasetStore, subject: str) -> bool:
     if attributes is None:
         return False
     found = (attributes["config_hash"], attributes["phantom"]["sha256"])
-    wanted = (product.config_hash, maker_of(product).source_digest(subject))
+    source = found[1] if _files_are_gone(product) else maker_of(product).source_digest(subject)
+    wanted = (product.config_hash, source)
     if found != wanted:
         raise SpinforgeError(
             f"{store.subject_path(subject)} was made from another configuration or phantom.\n"

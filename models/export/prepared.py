@@ -165,6 +165,8 @@ def _description(loaded: LoadedNetwork, class_names: tuple[str, ...] | None) -> 
         if loaded.n_classes == 1
         else "the class with the largest logit, of equal ones the first",
     }
+    if loaded.reads is not None:
+        described["reads"] = loaded.reads.model_dump_json()
     if class_names is None:
         return described
     if len(class_names) != loaded.n_classes:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (the name everyone knows it by)
 
 from spinforge.datasets.reading.slice_format import Scaling as Scaling
+from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.models.layers.blocks import Features
 from spinforge.simulation.config import Config
 from spinforge.simulation.reconstruction import percentile_rank
@@ -33,6 +34,11 @@ class Preprocessing(Config):
         description="height and width that images were padded to with zeros in training, such as "
         "`ImageSlices.size` [pixel]; the result is cropped again",
     )
+
+    @classmethod
+    def of(cls, reads: SliceFormat) -> "Preprocessing":
+        """What the slices of a training went through, as a network's file notes it."""
+        return cls(scaling=reads.scaling, padded_to=reads.padded_to)
 
     @property
     def in_words(self) -> str:

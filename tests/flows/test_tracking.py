@@ -7,7 +7,7 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from spinforge.flows import tracking
+from spinforge.flows import whole_calls
 from spinforge.flows.tracking import Tracker
 
 
@@ -20,7 +20,7 @@ def test_ctrl_c_waits_for_what_was_begun():
     steps = []
 
     def log() -> None:
-        with tracking._ctrl_c_waits():
+        with whole_calls.ctrl_c_waits():
             press_ctrl_c()
             steps.append("rest of the transaction")
         steps.append("after it")
@@ -34,7 +34,7 @@ def test_ctrl_c_waits_for_what_was_begun():
 def test_a_second_ctrl_c_does_not_wait():
     steps = []
 
-    @tracking._ctrl_c_waits()
+    @whole_calls.ctrl_c_waits()
     def log() -> None:
         press_ctrl_c()
         steps.append("a server that does not answer")
@@ -47,7 +47,7 @@ def test_a_second_ctrl_c_does_not_wait():
 
 
 def test_an_error_is_not_hidden_by_a_ctrl_c():
-    @tracking._ctrl_c_waits()
+    @whole_calls.ctrl_c_waits()
     def log() -> None:
         press_ctrl_c()
         raise ValueError("disk")

@@ -1,0 +1,39 @@
+"""Prefect and MLflow where they are installed, and what stands in for them where they are not.
+
+A packed study (`offline/`) runs on machines that hold only what computes. There flows and tasks are
+plain calls, and what MLflow would be told stays in the run's folder until `spinforge collect`.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+
+def _require_absent(error: ModuleNotFoundError, package: str) -> None:
+    """Let a package stand in for one that is not installed, never for one that is broken."""
+    if (error.name or "").partition(".")[0] != package:
+        raise error
+
+
+if TYPE_CHECKING:
+    from prefect import flow, task
+
+    from spinforge.flows.tracking import Tracker
+else:
+    try:
+        from prefect import flow, task
+    except ModuleNotFoundError as error:
+        _require_absent(error, "prefect")
+
+        def flow(**_: Any) -> Callable[[Any], Any]:
+            """Leave a flow as the function it is."""
+            return lambda function: function
+
+        task = flow
+
+    try:
+        from spinforge.flows.tracking import Tracker
+    except ModuleNotFoundError as error:
+        _require_absent(error, "mlflow")
+        from spinforge.flows.untracked import Untracked as Tracker
+
+__all__ = ["Tracker", "flow", "task"]

@@ -1,0 +1,48 @@
+"""The `Tracker` of a machine without MLflow: it is told everything and keeps nothing.
+
+All of it can be told again from the run's folder: histories, networks and scores lie there.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers.logger import DummyLogger, Logger
+
+from spinforge.flows.config import Study
+
+
+class Untracked:
+    """Stands where `Tracker` stands.
+
+    Args:
+        study: Not used.
+    """
+
+    uri = "none: MLflow is not installed"
+
+    def __init__(self, study: Study) -> None: ...
+
+    @contextmanager
+    def study_run(self) -> Iterator[str]:
+        """No run."""
+        yield ""
+
+    @contextmanager
+    def network_run(self, folder: Path, name: str, *, watched: bool = False) -> Iterator[str]:
+        """No run."""
+        yield ""
+
+    def is_logged(self, folder: Path, what: str) -> bool:
+        """Never."""
+        return False
+
+    def lightning_logger(self, run: str) -> Logger:
+        """A logger that writes nothing."""
+        return DummyLogger()
+
+    def _keep_nothing(self, *_: Any, **__: Any) -> None: ...
+
+    mark_logged = log_params = log_metrics = log_curves = log_dataset = _keep_nothing
+    log_file = log_network = set_tags = register = crown = _keep_nothing

@@ -133,6 +133,7 @@ SET = "runs/brains/dataset.zarr"
         ([*SCANS, "--network", "gone.pt"], "gone.pt does not exist"),
         ([*SCANS, "--network", "short.pt"], "short.pt is damaged"),
         ([*SCANS, "--network", "last.ckpt"], "last.ckpt is a checkpoint to go on training from"),
+        ([*SCANS, "--network", "mixed.pt"], "its weights are those of another one than its conf"),
         ([*SCANS, "--network", "old.pt"], "old.pt does not say what its images must be"),
         ([*SCANS, "--network", "a.pt"], "phase a magnitude image does not have"),
         ([*SCANS, "--network", "lines.pt"], "starts from k-space, and this scan is images"),
@@ -160,6 +161,11 @@ def test_what_does_not_fit_ends_with_one_line_before_any_work(arguments, message
         (made / "short.pt").write_bytes((made / "a.pt").read_bytes()[:-100])
     if "last.ckpt" in arguments:
         torch.save({"pytorch-lightning_version": "2.6.6", "state_dict": {}}, made / "last.ckpt")
+    if "mixed.pt" in arguments:
+        content, other = (
+            torch.load(made / name, weights_only=True) for name in ("crdn.pt", "lines.pt")
+        )
+        torch.save(content | {"state_dict": other["state_dict"]}, made / "mixed.pt")
     if "old.pt" in arguments:
         network = build_network(UNET, in_channels=3, n_classes=4, seed=0)
         save_network(made / "old.pt", network.state_dict(), UNET, in_channels=3, n_classes=4)

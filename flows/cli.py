@@ -215,17 +215,32 @@ def inspect(
     subject: Annotated[
         str | None, typer.Option("--subject", help="Whose pictures; the first one by default.")
     ] = None,
+    training: Annotated[
+        bool,
+        typer.Option(
+            "--training", help="Instead: slices of the study's set in several training epochs."
+        ),
+    ] = False,
     to: Annotated[Path, typer.Option("--to", help="Folder for the pictures.")] = Path("inspect"),
     as_json: AsJson = False,
 ) -> None:
-    """Draw one subject of a study: tissues, k-space, mask, fields, coils and contrasts."""
+    """Draw one subject of a study: tissues, k-space, mask, fields, coils and contrasts.
+
+    With --training: what its networks learn from, augmented and freshly drawn as they will be.
+    """
     from spinforge.datasets.products.catalogue import maker_of
     from spinforge.flows.config import load_study
     from spinforge.flows.inspect_study import inspect_study
+    from spinforge.flows.inspect_training import inspect_training
     from spinforge.flows.preflight import check_writable
 
     resolved = load_study(file, overrides or [])
     check_writable(to, "--to")
+    if training:
+        if subject is not None:
+            raise SpinforgeError("--subject does not go with --training, which shows the first one")
+        print_answer({"pictures": [str(p) for p in inspect_training(resolved, to)]}, as_json)
+        return
     maker_of(resolved.data).check()
     print_answer({"pictures": [str(p) for p in inspect_study(resolved, subject, to)]}, as_json)
 

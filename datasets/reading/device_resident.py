@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from spinforge.datasets.reading.fresh_noise import FreshNoise
+from spinforge.datasets.reading.fresh_noise import FreshNoise, sent
 from spinforge.datasets.reading.loading import Content, ZeroFilledSlices
 from spinforge.simulation.arrays import CoilMaps
 from spinforge.simulation.errors import SpinforgeError
@@ -114,7 +114,7 @@ class DeviceSlices:
     def _batch(self, positions: list[int], epoch: int) -> dict[str, Any]:
         """One batch; nothing here waits for the device."""
         chosen = torch.tensor(positions)
-        index = self._sent(chosen)
+        index = sent(chosen, self._device)
         where = {
             "subject": [self._index[position][0] for position in positions],
             "slice": self._numbers.index_select(0, chosen),
@@ -132,22 +132,16 @@ class DeviceSlices:
             return {"kspace": kspace, "target": target, **where}
         # The maps of a single coil are not used.
         is_single = kspace.shape[1] == 1
-        rows = self._sent(self._map_of[positions])
+        rows = sent(self._map_of[positions], self._device)
         maps = kspace if is_single else self._maps.index_select(0, rows)
-        image = zero_filled_combined(kspace, self._sent(masks), maps)
+        image = zero_filled_combined(kspace, sent(masks, self._device), maps)
         scale = intensity_scale(image)[:, None, None]
         if self._content == "image":
             return {"image": real_channels(image / scale), "target": target.long(), **where}
-        shown = {"kspace": kspace / scale[:, None], "mask": self._sent(masks)}
+        shown = {"kspace": kspace / scale[:, None], "mask": sent(masks, self._device)}
         if not is_single:
             shown["sensitivities"] = maps
         return {**shown, "target": target.long(), **where}
-
-    def _sent(self, values: Tensor) -> Tensor:
-        """A small tensor on the device, without waiting for it."""
-        if self._device.type != "cuda":
-            return values
-        return values.pin_memory().to(self._device, non_blocking=True)
 
 
 def _stacked_maps(slices: ZeroFilledSlices) -> tuple[CoilMaps, Int64[Tensor, " sample"]]:

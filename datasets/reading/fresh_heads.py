@@ -56,7 +56,7 @@ class FreshHeads(SimulatedSlices):
     ) -> None:
         check_fresh_heads(product)
         self._product, self._seed, self._device = product, seed, device
-        self._executor = executor
+        self._executor, self._anatomy = executor, {}
         self._asked: dict[str, Future[dict[str, Any]]] = {}
         names = tuple(f"fresh-{number:03d}" for number in range(count))
         spacing_mm = float(product.spacing_mm)
@@ -78,7 +78,7 @@ class FreshHeads(SimulatedSlices):
 
     def __getstate__(self) -> dict[str, Any]:
         """What another process gets: it makes its heads itself."""
-        return self.__dict__ | {"_executor": None, "_asked": {}}
+        return super().__getstate__() | {"_executor": None, "_asked": {}}
 
     def close(self) -> None:
         """Take back what was asked of the executor and is not begun; it may be asked again."""

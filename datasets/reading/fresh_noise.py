@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from spinforge.simulation.arrays import CoilKSpace
@@ -48,18 +48,35 @@ class FreshNoise:
             subject, number = self.index[position]
             paths.append(("training", subject, f"slice-{number:03d}", f"epoch-{epoch}", "noise"))
         keys = sample_keys(paths, seed=self.seed)
-        noise = noise_on_lines(keys, lines, (kspace.shape[1], kspace.shape[3]), kspace.device)
-        noise = self._correlated(noise)
-        sample, line = lines.nonzero().unbind(1)
-        std = self.std[torch.tensor(positions)][sample]
-        sample, line, std = (_sent(part, kspace.device) for part in (sample, line, std))
-        kspace[sample, :, line] += std[:, None, None] * noise
-
-    def _correlated(self, noise: Complex[Tensor, "line coil kx"]) -> Tensor:
-        return correlated_coils(noise, self.coil_correlation) if self.coil_correlation else noise
+        std = self.std[torch.tensor(positions)]
+        add_noise_on_lines(kspace, lines, keys, std, self.coil_correlation)
 
 
-def _sent(values: Tensor, device: torch.device) -> Tensor:
+def add_noise_on_lines(
+    kspace: CoilKSpace,
+    lines: Bool[Tensor, "slice ky"],
+    keys: Int64[Tensor, "4 slice"],
+    std: Float[Tensor, " slice"],
+    coil_correlation: float,
+) -> None:
+    """Add noise to some lines, in place, without waiting for the device of `kspace`.
+
+    Args:
+        kspace: Of a batch.
+        lines: Where noise is wanted; these and the next on the processor.
+        keys: Of each slice's random numbers, see `simulation.philox`.
+        std: Standard deviation of the real and of the imaginary channel of each slice.
+        coil_correlation: Correlation of any two coils.
+    """
+    noise = noise_on_lines(keys, lines, (kspace.shape[1], kspace.shape[3]), kspace.device)
+    if coil_correlation:
+        noise = correlated_coils(noise, coil_correlation)
+    sample, line = lines.nonzero().unbind(1)
+    sample, line, level = (sent(part, kspace.device) for part in (sample, line, std[sample]))
+    kspace[sample, :, line] += level[:, None, None] * noise
+
+
+def sent(values: Tensor, device: torch.device) -> Tensor:
     """A small tensor on the device, without waiting for it."""
     if device.type != "cuda":
         return values

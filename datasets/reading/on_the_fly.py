@@ -8,25 +8,25 @@ are others, too.
 """
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from jaxtyping import Complex
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.reading.fresh_noise import add_noise_on_lines, sent
 from spinforge.datasets.reading.loading import Content
 from spinforge.simulation.acquisition import check_scan, noise_free_kspace
-from spinforge.simulation.arrays import CoilKSpace, CoilMaps, Labels, LineMask, SliceMemberships
+from spinforge.simulation.arrays import CoilKSpace, CoilMaps, Labels, SliceMemberships
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.contrast import nominal_amplitudes
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.noise import correlated_coils, noise_std, reference_signal
+from spinforge.simulation.noise import noise_std, reference_signal
 from spinforge.simulation.phantom import Phantom
-from spinforge.simulation.philox import noise_on_lines, sample_keys
+from spinforge.simulation.philox import sample_keys
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
 from spinforge.simulation.rng import SampleRng
 from spinforge.simulation.sampling import draw_line_mask
@@ -39,6 +39,8 @@ from spinforge.simulation.scan_parameters import (
 from spinforge.simulation.slices import slice_memberships, slice_targets, warped
 from spinforge.simulation.tissue import TARGET_NAMES
 from spinforge.simulation.tissue_sets import TISSUE_SETS, with_factors
+
+_PROCESSOR = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,11 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
         self._epoch = 0
         self._scans: dict[str, FreshScan] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process gets, whose device may be another one."""
+        here = {name: anatomy.to(_PROCESSOR) for name, anatomy in self._anatomy.items()}
+        return self.__dict__ | {"_anatomy": here, "_scans": {}}
+
     def showing(self, content: Content) -> "SimulatedSlices":
         """The same slices with another content."""
         other = copy.copy(self)
@@ -142,41 +149,51 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
 
     def __getitem__(self, position: int) -> dict[str, Any]:
         """One slice on the device, as of `ZeroFilledSlices` with the same content."""
-        name, number = self.index[position]
-        scan = self._scan(name)
-        path = ("on-the-fly", name, f"slice-{number:03d}", f"epoch-{self._epoch}")
-        rng = SampleRng(self._seed, *path, "mask")
-        mask = draw_line_mask(self._product.sampling, scan.kspace.shape[-2], rng)
+        item = {name: values[0] for name, values in self._batch([position]).items()}
+        return item | {"slice": int(item["slice"])}
+
+    def __getitems__(self, positions: Sequence[int]) -> dict[str, Any]:
+        """A batch, as the loaders would put it together; on a GPU computed in one piece.
+
+        On the processor one by one, as transforms of a batch may round differently.
+        """
+        if self._device.type != "cpu":
+            return self._batch(positions)
+        batch: dict[str, Any] = default_collate([self[position] for position in positions])
+        return batch
+
+    def _batch(self, positions: Sequence[int]) -> dict[str, Any]:
+        """Slices on the device, without waiting for it."""
+        places = [self.index[position] for position in positions]
+        scans = [(self._scan(name), number) for name, number in places]
+        paths = [("on-the-fly", n, f"slice-{i:03d}", f"epoch-{self._epoch}") for n, i in places]
+        kspace = torch.stack([scan.kspace[number] for scan, number in scans])
+        target = torch.stack([scan.target[number] for scan, number in scans])
+        n_lines, sampling = kspace.shape[-2], self._product.sampling
+        masks = torch.stack(
+            [draw_line_mask(sampling, n_lines, SampleRng(self._seed, *p, "mask")) for p in paths]
+        )
         # A zero-filled image does not show the other lines.
-        lines = mask if self.content == "image" else torch.ones_like(mask)
-        kspace = self._noisy(scan, number, lines, (*path, "noise"))
-        named = {"subject": scan.subject, "slice": number}
+        lines = masks if self.content == "image" else torch.ones_like(masks)
+        std = torch.tensor([scan.noise_std for scan, _ in scans])
+        keys = sample_keys([(*path, "noise") for path in paths], seed=self._seed)
+        add_noise_on_lines(kspace, lines, keys, std, self._product.scanner.coil_correlation)
+        named = {
+            "subject": [scan.subject for scan, _ in scans],
+            "slice": torch.tensor([number for _, number in scans]),
+        }
         if self.content == "kspace":
-            return {"kspace": kspace, "target": scan.target[number], **named}
-        there = mask.to(self._device, non_blocking=True)
-        maps = scan.maps[number if len(scan.maps) > 1 else 0]
+            return {"kspace": kspace, "target": target, **named}
+        there = sent(masks, self._device)
+        maps = torch.stack([s.maps[number if len(s.maps) > 1 else 0] for s, number in scans])
         image = zero_filled_combined(kspace, there, maps)
-        scale = intensity_scale(image)
+        scale = intensity_scale(image)[:, None, None]
         shown = {"image": real_channels(image / scale)}
         if self.content == "measurement":
-            shown = {"kspace": kspace / scale, "mask": there}
-            if len(kspace) > 1:  # the maps of a single coil are not used
+            shown = {"kspace": kspace / scale[:, None], "mask": there}
+            if kspace.shape[1] > 1:  # the maps of a single coil are not used
                 shown["sensitivities"] = maps
-        return {**shown, "target": scan.target[number].long(), **named}
-
-    def _noisy(
-        self, scan: FreshScan, number: int, lines: LineMask, path: tuple[str, ...]
-    ) -> Complex[Tensor, "coil ky kx"]:
-        """One slice with noise on these lines."""
-        kspace = scan.kspace[number].clone()
-        keys = sample_keys([path], seed=self._seed)
-        shape = (kspace.shape[0], kspace.shape[2])
-        noise = noise_on_lines(keys, lines[None], shape, self._device)
-        if self._product.scanner.coil_correlation:
-            noise = correlated_coils(noise, self._product.scanner.coil_correlation)
-        there = lines.nonzero().flatten().to(self._device, non_blocking=True)
-        kspace[:, there] += scan.noise_std * noise.movedim(0, 1)
-        return kspace
+        return {**shown, "target": target.long(), **named}
 
     def _drawn(self, phantom: Phantom, epoch: int | None = None) -> ScanParameters:
         """Parameters of an epoch's scan; of the stored set's, where no epoch is given."""
@@ -192,7 +209,7 @@ class SimulatedSlices(Dataset[dict[str, Any]]):
     def _scan(self, subject: str) -> FreshScan:
         """This epoch's scan of a subject, simulated when it is asked for first."""
         if subject not in self._scans:
-            self._scans[subject] = self._simulate(self._anatomy[subject])
+            self._scans[subject] = self._simulate(self._anatomy[subject].to(self._device))
         return self._scans[subject]
 
     def _simulate(self, anatomy: Anatomy) -> FreshScan:

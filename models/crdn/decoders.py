@@ -134,10 +134,17 @@ class SegNetDecoder(nn.Module):
         for stage, source in zip(reversed(self.stages), reversed(maps), strict=True):
             # Only the places of the maxima are wanted, and they have no gradient.
             _, places = F.max_pool2d(source.detach(), 2, return_indices=True)
-            features = stage(
-                F.max_unpool2d(features, places, (2, 2), output_size=source.shape[-2:])
-            )
+            features = stage(_unpooled(features, places, source.shape[-2:]))
         return features
+
+
+def _unpooled(features: Tensor, places: Tensor, size: torch.Size) -> Tensor:
+    """Undo 2x2 max-pooling: each value at the place of its maximum, 0 elsewhere."""
+    if not torch.are_deterministic_algorithms_enabled():
+        return F.max_unpool2d(features, places, (2, 2), output_size=size)
+    # PyTorch refuses the above then, for places that occur twice; of 2x2 windows none does.
+    flat = features.new_zeros(*features.shape[:2], size.numel())
+    return flat.scatter(2, places.flatten(2), features.flatten(2)).unflatten(2, size)
 
 
 class UNetDecoder(nn.Module):

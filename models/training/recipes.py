@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from spinforge.models.augmentation.settings import Augmentation
 from spinforge.models.losses import LossName
@@ -69,6 +69,10 @@ Keep = Annotated[
 ]
 
 
+TrainingAugmentation = Annotated[
+    Augmentation,
+    Field(description="changes of the training slices, other ones in each epoch; null for none"),
+]
 Fresh = Annotated[
     Literal["masks", "noise", "scans", "anatomy"],
     Field(
@@ -111,7 +115,7 @@ class TrainingConfig(Config):
     patience: int | None = Field(
         None, ge=1, description="stop after this many epochs without a better one"
     )
-    augmentation: Augmentation = Augmentation()
+    augmentation: TrainingAugmentation = Augmentation()
     fresh: Fresh = "masks"
     precision: Literal["32", "bf16", "16"] = Field(
         "32",
@@ -148,6 +152,16 @@ class TrainingConfig(Config):
     def processes(self) -> int:
         """Processes on all machines together."""
         return self.devices * self.nodes
+
+    @field_validator("augmentation", mode="before")
+    @classmethod
+    def _changes_of_the_default(cls, value: Any) -> Any:
+        """Settings that are given change the recipe's own; null is none at all."""
+        if value is None:
+            return Augmentation()
+        if isinstance(value, dict):
+            return cls.model_fields["augmentation"].default.model_dump() | value
+        return value
 
     @model_validator(mode="after")
     def _timing_needs_a_scan(self) -> "TrainingConfig":
@@ -196,7 +210,7 @@ class FCSLSTMTraining(TrainingConfig):
     learning_rate: LearningRate = 1e-3
     schedule: LearningRateSchedule = "decay"
     loss: Loss = "weighted_cross_entropy"
-    augmentation: Augmentation = Augmentation(flip_horizontal=0.5, crop=SMALLEST_CROP)
+    augmentation: TrainingAugmentation = Augmentation(flip_horizontal=0.5, crop=SMALLEST_CROP)
 
 
 class SERANetTraining(TrainingConfig):
@@ -228,7 +242,7 @@ class HLENetTraining(TrainingConfig):
     learning_rate: LearningRate = 1e-4
     schedule: LearningRateSchedule = "tenth"
     loss: Loss = "batch_dice"
-    augmentation: Augmentation = Augmentation(
+    augmentation: TrainingAugmentation = Augmentation(
         flip_vertical=0.5, flip_horizontal=0.5, crop=SMALLEST_CROP
     )
 

@@ -8,8 +8,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from spinforge.datasets.brainweb import subject0 as brainweb_subject0
-from spinforge.flows import inspect_study
+from spinforge.datasets.products.making import make_subject, split_of
+from spinforge.flows import inspect_study, inspect_training
 from spinforge.flows.cli import app
+from spinforge.flows.config import load_study
+from spinforge.flows.run_folder import RunFolder
 
 TINY = """
 name: tiny
@@ -40,6 +43,51 @@ def test_pictures_of_one_subject_are_drawn(tmp_path):
         with Image.open(path) as picture:
             assert min(picture.size) > 200
     assert {p.name for p in (tmp_path / "pictures").iterdir()} == {p.name for p in paths}
+
+
+def made(folder: Path, options: list[str]):
+    """The set of the study, without Prefect."""
+    (folder / "tiny.yaml").write_text(TINY)
+    study = load_study(folder / "tiny.yaml", [f"out={folder}", *options])
+    store = RunFolder.of(study).store
+    store.create(study.data.recipe())
+    for subject in split_of(study.data).everyone:
+        make_subject(study.data, subject, store)
+    return study
+
+
+@pytest.mark.slow
+def test_slices_of_several_epochs_are_drawn_for_either_kind_of_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(inspect_training, "_EPOCHS", 2)
+    networks = "networks=[{kind: unet, width: 2}, {kind: crdn}, {kind: zero_filling, width: 2}]"
+    options = [networks, "training.augmentation={flip_vertical: 0.5, noise_percent: 5}"]
+    made(tmp_path, options)
+    sets = [part for option in (*options, f"out={tmp_path}") for part in ("--set", option)]
+    result = run(tmp_path, "--training", *sets)
+    assert result.exit_code == 0, result.output
+    paths = [Path(p) for p in json.loads(result.stdout)["pictures"]]
+    assert [p.name for p in paths] == ["training-images.png", "training-kspace.png"]
+    for path in paths:
+        with Image.open(path) as picture:
+            values = np.asarray(picture.convert("RGB"))
+            assert min(picture.size) > 200
+        # Black air, white page, grey heads and coloured outlines.
+        assert len(np.unique(values.reshape(-1, 3), axis=0)) > 200
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subject", "head-000"], "--subject does not go with --training"),
+        (["--set", "training.fresh=noise", "--set", "data.noise.percent=0"], "none to draw anew"),
+        ([], "generate"),
+    ],
+)
+def test_training_slices_that_cannot_be_shown_are_told(tmp_path, options, message):
+    result = run(tmp_path, "--training", "--set", f"out={tmp_path}", *options)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert not (tmp_path / "pictures").exists()
 
 
 def test_a_subject_that_is_not_there_is_named(tmp_path):

@@ -86,7 +86,7 @@ def test_fresh_noise_has_the_deviation_asked_for(quiet_store):
     resident = DeviceSlices(slices, device=CPU, batch_size=14, fresh_noise=2.0)
     masks = torch.stack([slices.line_mask(position) for position in range(14)])
     kspace = torch.zeros_like(slices.kspace)
-    resident._add_noise(kspace, masks, list(range(14)), 0)
+    resident._fresh_noise.add(kspace, masks, list(range(14)), 0)
     drawn = torch.view_as_real(kspace.movedim(2, 1)[masks]).double()
     # A deviation of n numbers has a relative standard error of 1 / sqrt(2 n), here 0.5 %.
     assert float(drawn.std()) == pytest.approx(2.0, rel=0.025)

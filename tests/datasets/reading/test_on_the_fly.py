@@ -124,3 +124,16 @@ def test_what_needs_the_whole_volume_is_refused(change, message):
 def test_no_phantoms_are_refused():
     with pytest.raises(SpinforgeError, match="there are no phantoms"):
         simulated(subjects=())
+
+
+@pytest.mark.parametrize("content", ["image", "measurement", "kspace"])
+def test_a_batch_in_one_piece_is_that_of_the_slices(content):
+    """As on a GPU; Fourier transforms of a batch may round differently than one at a time."""
+    data = simulated(SERANET).showing(content)
+    positions = [3, 20, 4]
+    together, apart = data._batch(positions), data.__getitems__(positions)
+    assert together.keys() == apart.keys()
+    assert together["subject"] == apart["subject"] == ["head-000", "head-001", "head-000"]
+    for name in together.keys() - {"subject"}:
+        assert together[name].dtype == apart[name].dtype
+        torch.testing.assert_close(together[name], apart[name], rtol=1e-4, atol=1e-4)

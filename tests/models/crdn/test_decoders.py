@@ -126,3 +126,25 @@ def test_unet_decoder_has_no_normalisation():
 def test_the_heavy_head_drops_half_of_its_channels():
     head = fcn_heavy_head(8, 4)
     assert [layer.p for layer in head if isinstance(layer, torch.nn.Dropout2d)] == [0.5, 0.5]
+
+
+def test_segnet_is_the_same_where_only_deterministic_algorithms_are_allowed(random_images):
+    """Odd sizes, whose last row and column belong to no window."""
+    encoder = PlainEncoder(2, (3, 4, 5))
+    decoder = SegNetDecoder(encoder, 2)
+    images = random_images(2, 2, 21, 18)
+
+    def gradient():
+        encoder.zero_grad()
+        found = decoder(encoder(images))
+        found.square().sum().backward()
+        return found.detach(), torch.cat([w.grad.flatten() for w in encoder.parameters()])
+
+    expected = gradient()
+    try:
+        torch.use_deterministic_algorithms(True)
+        found = gradient()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
 
 
-@pytest.mark.parametrize("schedule", ["constant", "poly", "halve"])
+@pytest.mark.parametrize("schedule", ["constant", "poly", "halve", "tenth", "decay"])
 def test_schedules_start_at_one(schedule):
     assert learning_rate_factor(schedule, 0.0, 50) == 1.0
 
@@ -20,6 +20,11 @@ def test_schedules_start_at_one(schedule):
         ("halve", 19.99, 1.0),
         ("halve", 20.0, 0.5),
         ("halve", 40.0, 0.25),
+        ("tenth", 14.99, 1.0),
+        ("tenth", 15.0, 0.1),
+        ("decay", 20.99, 1.0),
+        ("decay", 21.0, 0.97),
+        ("decay", 23.5, 0.97**3),
     ],
 )
 def test_schedule_values(schedule, epoch, expected):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from together import PartlyLabelled, train_and_fail, train_and_keep_gradients
 
+from spinforge.models.augmentation.settings import Augmentation
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.hlenet.hlenet import UNet28Config
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig
@@ -24,15 +25,24 @@ UNET_28 = UNet28Config(kind="unet_28", width=8)
 SEGNETMRI = SegNetMRIConfig(kind="segnetmri", width=2, blocks=1)
 CASES = {
     "crdn, weighted cross-entropy": (CRDN, "weighted_cross_entropy"),
-    "unet, cross-entropy and Dice": (UNetConfig(kind="unet", width=2), "cross_entropy_dice"),
+    "unet, cross-entropy and Dice, augmented": (
+        UNetConfig(kind="unet", width=2),
+        "cross_entropy_dice",
+    ),
     "unet 28, Dice of the batch": (UNET_28, "batch_dice"),
     "segnetmri, mean squared error first": (SEGNETMRI, "cross_entropy"),
 }
 
 
 def cases(**changes):
+    augmented = {"augmentation": Augmentation(flip_vertical=0.5, rotation_deg=9, noise_percent=5)}
     return {
-        name: (network, RECIPE.model_copy(update={"loss": loss, **changes}))
+        name: (
+            network,
+            RECIPE.model_copy(
+                update={"loss": loss, **changes, **(augmented if "augmented" in name else {})}
+            ),
+        )
         for name, (network, loss) in CASES.items()
     }
 

@@ -108,6 +108,9 @@ def test_a_damaged_pack_and_a_folder_that_is_none_are_named(packed, tmp_path):
     (tmp_path / PACK_NOTE).write_text(json.dumps(note | {"files": {"../run.py": "0" * 64}}))
     with pytest.raises(SpinforgeError, match=r"names ../run.py, a file outside it"):
         read_note(tmp_path, PACK_NOTE, PackNote, tmp_path)
+    (tmp_path / PACK_NOTE).write_text(json.dumps(note | {"files": {"code/../run.py": "0" * 64}}))
+    with pytest.raises(SpinforgeError, match=r"names code/../run.py, a file outside it"):
+        read_note(tmp_path, PACK_NOTE, PackNote, tmp_path)
     (tmp_path / PACK_NOTE).write_text(json.dumps(note | {"version": 2}))
     with pytest.raises(SpinforgeError, match=r"is not a packed study that this version"):
         read_note(tmp_path, PACK_NOTE, PackNote, tmp_path)

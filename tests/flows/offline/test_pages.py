@@ -35,6 +35,7 @@ def run(command, study, folder):
     assert done.exit_code == 0, done.output
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_about_machines_without_network(finished, tmp_path):
     study, answer = finished
     write_results(study, answer["dataset_digest"], tmp_path)

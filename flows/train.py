@@ -31,6 +31,7 @@ from spinforge.models.training.product_slices import (
 )
 from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.stage_fit import epochs_of
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
@@ -128,9 +129,9 @@ def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]
     return chosen
 
 
-def _length(recipe: TrainingConfig, network: NetworkConfig) -> str:
+def _length(recipe: TrainingConfig, network: NetworkConfig, n_slices: int) -> str:
     """How long it will take at most, for a line of the log."""
-    length = f"{recipe.epochs} epochs" if recipe.steps is None else f"{recipe.steps} steps"
+    length = f"{epochs_of(recipe, n_slices)} epochs"
     names = [stage.name for stage in training_stages(network)]
     return f", {length}" + (f", in stages: {', '.join(names)}" if len(names) > 1 else "")
 
@@ -149,7 +150,9 @@ def _train_one(
         say(f"network   {folder} (trained before)")
         return
     n_slices = count_slices(training)
-    say(f"training  {network.name} on {n_slices} slices{_length(study.training, network)}")
+    say(
+        f"training  {network.name} on {n_slices} slices{_length(study.training, network, n_slices)}"
+    )
     with tracker.network_run(folder, network.name, watched=True) as run:
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})

@@ -137,7 +137,7 @@ def _verdict(summary: tables.Summary, names: list[str], test: pd.DataFrame) -> s
     means = {name: summary.average_dice(name) for name in names}
     known = {name: mean for name, mean in means.items() if mean == mean}
     n_slices = len(test[["subject", "slice"]].drop_duplicates())
-    where = f"{n_slices} slices of {test['subject'].nunique()} test subjects"
+    where = f"{n_slices} slices of {test['subject'].nunique()} test volumes"
     if not known:
         return f"No tissue was there to compare in {where}."
     best = max(known, key=known.__getitem__)
@@ -197,11 +197,9 @@ def _case_row(content: ReportContent, case: RankedCase, network: str, name: str)
     images = content.load_case(case.subject, case.slice)
     class_colours = colours.class_colours(content.classes).values()
     if network not in images.predictions:
-        raise ValueError(
-            f"no prediction of {network!r} for subject {case.subject}, slice {case.slice}"
-        )
+        raise ValueError(f"no prediction of {network!r} for {case.subject}, slice {case.slice}")
     predicted = images.predictions[network]
-    where = f"subject {case.subject}, slice {case.slice}"
+    where = f"{case.subject}, slice {case.slice}"
     dice = {tissue: tables.number(value, 3) for tissue, value in case.dice.items()}
     tissues = ", ".join(f"{tissue} {value}" for tissue, value in dice.items() if tissue != ALL)
     detail = f"mean Dice {dice[ALL]}: {tissues}"

@@ -79,7 +79,7 @@ class Summary:
         return sum(defined) / len(defined) if defined else math.nan
 
 
-def dice_table(summary: Summary, networks: Sequence[str], n_subjects: int) -> Table:
+def dice_table(summary: Summary, networks: Sequence[str], n_volumes: int) -> Table:
     """Headline: mean per-slice Dice of each tissue and network."""
     columns = [Column(tissue, "slice", tissue, "dice", with_sd=True) for tissue in summary.tissues]
     caption = "Dice per slice: mean ± standard deviation over slices; best in bold."
@@ -94,12 +94,12 @@ def dice_table(summary: Summary, networks: Sequence[str], n_subjects: int) -> Ta
                 *cells,
                 Cell(number(averages[name], 3), best=len(networks) > 1 and averages[name] == best),
                 Cell(_whole(summary.value(name, slices, "n"))),
-                Cell(str(n_subjects)),
+                Cell(str(n_volumes)),
             ],
         )
         for name, cells in table.rows
     ]
-    headings = [*table.columns, "mean of tissues", "slices", "subjects"]
+    headings = [*table.columns, "mean of tissues", "slices", "volumes"]
     return Table(caption, [], headings, rows)
 
 

@@ -120,7 +120,7 @@ def fit_stage(
     folder.mkdir(parents=True, exist_ok=True)
     if stage.prepare is not None:
         stage.prepare(network)
-    epochs = _epochs(recipe, count_steps(recipe, count_slices(train)))
+    epochs = epochs_of(recipe, count_slices(train))
     task = SegmentationTask(
         network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
         config,
@@ -206,11 +206,11 @@ def _batches(
     return train if share == ALONE else SharedReadyBatches(train, share)
 
 
-def _epochs(recipe: TrainingConfig, steps_per_epoch: int) -> int:
-    """Epochs to train: whole ones, also where the recipe counts steps."""
+def epochs_of(recipe: TrainingConfig, n_slices: int) -> int:
+    """Epochs to train on so many slices: whole ones, also where the recipe counts steps."""
     if recipe.steps is None:
         return recipe.epochs
-    return min(recipe.epochs, math.ceil(recipe.steps / steps_per_epoch))
+    return min(recipe.epochs, math.ceil(recipe.steps / count_steps(recipe, n_slices)))
 
 
 def _class_weights(

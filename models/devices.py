@@ -47,6 +47,11 @@ def require_possible(recipe: TrainingConfig) -> None:
             "training.cuda_graphs is for one device without accumulation; leave it out, or set "
             "training.devices, training.nodes and training.accumulate to 1"
         )
+    if recipe.fresh in ("scans", "anatomy") and recipe.processes > 1:
+        raise SpinforgeError(
+            f"training.fresh is {recipe.fresh}, and scans are simulated by one process; set it to "
+            f"masks or noise, or set training.devices and training.nodes to 1"
+        )
     if recipe.batch_size % recipe.processes:
         raise SpinforgeError(
             f"training.batch_size is {recipe.batch_size}, which {recipe.processes} processes "

@@ -6,7 +6,7 @@ On one machine `train_network` starts them itself. On several, start the same pr
     torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29500 my.py
 
 where each process calls `train_network` with the same arguments, `devices` 4 and `nodes` 2, and a
-folder that all machines share.
+folder that all machines share. `flows/train_with_torchrun.py` does so for a study file.
 """
 
 import os
@@ -102,6 +102,7 @@ def _enter(
     except SpinforgeError as error:
         messages.put(str(error))
         raise SystemExit(1) from error
+    leave()
 
 
 def _free_port() -> int:
@@ -124,8 +125,8 @@ def _end(processes: ProcessContext) -> None:
 def joined(device: torch.device) -> Iterator[torch.device]:
     """Connect to the other processes, if this is one of several; gives its own device.
 
-    Raises:
-        SpinforgeError: If torchrun started another number than was announced.
+    The connection is kept for the next training: through torchrun's store, which outlives it,
+    there could be no second one. `leave` ends it.
     """
     if not is_one_of_several():
         yield device
@@ -134,14 +135,16 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     if device.type == "cuda":
         own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(own)
-    if dist.is_initialized():
-        yield own
-        return
-    dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if own.type == "cuda" else "gloo")
     yield own
-    # Not after an error: the others might never answer.
-    dist.barrier()
-    dist.destroy_process_group()
+    dist.barrier()  # the first process has written its files; after an error nobody might come
+
+
+def leave() -> None:
+    """End the connection of a process that was one of several, after its last training."""
+    if dist.is_available() and dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def require_announced(devices: int, nodes: int) -> None:

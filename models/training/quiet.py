@@ -26,16 +26,19 @@ _UNWANTED = (
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
     """Silence what Lightning says about devices, tips and loader workers, errors excepted."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
+    # It logs under its other name where anything has imported that package, as MLflow may.
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "pytorch_lightning")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             for message, category in _UNWANTED:
                 warnings.filterwarnings("ignore", message=message, category=category)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from jaxtyping import Float, Integer
 from lightning.pytorch import LightningModule
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
@@ -28,6 +29,9 @@ from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
 
 Batch = dict[str, Any]
+
+NAMES = ("subject", "slice")
+"""Keys of a batch that say which slices it holds."""
 
 CHECK_EVERY = 50
 """Steps between two looks at the loss on a GPU: each look waits for it."""
@@ -114,6 +118,23 @@ class SegmentationTask(LightningModule):
         if self._augmenter is None or not self.trainer.training:
             return batch
         return self._augmenter.drawn(batch, self.current_epoch)
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        """Send a batch without waiting for it; what only names it stays on the processor.
+
+        A name that had to be fetched for a message would make each step wait for the GPU, as would
+        a copy from memory that is not pinned.
+        """
+        if device.type == "cpu":
+            return batch
+        names = {key: batch[key] for key in NAMES if key in batch}
+        rest = {key: value for key, value in batch.items() if key not in names}
+        if device.type == "cuda":
+            rest = apply_to_collection(rest, Tensor, _pinned)
+        sent: Batch = super().transfer_batch_to_device(rest, device, dataloader_idx)
+        return sent | names
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Change a training batch on the device."""
@@ -266,7 +287,7 @@ def mean_tissue_dice(confusion: Integer[Tensor, "true predicted"]) -> Float[Tens
 
 def _slice_names(batch: Batch) -> str:
     """Which slices a batch holds, where it says so."""
-    keys = [key for key in ("subject", "slice") if key in batch]
+    keys = [key for key in NAMES if key in batch]
     if not keys:
         return ""
     columns = [
@@ -274,3 +295,8 @@ def _slice_names(batch: Batch) -> str:
     ]
     rows = (" ".join(map(str, row)) for row in zip(*columns, strict=True))
     return f" ({'/'.join(keys)}: {', '.join(rows)})"
+
+
+def _pinned(values: Tensor) -> Tensor:
+    """In memory that a GPU reads while the processor goes on; where it lies already, as it is."""
+    return values.pin_memory() if values.device.type == "cpu" else values

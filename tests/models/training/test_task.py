@@ -4,7 +4,11 @@ import pytest
 import torch
 
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
-from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.models.networks import build_network
+from spinforge.models.seranet.unet import UNetConfig
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.stages import training_stages
+from spinforge.models.training.task import SegmentationTask, count_confusion, mean_tissue_dice
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -48,3 +52,23 @@ def test_dice_is_rounded_once_however_large_the_counts():
     confusion = torch.tensor([[0, 0], [missed, found]])
     expected = torch.tensor(2 * found / (missed + 2 * found), dtype=torch.float32)
     assert mean_tissue_dice(confusion) == expected
+
+
+def test_names_of_slices_stay_on_the_processor_where_a_message_needs_them():
+    """Torch's meta device stands for a GPU: nothing can be fetched from it at all."""
+    config = UNetConfig(kind="unet", width=2)
+    network = build_network(config, in_channels=1, n_classes=2, seed=0)
+    (stage,) = training_stages(config)
+    lengths = {"n_classes": 2, "n_slices": 2, "n_validated": 1, "epochs": 1}
+    task = SegmentationTask(network, config, TrainingConfig(), stage, **lengths)
+    batch = {
+        "image": torch.zeros(2, 1, 16, 16),
+        "target": torch.zeros(2, 16, 16, dtype=torch.int64),
+        "subject": ["head-000", "head-001"],
+        "slice": torch.tensor([3, 4]),
+    }
+    sent = task.transfer_batch_to_device(batch, torch.device("meta"), 0)
+    assert sent.keys() == batch.keys()
+    assert {sent[key].device.type for key in ("image", "target")} == {"meta"}
+    assert sent["subject"] == batch["subject"]
+    assert sent["slice"].tolist() == [3, 4]

@@ -12,6 +12,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # Standard output belongs to the answer of a command.
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # Git lookups and update checks have no place in a run that must work offline.
     "GIT_PYTHON_REFRESH": "quiet",
     # Python's own tracker of semaphores speaks up whenever a run is stopped, and frees them.

@@ -3,8 +3,8 @@
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-import mlflow.pyfunc
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -17,8 +17,8 @@ CHAMPION = "champion"
 """Alias, in MLflow's registry, of the version to use."""
 
 
-def log_model(loaded: LoadedNetwork, file: Path, *, coils: int = 1) -> None:
-    """Log a network to the current run: its file, a signature, a small example.
+def mlflow_model(loaded: LoadedNetwork, file: Path, *, coils: int = 1) -> dict[str, Any]:
+    """A network as MLflow's `log_model` and `save_model` want it: file, signature, small example.
 
     Nothing is pickled, and no environment is inferred: that would import the model in a further
     process and ask pip.
@@ -27,6 +27,9 @@ def log_model(loaded: LoadedNetwork, file: Path, *, coils: int = 1) -> None:
         loaded: The network, whose file says what it reads.
         file: That file.
         coils: Coils of the k-space that it reads, if it does.
+
+    Returns:
+        Their arguments.
     """
     assert loaded.reads is not None
     example = example_of(loaded, coils=coils)
@@ -35,15 +38,14 @@ def log_model(loaded: LoadedNetwork, file: Path, *, coils: int = 1) -> None:
         Schema([TensorSpec(x.dtype, fixed_axes(loaded, name, x), name) for name, x in of.items()])
         for of in (example, answer)
     )
-    mlflow.pyfunc.log_model(
-        name="network",
-        loader_module="spinforge.flows.logged_model",
-        data_path=str(file),
-        signature=ModelSignature(inputs=inputs, outputs=outputs),
-        input_example=example,
-        pip_requirements=[f"spinforge=={version('spinforge')}"],
-        metadata={"reads": loaded.reads.model_dump(mode="json")},
-    )
+    return {
+        "loader_module": "spinforge.flows.logged_model",
+        "data_path": str(file),
+        "signature": ModelSignature(inputs=inputs, outputs=outputs),
+        "input_example": example,
+        "pip_requirements": [f"spinforge=={version('spinforge')}"],
+        "metadata": {"reads": loaded.reads.model_dump(mode="json")},
+    }
 
 
 def register(client: MlflowClient, name: str, run: str, network: str) -> None:

@@ -15,7 +15,7 @@ from spinforge.datasets.scans.nifti_scan import (
     read_nifti_scan,
 )
 from spinforge.datasets.scans.raw_file import RAW_SUFFIXES, read_raw_scan
-from spinforge.datasets.scans.scan import ImageScan, Scan
+from spinforge.datasets.scans.scan import ImageScan, KSpaceScan, Scan, SequenceScan
 from spinforge.datasets.scans.set_scan import check_subject, read_subject
 from spinforge.datasets.slice_table import View
 from spinforge.datasets.storage.store import DatasetStore
@@ -25,7 +25,8 @@ from spinforge.models.devices import device_of
 from spinforge.models.prediction.ensemble import Ensemble, load_ensemble
 from spinforge.models.prediction.files import write_segmentation
 from spinforge.models.prediction.kspace import check_takes_kspace, segment_kspace
-from spinforge.models.prediction.slices import Asked
+from spinforge.models.prediction.sequences import segment_sequence
+from spinforge.models.prediction.slices import Asked, Segmentation
 from spinforge.models.prediction.volume import check_takes_images, choose_plane, segment_volume
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.errors import SpinforgeError
@@ -100,16 +101,27 @@ def predict(wanted: Prediction) -> dict[str, Any]:
                 device=device,
                 advance=advance,
             )
-            if isinstance(scan, ImageScan):
-                found = segment_volume(ensemble, scan, view=wanted.view, asked=asked)
-            else:
-                found = segment_kspace(ensemble, scan, asked=asked)
-            files = write_segmentation(
-                wanted.to, scan, found, ensemble.class_names, networks=networks
-            )
-            answers[scan.name] = {name: str(path) for name, path in files.items()}
-            answers[scan.name] |= {"notes": list(found.notes)} if found.notes else {}
+            for one, found in _segmented(ensemble, scan, wanted.view, asked):
+                files = write_segmentation(
+                    wanted.to, one, found, ensemble.class_names, networks=networks
+                )
+                answers[one.name] = {name: str(path) for name, path in files.items()}
+                answers[one.name] |= {"notes": list(found.notes)} if found.notes else {}
     return answers
+
+
+def _segmented(
+    ensemble: Ensemble, scan: Scan, view: View | None, asked: Asked
+) -> list[tuple[ImageScan | KSpaceScan, Segmentation]]:
+    """What came of one scan, or of each scan of a sequence."""
+    match scan:
+        case ImageScan():
+            return [(scan, segment_volume(ensemble, scan, view=view, asked=asked))]
+        case KSpaceScan():
+            return [(scan, segment_kspace(ensemble, scan, asked=asked))]
+        case SequenceScan():
+            found = segment_sequence(ensemble, scan, asked=asked)
+            return list(zip(scan.frames, found, strict=True))
 
 
 def _scans(wanted: Prediction, ensemble: Ensemble) -> Iterator[Scan]:
@@ -188,9 +200,14 @@ def _of_set(wanted: Prediction, ensemble: Ensemble, place: str) -> Iterator[Scan
     subjects = wanted.subjects or tuple(store.complete_subjects())
     if not subjects:
         raise no_subjects(store)
+    reads, as_sequence = ensemble.reads, ensemble.reads_sequences
     for subject in subjects:
-        check_subject(store, subject, ensemble.reads)
-    return (scan for subject in subjects for scan in read_subject(store, subject, ensemble.reads))
+        check_subject(store, subject, reads, as_sequence=as_sequence)
+    return (
+        scan
+        for subject in subjects
+        for scan in read_subject(store, subject, reads, as_sequence=as_sequence)
+    )
 
 
 def _sha256(path: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
+import mlflow.pyfunc
 import pandas as pd
 from lightning.pytorch.loggers import MLFlowLogger
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
@@ -19,7 +20,7 @@ from mlflow.tracking import MlflowClient
 from spinforge.datasets.storage.files import replacing
 from spinforge.flows.config import Study
 from spinforge.flows.machine import machine_facts
-from spinforge.flows.model_registry import crown, log_model, register
+from spinforge.flows.model_registry import crown, mlflow_model, register
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.whole_calls import WholeCalls
 from spinforge.models.devices import device_of
@@ -161,7 +162,7 @@ class Tracker:
             self.log_file(run, file)
             return
         with self._current(run):
-            log_model(loaded, file, coils=coils)
+            mlflow.pyfunc.log_model(name="network", **mlflow_model(loaded, file, coils=coils))
 
     def register(self, folder: Path) -> None:
         """Make the logged model of the network in `folder` a version of the study's, once."""

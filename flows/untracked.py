@@ -3,12 +3,12 @@
 All of it can be told again from the run's folder: histories, networks and scores lie there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers.logger import DummyLogger, Logger
+from lightning.pytorch.loggers import Logger
 
 from spinforge.flows.config import Study
 
@@ -40,9 +40,21 @@ class Untracked:
 
     def lightning_logger(self, run: str) -> Logger:
         """A logger that writes nothing."""
-        return DummyLogger()
+        return _Silent()
 
     def _keep_nothing(self, *_: Any, **__: Any) -> None: ...
 
     mark_logged = log_params = log_metrics = log_curves = log_dataset = _keep_nothing
     log_file = log_network = set_tags = register = crown = _keep_nothing
+
+
+class _Silent(Logger):
+    """Lightning's own one cannot be handed to the processes of several GPUs."""
+
+    name = version = ""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Keep nothing."""
+
+    def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
+        """Keep nothing."""

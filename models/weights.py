@@ -111,11 +111,39 @@ def load_network(path: Path) -> LoadedNetwork:
         config = _NETWORK_CONFIG.validate_python(content["config"])
         in_channels, n_classes = int(content["in_channels"]), int(content["n_classes"])
         network = build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
-        network.load_state_dict(content["state_dict"])
+        _fill(network, content["state_dict"])
         reads = SliceFormat.model_validate(content["reads"]) if "reads" in content else None
-    except (KeyError, TypeError, ValidationError, RuntimeError) as error:
-        raise SpinforgeError(f"{path} does not describe a network of Spinforge: {error}") from error
+    except (KeyError, TypeError, AttributeError, ValidationError, RuntimeError) as error:
+        reason = _in_a_line(error)
+        raise SpinforgeError(
+            f"{path} does not describe a network of Spinforge: {reason}"
+        ) from error
     return LoadedNetwork(network.eval(), config, in_channels, n_classes, reads)
+
+
+def _fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load weights, or raise RuntimeError in one line; PyTorch's own may list hundreds."""
+    ours = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    theirs = {name: tuple(value.shape) for name, value in weights.items()}
+    if differing := sorted(
+        name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
+    ):
+        first = differing[0]
+        raise RuntimeError(
+            f"its weights are those of another one than its configuration says, {len(differing)} "
+            f"differ, such as {first}: {theirs.get(first, 'none')}, not {ours.get(first, 'none')}"
+        )
+    network.load_state_dict(weights)
+
+
+def _in_a_line(error: Exception) -> str:
+    """What is wrong first of all."""
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return str(error)
 
 
 def write_torch_file(path: Path, content: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Complex64, Float, Float32, Shaped
+from jaxtyping import Bool, Complex64, Float, Float32, Integer, Shaped
 
 from spinforge.datasets.export.nifti_file import write_nifti, write_nifti_like
 from spinforge.datasets.public.nifti import Header
@@ -82,7 +82,23 @@ class KSpaceScan:
     notes: tuple[str, ...] = ()
 
 
-Scan = ImageScan | KSpaceScan
+@dataclass(frozen=True)
+class SequenceScan:
+    """Scans of one infant at several ages, with the slices at the same height.
+
+    Attributes:
+        name: The infant's.
+        frames: One scan an age, in their order; equally many pixels in the plane.
+        heights: For every height the axial slice of each age, (height, time); `NOWHERE` where an
+            age has none.
+    """
+
+    name: str
+    frames: tuple[ImageScan, ...]
+    heights: Integer[np.ndarray, "height time"]
+
+
+Scan = ImageScan | KSpaceScan | SequenceScan
 
 
 def require_channels(name: str, wanted: tuple[str, ...], found: tuple[str, ...]) -> None:

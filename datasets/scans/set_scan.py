@@ -8,13 +8,24 @@ from spinforge.datasets.reading.photographs import COLOURS, GREY, with_grey
 from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.datasets.reading.stored_volumes import stored_volumes
 from spinforge.datasets.reading.subject_reader import SubjectReader
-from spinforge.datasets.scans.scan import ImageScan, KSpaceScan, Place, Scan, require_channels
+from spinforge.datasets.scans.scan import (
+    ImageScan,
+    KSpaceScan,
+    Place,
+    Scan,
+    SequenceScan,
+    require_channels,
+)
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
 
 
-def check_subject(store: DatasetStore, subject: str, reads: SliceFormat) -> None:
+def check_subject(
+    store: DatasetStore, subject: str, reads: SliceFormat, *, as_sequence: bool = False
+) -> None:
     """Check that a subject holds what a network reads; quick, no array is read.
+
+    Arguments are those of `read_subject`.
 
     Raises:
         SpinforgeError: If it does not, or is not there.
@@ -31,6 +42,8 @@ def check_subject(store: DatasetStore, subject: str, reads: SliceFormat) -> None
     if from_kspace:
         raise SpinforgeError(f"{where} holds images; the network learned from k-space")
     sessions = {name.rpartition("/")[0] for name in reader.own if name.startswith("ses-")}
+    if as_sequence and "corresponding" not in reader.names:
+        raise SpinforgeError(f"{where} is a single scan; the network reads sequences of them")
     for session in sorted(sessions) or [""]:
         prefix = f"{session}/" if session else ""
         names = tuple(n.removeprefix(prefix) for n in reader.own if n.startswith(prefix))
@@ -42,16 +55,24 @@ def check_subject(store: DatasetStore, subject: str, reads: SliceFormat) -> None
         raise SpinforgeError(f"{where} has no mask of the brain, which the network learned from")
 
 
-def read_subject(store: DatasetStore, subject: str, reads: SliceFormat) -> list[Scan]:
+def read_subject(
+    store: DatasetStore, subject: str, reads: SliceFormat, *, as_sequence: bool = False
+) -> list[Scan]:
     """Read one subject, of infants one scan an age.
 
     Scaling and masks are those of training: intensities of corrupted images are divided by the
     clean volume's percentile, undersampled lines are those of the stored mask.
 
+    Args:
+        store: The set, or a group of corrupted images in it.
+        subject: Name of a complete subject.
+        reads: What the network is to be shown.
+        as_sequence: An infant's scans as one sequence, for networks of such.
+
     Raises:
         SpinforgeError: If it does not hold what the network reads, or is damaged.
     """
-    check_subject(store, subject, reads)
+    check_subject(store, subject, reads, as_sequence=as_sequence)
     reader = SubjectReader(store, subject)
     if "full" in reader.own:
         return [_kspace(reader)]
@@ -73,6 +94,9 @@ def read_subject(store: DatasetStore, subject: str, reads: SliceFormat) -> list[
                 scale=_clean_scale(store, subject, reads) if not session else {},
             )
         )
+    if as_sequence:
+        frames = tuple(scan for scan in scans if isinstance(scan, ImageScan))
+        return [SequenceScan(subject, frames, reader.read("corresponding"))]
     return scans
 
 

@@ -41,7 +41,7 @@ def collect(study: Study, place: Path) -> ResultsNote:
         note = read_note(folder, RESULTS_NOTE, ResultsNote, archive)
         _require_same_set(study, note, archive)
         networks = _networks_of(study, note, archive)
-        copies = [pair for network in networks for pair in _copies(study, network, folder)]
+        copies = [pair for network in networks for pair in _copies(study, network, folder, note)]
         for network in networks:
             _check_network(folder, study, network)
         with RunFolder.of(study).opened(study):
@@ -85,8 +85,10 @@ def _networks_of(study: Study, note: ResultsNote, archive: Path) -> list[Network
     return [network for network in study.networks if network.name in note.networks]
 
 
-def _copies(study: Study, network: NetworkConfig, folder: Path) -> list[tuple[Path, Path]]:
-    """From where to where each file goes, those that say that all is done last.
+def _copies(
+    study: Study, network: NetworkConfig, folder: Path, note: ResultsNote
+) -> list[tuple[Path, Path]]:
+    """From where to where each file goes that the note names, those that say that all is done last.
 
     Raises:
         SpinforgeError: If the network was trained here, too, with another outcome.
@@ -96,14 +98,16 @@ def _copies(study: Study, network: NetworkConfig, folder: Path) -> list[tuple[Pa
         ("networks", network_folder(study, network)),
         ("evaluation", scores_folder(study, network)),
     ):
-        source = folder / kind / target.name
-        files = [path for path in source.rglob("*") if path.is_file()]
-        files.sort(key=lambda path: path.name in ("network.pt", "cases.parquet"))
-        for path in files:
-            final = target / path.relative_to(source)
+        source = f"{kind}/{target.name}/"
+        names = [name.removeprefix(source) for name in note.files if name.startswith(source)]
+        names.sort(key=lambda name: name in ("network.pt", "cases.parquet"))
+        for name in names:
+            path, final = folder / source / name, target / name
+            if path.name == "mlflow.json":
+                continue  # of another MLflow
             if not final.is_file():
                 pairs.append((path, final))
-            elif path.name == "network.pt" and not _same_weights(path, final):
+            elif name == "network.pt" and not _same_weights(path, final):
                 raise SpinforgeError(
                     f"network {network.name} was trained here, too, with other weights. To take "
                     f"those of the results, delete {target} and "

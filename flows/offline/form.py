@@ -90,7 +90,7 @@ def read_note(folder: Path, name: str, kind: type[AnyNote], shown: Path) -> AnyN
         ) from None
     for file, digest in note.files.items():
         path = folder / file
-        if not path.resolve().is_relative_to(folder.resolve()):
+        if ".." in path.parts or not path.resolve().is_relative_to(folder.resolve()):
             raise SpinforgeError(f"{shown} is damaged: its {name} names {file}, a file outside it")
         if not path.is_file() or sha256_of(path.read_bytes()) != digest:
             raise SpinforgeError(f"{shown} is damaged: {file} is missing or changed. Copy it again")

@@ -24,6 +24,9 @@ from spinforge.simulation.errors import SpinforgeError
 
 CODE_ENDINGS = (".py", ".html", ".css", "py.typed")
 
+_NOT_PACKED = Path("files-that-were-not-packed")
+"""Where real data would lie: the set that was made from them is enough."""
+
 
 def pack(
     study: Study,
@@ -92,12 +95,15 @@ def pack(
 
 
 def _carried_study(study: Study) -> Study:
-    """The study as it runs in the pack: subjects by name, places relative to it, no server."""
+    """The study as it runs in the pack: subjects by name, no place or server of this machine."""
+    data = with_names(study.data)
+    if getattr(data, "path", None) is not None:
+        data = data.model_copy(update={"path": _NOT_PACKED})
     return study.model_copy(
         update={
             "out": Path("runs"),
             "dataset": None,
-            "data": with_names(study.data),
+            "data": data,
             "tracking": Tracking(experiment=study.tracking.experiment),
         }
     )

@@ -55,9 +55,9 @@ Spinforge itself needs no installation: its code is in `code/`.
 
 {data}
 
-    python run.py                      # every network, one after the other
-    python run.py --network NAME       # one of them
-    python run.py --device gpu         # or cpu; by default a GPU if there is one
+    python run.py                              # every network, one after the other
+    python run.py --network NAME               # one of them
+    python run.py --set training.device=gpu    # or cpu; by default what the study says
 
 Stop it with Ctrl-C or by force: the same command goes on after the last whole epoch. Networks:
 

@@ -22,7 +22,6 @@ NOT_NEEDED = frozenset(
         "sigpy",
         "jinja2",
         "matplotlib",
-        "pillow",
     }
 )
 """Of Spinforge's own requirements those of services, commands, downloads, reports and iterative

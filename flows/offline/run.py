@@ -27,7 +27,7 @@ from spinforge.models.devices import device_of
 from spinforge.simulation.errors import SpinforgeError
 
 _OF_A_TRAINING = ("network.pt", "training.json", "*history.csv")
-_OF_SCORES = ("cases.csv", "cases.parquet", "predictions.npz")
+_OF_SCORES = ("[!.]*",)
 
 
 def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
@@ -42,11 +42,17 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="run.py", description="Train and evaluate this study.")
     parser.add_argument("--network", metavar="NAME", help="only this network")
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto")
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="what may be another here, such as training.device=gpu or training.devices=4",
+    )
     chosen = parser.parse_args(arguments)
     os.chdir(folder)
     try:
-        run_pack(Path(), only=chosen.network, device=chosen.device)
+        run_pack(Path(), only=chosen.network, overrides=chosen.set)
     except SpinforgeError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 2
@@ -56,27 +62,27 @@ def main(folder: Path, arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def run_pack(folder: Path, *, only: str | None, device: str) -> None:
+def run_pack(folder: Path, *, only: str | None, overrides: Sequence[str] = ()) -> None:
     """Train and evaluate what is not done yet; write the results after each network.
 
     Args:
         folder: Of the pack, relative to the working folder.
         only: Name of the one network; all of them by default.
-        device: Where to train: "auto", "cpu" or "gpu".
+        overrides: Changes that leave the results what they are, such as "training.device=gpu".
 
     Raises:
         SpinforgeError: If the pack is damaged, the set is missing or another one, or whatever stops
             a training.
     """
     note = read_note(folder, PACK_NOTE, PackNote, folder.resolve())
-    study = load_study(folder / "study.yaml", [f"training.device={device}"])
+    study = load_study(folder / "study.yaml", overrides)
     device_of(study.training)
     chosen = select_networks(study, only)
     _require_the_set(study, note)
     for network in chosen:
         train(study, only=network.name)
         evaluate(study, only=network.name)
-        say(f"results   {_write_results(study, note, folder)}")
+        say(f"results   {write_results(study, note.dataset_digest, folder)}")
 
 
 def _require_the_set(study: Study, note: PackNote) -> None:
@@ -95,12 +101,19 @@ def _require_the_set(study: Study, note: PackNote) -> None:
     folders = {n.name: network_folder(study, n).name for n in study.networks}
     if folders != note.networks:
         raise SpinforgeError(
-            "study.yaml or the code of this pack is not what was packed; unpack it again"
+            "this is another training than was packed. Leave out --set but for the device, such "
+            "as training.device and training.devices; to change more, pack the study anew"
         )
 
 
-def _write_results(study: Study, note: PackNote, folder: Path) -> Path:
-    """Gather every network that is trained and scored."""
+def write_results(study: Study, dataset_digest: str, folder: Path) -> Path:
+    """Gather every network that is trained and scored in one archive.
+
+    Args:
+        study: Whose run's folder is read.
+        dataset_digest: Of its set.
+        folder: Where to write it.
+    """
     done: dict[str, tuple[str, str]] = {}
     paths: dict[str, Path] = {}
     for network in study.networks:
@@ -112,7 +125,7 @@ def _write_results(study: Study, note: PackNote, folder: Path) -> Path:
             ("networks", trained, _OF_A_TRAINING),
             ("evaluation", scored, _OF_SCORES),
         ):
-            found = [path for pattern in patterns for path in place.rglob(pattern)]
+            found = [p for pattern in patterns for p in place.rglob(pattern) if p.is_file()]
             paths |= {f"{kind}/{place.name}/{p.relative_to(place).as_posix()}": p for p in found}
     digests: dict[str, str] = {}
 
@@ -123,7 +136,7 @@ def _write_results(study: Study, note: PackNote, folder: Path) -> Path:
             yield name, content
         results = ResultsNote(
             study=study.name,
-            dataset_digest=note.dataset_digest,
+            dataset_digest=dataset_digest,
             files=digests,
             networks=done,
             machine=machine_facts(device_of(study.training)),

@@ -42,6 +42,11 @@ class Ensemble:
         """Whether the networks take acquired lines themselves, and not their image."""
         return isinstance(self.networks[0].config, KSpaceNetwork)
 
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether the networks take the scans of several ages together."""
+        return isinstance(self.networks[0].config, SequenceNetwork)
+
 
 class Answer(NamedTuple):
     r"""What an ensemble makes of a batch.
@@ -93,6 +98,11 @@ def ensemble_of(networks: Mapping[str, LoadedNetwork]) -> Ensemble:
     (first, reads), *others = checked.items()
     for name, other in others:
         _require_alike((first, reads), (name, other))
+        kinds = [isinstance(networks[n].config, SequenceNetwork) for n in (first, name)]
+        if kinds[0] != kinds[1]:
+            raise SpinforgeError(
+                f"{first} and {name} do not make an ensemble: one reads sequences, one does not"
+            )
         if networks[name].n_classes != networks[first].n_classes:
             raise SpinforgeError(
                 f"{first} and {name} do not make an ensemble: {networks[first].n_classes} and "
@@ -108,11 +118,6 @@ def _checked(name: str, network: LoadedNetwork) -> SliceFormat:
         raise SpinforgeError(
             f"{name} does not say what its images must be: it was written before that was noted, "
             f"or trained outside of a study. Train it again with: spinforge train"
-        )
-    if isinstance(network.config, SequenceNetwork):
-        raise SpinforgeError(
-            f"{name} reads sequences of scans of one infant ({network.config.kind}), and a single "
-            f"scan is none. Its own set is segmented by: spinforge evaluate"
         )
     classes = max(network.n_classes, 2)  # a network of the foreground has a background too
     if (len(reads.channels), len(reads.class_names)) != (network.in_channels, classes):
@@ -148,7 +153,7 @@ def answer(ensemble: Ensemble, batch: Mapping[str, Tensor]) -> Answer:
     own_entropy: Tensor | float = 0.0
     for loaded in ensemble.networks:
         logits = final_logits(loaded.network(network_input(loaded.config, batch)))
-        probabilities = _of_all_classes(probabilities_of(logits))
+        probabilities = probabilities_of(logits)
         mean = mean + probabilities
         own_entropy = own_entropy + entropy_of(probabilities)
     count = len(ensemble.networks)
@@ -164,12 +169,3 @@ def entropy_of(
 ) -> Float32[Tensor, "*item ky kx"]:
     r"""Shannon's entropy $-\sum_k p_k \ln p_k$ over the classes [nat]; 0 ln 0 is 0."""
     return torch.special.entr(probabilities).sum(-3)
-
-
-def _of_all_classes(
-    probabilities: Float32[Tensor, "item _class ky kx"],
-) -> Float32[Tensor, "item class ky kx"]:
-    """With the background, of a network that knows the foreground alone."""
-    if probabilities.shape[-3] > 1:
-        return probabilities
-    return torch.cat((1 - probabilities, probabilities), dim=-3)

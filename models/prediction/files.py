@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from spinforge.datasets.scans.scan import Scan
+from spinforge.datasets.scans.scan import ImageScan, KSpaceScan
 from spinforge.datasets.storage.files import replacing
 from spinforge.models.prediction.slices import Segmentation
 
 
 def write_segmentation(
     folder: Path,
-    scan: Scan,
+    scan: ImageScan | KSpaceScan,
     found: Segmentation,
     class_names: tuple[str, ...],
     *,
@@ -51,6 +51,7 @@ def write_segmentation(
             scan.place.write(files[name], values)
     voxel_ml = 1e-3 * float(np.prod(scan.place.spacing_mm))
     voxels = np.bincount(found.labels.ravel(), minlength=len(class_names)).tolist()
+    voxels = voxels[: len(class_names)]  # behind them come those without a label
     description = {
         "classes": {str(code): name for code, name in enumerate(class_names)},
         "volumes_ml": {

@@ -4,7 +4,12 @@ import functools
 
 import torch
 
-from spinforge.models.networks import KSpaceNetwork, NetworkConfig, weightless_network
+from spinforge.models.networks import (
+    KSpaceNetwork,
+    NetworkConfig,
+    SequenceNetwork,
+    weightless_network,
+)
 from spinforge.models.prediction.ensemble import Ensemble
 from spinforge.models.seranet.measurement import Measurement
 from spinforge.simulation.errors import SpinforgeError
@@ -37,4 +42,7 @@ def _try(config: NetworkConfig, in_channels: int, n_classes: int, size: tuple[in
     image = torch.empty(1, in_channels, *size, device="meta")
     lines = torch.empty(1, size[0], device="meta", dtype=torch.bool)
     measured = Measurement(torch.empty_like(image[:, :1], dtype=torch.complex64), lines)
-    network(measured if isinstance(config, KSpaceNetwork) else image)
+    if isinstance(config, KSpaceNetwork):
+        network(measured)
+    else:
+        network(image[:, None] if isinstance(config, SequenceNetwork) else image)

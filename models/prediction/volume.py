@@ -27,6 +27,9 @@ from spinforge.simulation.reconstruction import intensity_scale
 TOLERANCE = 0.05
 """Relative difference of pixel sizes that is left alone: heads differ by more themselves."""
 
+_INSIDE = 0.5
+"""Share of brain from which a resampled pixel is brain."""
+
 _THICKER = 1.5
 """Ratio of slice distances from which a note is made."""
 
@@ -36,9 +39,9 @@ def segment_volume(
 ) -> Segmentation:
     """Segment a scan slice by slice, as the networks learned to.
 
-    Slices are cut in a plane of training, scaled as there, resampled in the plane to training's
-    pixels where they differ by more than `TOLERANCE`, and padded as there. Probabilities are
-    resampled back before the largest is taken. Slices are never resampled across: a network sees
+    Slices are cut in a plane of training, resampled in it to training's pixels where they differ
+    by more than `TOLERANCE`, scaled and padded as there. Probabilities are resampled back before
+    the largest is taken. Slices are never resampled across: a network sees
     each alone.
 
     Args:
@@ -58,31 +61,19 @@ def segment_volume(
     check_takes_images(ensemble)
     require_channels(scan.name, reads.channels, tuple(scan.contrasts))
     plane = choose_plane(reads, scan.place.spacing_mm, view)
-    if scan.brain is not None:
-        brain = scan.brain
-    else:
-        brain = np.ones(next(iter(scan.contrasts.values())).shape, dtype=np.bool_)
     order = _axis_order(plane)
-    stack = np.stack(
-        [
-            (scan.contrasts[name] / _divisor(scan, name, reads) * brain).transpose(order)
-            for name in reads.channels
-        ],
-        axis=1,
-    )
     slice_mm, row_mm, column_mm = (scan.place.spacing_mm[axis] for axis in order)
     own_mm = (row_mm, column_mm)
-    own = (stack.shape[-2], stack.shape[-1])
+    _, *in_plane = (scan.contrasts[reads.channels[0]].shape[axis] for axis in order)
+    own = (in_plane[0], in_plane[1])
     fitted = _resampled_size(own, own_mm, plane.pixel_mm)
     seen = common_size([fitted, reads.size]) if reads.is_padded else fitted
     try_size(ensemble, seen)
+    stack = stack_of(scan, reads, order, fitted)
 
     def batches() -> Iterator[dict[str, Tensor]]:
-        for start in range(0, len(stack), asked.batch_size):
-            image = torch.from_numpy(np.ascontiguousarray(stack[start : start + asked.batch_size]))
-            if reads.scaling == "slice":
-                image = image / _slice_scale(image)
-            yield {"image": pad_to_trained(_resized(image, fitted), seen)}
+        for image in stack.split(asked.batch_size):
+            yield {"image": pad_to_trained(image, seen)}
 
     def restored(maps: Tensor) -> Tensor:
         inside = crop_to_image(maps, torch.empty(len(maps), 1, *fitted, device="meta"))
@@ -98,13 +89,18 @@ def segment_volume(
 
 
 def check_takes_images(ensemble: Ensemble) -> None:
-    """Refuse networks that cannot be shown images.
+    """Refuse networks that cannot be shown single images.
 
     Raises:
-        SpinforgeError: If they start from k-space.
+        SpinforgeError: If they start from k-space or read sequences.
     """
+    kind = ensemble.networks[0].config.kind
+    if ensemble.reads_sequences:
+        raise SpinforgeError(
+            f"network {kind} reads sequences of scans of one infant, and a single scan is none; "
+            f"give it a longitudinal set"
+        )
     if ensemble.starts_from_kspace:
-        kind = ensemble.networks[0].config.kind
         raise SpinforgeError(
             f"network {kind} starts from k-space, and this scan is images; give it ISMRMRD or "
             f"fastMRI files, or a set of k-space"
@@ -147,11 +143,40 @@ def _axis_order(plane: Plane) -> tuple[int, int, int]:
     return first, second, third
 
 
-def _divisor(scan: ImageScan, name: str, reads: SliceFormat) -> np.float32:
-    """What a whole contrast is divided by, before the brain is cut out, as in training."""
-    if reads.scaling != "volume":
-        return np.float32(1)
-    return np.float32(scan.scale.get(name) or intensity_99(scan.contrasts[name]))
+def stack_of(
+    scan: ImageScan, reads: SliceFormat, order: tuple[int, int, int], size: tuple[int, int]
+) -> Float32[Tensor, "slice channel row column"]:
+    """All slices, resampled, then scaled, then without what is not brain.
+
+    Args:
+        scan: With every channel that is read.
+        reads: What was done in training.
+        order: Axes of (z, y, x) that slices, rows and columns are.
+        size: Rows and columns wanted.
+
+    In this order, as training's volumes were scaled at their own resolution, with the skull: a
+    percentile changes with the pixels, which mix tissue with its neighbours.
+    """
+    channels = []
+    for name in reads.channels:
+        channel = _resampled(scan.contrasts[name], order, size)
+        if reads.scaling == "volume":
+            channel = channel / (scan.scale.get(name) or intensity_99(channel.numpy()))
+        channels.append(channel)
+    stack = torch.stack(channels, dim=1)
+    if reads.scaling == "slice":
+        stack = stack / _slice_scale(stack)
+    if scan.brain is not None:
+        brain = _resampled(scan.brain.astype(np.float32), order, size)
+        stack = stack * (brain >= _INSIDE)[:, None]
+    return stack
+
+
+def _resampled(
+    volume: Float32[np.ndarray, "z y x"], order: tuple[int, int, int], size: tuple[int, int]
+) -> Float32[Tensor, "slice row column"]:
+    slices = torch.from_numpy(np.ascontiguousarray(volume.transpose(order)))
+    return _resized(slices[:, None], size)[:, 0]
 
 
 def _slice_scale(image: Float32[Tensor, "item channel row column"]) -> Tensor:

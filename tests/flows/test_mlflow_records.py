@@ -1,7 +1,9 @@
 """What MLflow holds of a study, also when MLflow is changed or fails."""
 
 import json
+import time
 
+import mlflow
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,14 @@ from finished_study import changed_recipe, network_file, predictions
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from spinforge.flows.champion import crown_champion
 from spinforge.flows.config import Tracking
 from spinforge.flows.evaluate import evaluate
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import network_folder, study_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
+from spinforge.models.training.fit import TrainingSummary
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -44,22 +49,56 @@ def test_mlflow_holds_params_metrics_data_model_and_report(finished):
     assert len(unet.outputs.model_outputs) == 1
 
 
-def test_the_logged_model_predicts_like_the_network(finished):
-    import mlflow
-
-    from spinforge.flows.slices import held_out_slices
-
+def test_the_champion_is_best_on_validation_and_predicts_from_raw_images(finished):
     study, answer = finished
-    mlflow.set_tracking_uri(answer["mlflow"])
     client = MlflowClient(answer["mlflow"])
-    experiment = client.get_experiment_by_name("spinforge")
-    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'unet'")
-    model = mlflow.pytorch.load_model(f"models:/{run.outputs.model_outputs[0].model_id}")
-    images = torch.stack([item["image"] for item in held_out_slices(study)])
-    labels = model(images).argmax(1).numpy().astype(np.uint8)
-    stored = predictions(study, "unet")
-    # The exported program rounds differently; only ties may fall on the other side.
-    assert (labels == stored).mean() > 0.999
+    summaries = {n.name: summary_of(study, n) for n in study.networks}
+    best = max(summaries, key=lambda name: summaries[name].best_validation_dice)
+    versions = client.search_model_versions(f"name = '{study.name}'")
+    assert {v.tags["network"].rpartition("-")[0] for v in versions} == {"unet", "crdn"}
+    champion = client.get_model_version_by_alias(study.name, "champion")
+    assert champion.tags["network"].rpartition("-")[0] == best
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(answer["mlflow"])
+    try:
+        model = mlflow.pyfunc.load_model(f"models:/{study.name}@champion")
+    finally:
+        mlflow.set_tracking_uri(before)
+    images = np.stack([item["image"].numpy() for item in study_slices(study, "test")])
+    labels = model.predict({"image": 1000 * images})["labels"]
+    # The slice is scaled a second time, by 1 to rounding; only ties may fall on the other side.
+    assert (labels == predictions(study, best)).mean() > 0.999
+
+
+def summary_of(study, network):
+    text = (network_folder(study, network) / "training.json").read_text()
+    return TrainingSummary.model_validate_json(text)
+
+
+def test_a_network_is_registered_once(finished):
+    study, answer = finished
+    client = MlflowClient(answer["mlflow"])
+    before = len(client.search_model_versions(f"name = '{study.name}'"))
+    assert crown_champion(study) is not None
+    assert len(client.search_model_versions(f"name = '{study.name}'")) == before == 2
+
+
+def test_a_run_names_the_machine(finished):
+    _, answer = finished
+    tags = unet_run(answer["mlflow"]).data.tags
+    assert tags["version.torch"] == torch.__version__
+    assert {"system", "python", "cpu", "device"} <= tags.keys()
+
+
+@pytest.mark.slow
+def test_system_metrics_are_logged_while_a_network_trains(tiny, monkeypatch):
+    pytest.importorskip("psutil", reason="system metrics need psutil")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    tracker = Tracker(tiny)
+    with tracker.network_run(tiny.out / "unet", "unet", watched=True) as run:
+        time.sleep(1)
+    metrics = tracker._client.get_run(run).data.metrics
+    assert 0 <= metrics["system/cpu_utilization_percentage"] <= 100
 
 
 def test_a_changed_study_is_another_run_in_mlflow(copy):

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import nibabel
+import numpy as np
 import pandas as pd
 import pytest
 from finished_study import changed_recipe, network_file, predictions
@@ -10,6 +12,7 @@ from finished_study import changed_recipe, network_file, predictions
 from spinforge.flows.config import load_study
 from spinforge.flows.evaluate import evaluate
 from spinforge.flows.generate import generate
+from spinforge.flows.predict import Prediction, predict
 from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder
@@ -39,6 +42,21 @@ def test_the_resolved_study_names_its_subjects_and_asks_for_the_same_data(finish
     assert resolved.data.subjects.train == ("head-000", "head-001")
     assert resolved.data.subjects.test == ("head-003",)
     assert generate(resolved) == answer["dataset_digest"]
+
+
+def test_networks_predict_as_they_were_evaluated(finished, tmp_path):
+    """A network's file knows what it reads: nothing but it and the set is given."""
+    study, answer = finished
+    wanted = Prediction(
+        scans=(answer["dataset"],),
+        networks=(network_file(study),),
+        to=tmp_path,
+        subjects=("head-003",),
+    )
+    labels = nibabel.load(predict(wanted)["head-003"]["labels"])
+    evaluated = predictions(study, study.networks[0].name)
+    # (slice, ky, kx) are (z, x, y).
+    np.testing.assert_array_equal(np.asarray(labels.dataobj), evaluated.transpose(1, 2, 0))
 
 
 def test_scores_cover_every_network_slice_and_tissue(finished):

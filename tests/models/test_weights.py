@@ -109,7 +109,7 @@ def test_code_in_the_file_is_never_run(file):
         ({"config": {"kind": "mlp"}}, "does not describe"),
         ({"config": {"kind": "unet", "width": 3}}, "does not describe"),
         ({"n_classes": None}, "does not describe"),
-        ({"state_dict": {}}, "does not describe"),
+        ({"state_dict": {}}, "does not describe .*weights are those of another one"),
         ({"reads": {"content": "sounds"}}, "does not describe"),
     ],
 )
@@ -117,6 +117,16 @@ def test_other_content_is_refused(file, change, message):
     torch.save(torch.load(file, weights_only=True) | change, file)
     with pytest.raises(SpinforgeError, match=message):
         load_network(file)
+
+
+def test_weights_of_another_network_are_named_in_one_line(file, tmp_path):
+    other = build_network(
+        UNetConfig(kind="unet", width=3), in_channels=2, n_classes=4, seed=0
+    ).state_dict()
+    torch.save(torch.load(file, weights_only=True) | {"state_dict": other}, file)
+    with pytest.raises(SpinforgeError, match=r"differ, such as .*: \(3,") as raised:
+        load_network(file)
+    assert "\n" not in str(raised.value)
 
 
 def test_other_types_are_refused(file):

@@ -101,11 +101,10 @@ def test_a_network_that_contradicts_itself_is_refused():
         ensemble_of({"odd.pt": two})
 
 
-def test_networks_of_sequences_are_refused():
-    config = FCSLSTMConfig(kind="fcslstm")
-    sequences = LoadedNetwork(Levels(), config, 1, 4, image_format(content="sequence"))
-    with pytest.raises(SpinforgeError, match=r"reads sequences of scans .*a single scan is none"):
-        ensemble_of({"lstm.pt": sequences})
+def test_sequences_and_single_slices_do_not_go_together():
+    sequences = LoadedNetwork(Levels(), FCSLSTMConfig(kind="fcslstm"), 1, 4, image_format())
+    with pytest.raises(SpinforgeError, match=r"a and b do not make .*: one reads sequences"):
+        ensemble_of({"a": planted(Levels()), "b": sequences})
 
 
 def test_classes_have_their_names():

@@ -10,6 +10,7 @@ from planted import Levels, planted
 
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.scans.set_scan import check_subject, read_subject
+from spinforge.datasets.storage.arrays import StoredArray
 from spinforge.models.inference import predict_labels
 from spinforge.models.networks import build_network
 from spinforge.models.prediction.ensemble import ensemble_of
@@ -64,6 +65,22 @@ def test_a_set_is_segmented_as_it_is_evaluated(config, coils, stores):
     # (slice, ky, kx) are (z, x, y).
     np.testing.assert_array_equal(found.labels, expected.swapaxes(1, 2))
     assert found.notes == ()
+
+
+def test_corrupted_lines_are_read_in_place_of_the_clean_ones(stores):
+    store = stores[1]
+    group = store.within("corrupt/motion/3")
+    damaged = hand_made_kspace.kspace(1)[:, :, ::-1].copy()
+    arrays = {"full": StoredArray(damaged, ("slice", "coil", "ky", "kx"))}
+    about = {"subject": "head-000", "spacing_mm": list(hand_made_kspace.SPACING_ZYX)}
+    group.write_subject("head-000", arrays, about)
+    slices = ZeroFilledSlices(
+        store.path, ("head-000",), sampling=Gaussian1D(), masks="fixed", variant=group.group
+    )
+    loaded = loaded_for(slices, UNET)
+    (scan,) = read_subject(group, "head-000", slices.format)
+    found = segment_kspace(ensemble_of({"a": loaded}), scan)
+    np.testing.assert_array_equal(found.labels, predict_labels(loaded, slices).swapaxes(1, 2))
 
 
 def unet_and_scan(stores, coils=1, **changes):

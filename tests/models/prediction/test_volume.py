@@ -79,6 +79,43 @@ def test_labels_lie_on_the_object_in_every_orientation(tmp_path):
         )
 
 
+def stored_as(kind):
+    """The object in a file of one kind, its first axis to the left."""
+    affine = np.diag([-1.0, 1.0, 3.0, 1.0])
+    affine[:3, 3] = 5, 6, 7
+    values = 100 * asymmetric().T.astype(np.int16)
+    match kind:
+        case "analyze.hdr":
+            return nibabel.AnalyzeImage(values, affine)
+        case "second.nii":
+            return nibabel.Nifti2Image(values, affine)
+        case "four.nii":
+            return nibabel.Nifti1Image(values[..., None], affine)
+    image = nibabel.Nifti1Image(values, affine)
+    if kind == "scaled.nii":
+        image.header.set_slope_inter(0.5, 0)
+    else:
+        image.set_sform(None, 0)
+        image.set_qform(affine, 1 if kind == "quaternion.nii" else 0)
+    return image
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["analyze.hdr", "second.nii", "four.nii", "scaled.nii", "quaternion.nii", "unplaced.nii"],
+)
+def test_files_of_every_kind_get_labels_in_their_space(kind, tmp_path):
+    nibabel.save(stored_as(kind), tmp_path / kind)
+    scan = read_nifti_scan({"T1": tmp_path / kind})
+    scan.place.write(tmp_path / "labels.nii.gz", segment_volume(LEVELS, scan).labels)
+    original, labels = nibabel.load(tmp_path / kind), nibabel.load(tmp_path / "labels.nii.gz")
+    np.testing.assert_array_equal(labels.affine, original.affine)
+    np.testing.assert_array_equal(np.asarray(labels.dataobj), asymmetric().T)
+    assert isinstance(labels, nibabel.Nifti2Image) == (kind == "second.nii")
+    unplaced = kind in ("analyze.hdr", "unplaced.nii")
+    assert any("does not say how it is oriented" in note for note in scan.notes) == unplaced
+
+
 @pytest.mark.parametrize("codes", ["RAS", "LPI", "SAR", "IPL", "AIR"])
 def test_anisotropic_voxels_are_resampled_and_labels_come_back(codes, tmp_path):
     """Axial pixels of 2 x 3 mm for a network of 1 mm; straight edges survive, see `Above`."""
@@ -122,6 +159,18 @@ def test_a_volume_is_divided_by_its_99th_percentile():
     segment_volume(ensemble_of({"a": planted(network)}), scan_of(values))
     expected = values / np.float32(np.quantile(values, 0.99))
     np.testing.assert_allclose(network.images[:, 0].numpy(), expected, rtol=1e-6)
+
+
+def test_a_resampled_volume_is_divided_at_training_s_resolution():
+    """Stripes of 0 and 200 that are averaged to 100: a percentile before that would be 200."""
+    values = np.zeros((2, 40, 40))
+    values[:, :, ::2] = 200
+    network = Seen()
+    segment_volume(ensemble_of({"a": planted(network)}), scan_of(values, (3.0, 0.5, 0.5)))
+    inside = network.images[:, 0, 8:24, 8:24].numpy()
+    # 1 but at the edges, where the percentile lies.
+    np.testing.assert_allclose(inside, inside[0, 0, 0], rtol=1e-5)
+    assert 0.8 < inside[0, 0, 0] <= 1
 
 
 def test_what_is_not_brain_is_not_seen_but_scales():
@@ -202,6 +251,29 @@ def test_a_set_is_segmented_as_it_is_evaluated(variant, tmp_path):
     (scan,) = read_subject(shown, "head-000", slices.format)
     found = segment_volume(ensemble_of({"unet": loaded}), scan)
     np.testing.assert_array_equal(found.labels, expected[:, 5:11, 3:13])
+
+
+def test_photographs_of_a_set_are_segmented_as_they_are_evaluated(tmp_path):
+    store = images_set(tmp_path / "set.zarr", ())
+    colours = np.random.default_rng(3).integers(0, 255, (4, 2, 20, 24), dtype=np.uint8)
+    names = ("red", "green", "blue", "label")
+    arrays = {
+        name: StoredArray(colours[n] % (255, 2)[n == 3], AXES) for n, name in enumerate(names)
+    }
+    about = {"contrasts": list(names[:3]), "grey_channel": True, "slices_are": "photographs"}
+    about |= {"scale": dict.fromkeys(names[:3], 1 / 255), "classes": ["background", "lesion"]}
+    store.write_subject("batch", arrays, provenance() | {"subject": "batch"} | about)
+    rows = [("batch", "axial", index, 5, "test") for index in range(2)]
+    columns = ["subject", "view", "index", "foreground_px", "split"]
+    write_slice_index(store, {"official": pd.DataFrame(rows, columns=columns)}, ["batch"])
+    slices = ImageSlices(store.path, "test")
+    config = UNetConfig(kind="unet", width=2)
+    network = build_network(config, in_channels=4, n_classes=2, seed=0).eval()
+    loaded = LoadedNetwork(network, config, 4, 2, slices.format)
+    (scan,) = read_subject(store, "batch", slices.format)
+    found = segment_volume(ensemble_of({"unet": loaded}), scan)
+    expected = predict_labels(loaded, slices)[:, 6:26, 4:28]  # from 32 x 32 pixels
+    np.testing.assert_array_equal(found.labels, expected)
 
 
 def test_complex_images_are_scaled_slice_by_slice():

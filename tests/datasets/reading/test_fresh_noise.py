@@ -98,7 +98,7 @@ def test_every_way_of_reading_draws_the_same(stores, fresh, content):
 def test_workers_draw_the_same(stores, fresh):
     streamed = opened(stores[10], StreamedSlices, noise="fresh")
     seen = []
-    for slices, workers in ((fresh, 0), (streamed, 1)):
+    for slices, workers in ((fresh.showing("image"), 0), (streamed, 1)):
         loader = training_loader(slices, batch_size=5, seed=1, workers=workers)
         for epoch in (0, 2):
             loader.sampler.set_epoch(epoch)

@@ -62,7 +62,13 @@ def register(client: MlflowClient, name: str, run: str, network: str) -> None:
         return
     with suppress(MlflowException):  # it is there already
         client.create_registered_model(name)
-    client.create_model_version(name, model, run_id=run, tags={"network": network})
+    client.create_model_version(
+        name,
+        model,
+        run_id=run,
+        model_id=model.removeprefix("models:/"),  # servers insist on it
+        tags={"network": network},
+    )
 
 
 def crown(client: MlflowClient, name: str, run: str) -> None:

@@ -166,7 +166,8 @@ def _train_one(
             validation,
             folder,
             seed=study.seed,
-            reads=validation.format,
+            # Simulated slices look as those that validate.
+            reads=(validation if isinstance(training, SimulatedSlices) else training).format,
             loggers=[tracker.lightning_logger(run)],
             progress=console.is_terminal,
         )

@@ -47,6 +47,11 @@ def require_possible(recipe: TrainingConfig) -> None:
             "training.cuda_graphs is for one device without accumulation; leave it out, or set "
             "training.devices, training.nodes and training.accumulate to 1"
         )
+    if recipe.compile and recipe.processes > 1:
+        raise SpinforgeError(
+            "training.compile is for one process: sums over several are not tried in compiled "
+            "code; leave it out, or set training.devices and training.nodes to 1"
+        )
     if recipe.fresh in ("scans", "anatomy") and recipe.processes > 1:
         raise SpinforgeError(
             f"training.fresh is {recipe.fresh}, and scans are simulated by one process; set it to "

@@ -124,7 +124,8 @@ class TrainingConfig(Config):
         "others; 16: float16 with scaled gradients, on a GPU",
     )
     compile: bool = Field(
-        False, description="compile the network first: minutes at the start, faster steps"
+        False,
+        description="compile the network first: minutes at the start, faster steps; in one process",
     )
     cuda_graphs: bool = Field(
         False,

@@ -156,10 +156,11 @@ def test_dropout_depends_on_seed_and_epoch_alone(discs, tmp_path, monkeypatch):
         ({"cuda_graphs": True}, r"training\.cuda_graphs is for a GPU"),
         ({"devices": 3}, "training.batch_size is 4, which 3 processes .* cannot share equally"),
         ({"nodes": 2}, "start the same command on each machine with torchrun --nnodes 2"),
+        ({"devices": 2, "compile": True}, r"training\.compile is for one process"),
         ({"devices": 2, "fresh": "scans"}, "training.fresh is scans, .* by one process"),
         ({"devices": 2, "slices": 5}, "the last batch of 5 training slices has 1"),
     ],
-    ids=["float16", "cuda graphs", "devices", "nodes", "fresh scans", "last batch"],
+    ids=["float16", "cuda graphs", "devices", "nodes", "compile", "fresh scans", "last batch"],
 )
 def test_what_this_machine_cannot_do_is_refused_before_any_work(changes, message, discs, tmp_path):
     folder = tmp_path / "training"

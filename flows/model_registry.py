@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mlflow.entities import LoggedModelStatus
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
@@ -79,10 +80,14 @@ def crown(client: MlflowClient, name: str, run: str) -> None:
 
 
 def _logged_model(client: MlflowClient, run: str) -> str | None:
-    """URI of the last model of a run, if any."""
+    """URI of a run's last whole model, if any; a killed run may have left one without its files."""
     outputs = client.get_run(run).outputs
-    models = outputs.model_outputs if outputs else []
-    return f"models:/{models[-1].model_id}" if models else None
+    named = outputs.model_outputs if outputs else []
+    models = [client.get_logged_model(output.model_id) for output in named]
+    whole = [model for model in models if model.status == LoggedModelStatus.READY]
+    if not whole:
+        return None
+    return f"models:/{max(whole, key=lambda model: model.creation_timestamp).model_id}"
 
 
 def _version_of(client: MlflowClient, name: str, model: str) -> str | None:

@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import pytest
+from mlflow.entities import LoggedModelStatus
 
 from spinforge.datasets.products.infant_settings import InfantBric
-from spinforge.flows import champion
+from spinforge.flows import champion, model_registry
 from spinforge.flows.config import Study
 from spinforge.models.seranet.unet import UNetConfig
 
@@ -55,3 +56,22 @@ def test_test_ages_that_stand_in_for_validation_choose_nothing(crowned, monkeypa
     assert champion.crown_champion(study) is None
     assert crowned.registered == ["small"]
     assert not crowned.crowned
+
+
+def test_a_model_that_was_cut_short_is_never_registered():
+    logged = {
+        "old": (LoggedModelStatus.READY, 1),
+        "whole": (LoggedModelStatus.READY, 2),
+        "cut": (LoggedModelStatus.PENDING, 3),
+    }
+    models = {
+        name: SimpleNamespace(model_id=name, status=status, creation_timestamp=time)
+        for name, (status, time) in logged.items()
+    }
+    outputs = SimpleNamespace(model_outputs=[models[n] for n in ("whole", "old", "cut")])
+    client = SimpleNamespace(
+        get_run=lambda run: SimpleNamespace(outputs=outputs), get_logged_model=models.get
+    )
+    assert model_registry._logged_model(client, "run") == "models:/whole"
+    outputs.model_outputs = [models["cut"]]
+    assert model_registry._logged_model(client, "run") is None

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from spinforge.evaluation.report.colours import TISSUE_COLOURS
 from spinforge.flows.config import load_study
 from spinforge.flows.evaluate import read_predictions
-from spinforge.flows.slices import held_out_slices, scores_folder
+from spinforge.flows.slices import scores_folder, study_slices
 
 SLICE = 31
 COLOURS = ListedColormap(["black", *TISSUE_COLOURS.values()])
@@ -22,7 +22,7 @@ COLOURS = ListedColormap(["black", *TISSUE_COLOURS.values()])
 def main(run: Path, out: Path) -> None:
     """One slice of the first test subject, from raw data to label map."""
     study = load_study(run / "study.yaml")
-    slices = held_out_slices(study)
+    slices = study_slices(study, "test")
     row = slices.index.index((slices.subjects[0], SLICE))
     mask = slices.line_mask(row)
     kspace = slices.kspace[row][0].abs().log().numpy()

@@ -35,5 +35,5 @@ def test_scores_survive_their_file_and_a_damaged_one_is_named(tmp_path):
     write_pooled(pooled, tmp_path)
     assert read_pooled(tmp_path) == pooled
     (tmp_path / "pooled.json").write_text("{")
-    with pytest.raises(SpinforgeError, match=r"(?s)pooled\.json cannot be read.*Run: spinforge"):
+    with pytest.raises(SpinforgeError, match=r"(?s)pooled\.json cannot be read.* run: spinforge"):
         read_pooled(tmp_path)

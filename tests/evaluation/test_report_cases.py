@@ -53,7 +53,7 @@ def test_missed_slice_is_the_worst_but_an_invented_one_is_no_candidate(content):
 
 
 def test_page_says_which_case_is_the_worst(page):
-    assert "Worst: subject 38, slice 3" in page
+    assert "Worst: 38, slice 3" in page
     assert "mean Dice 0.000: CSF 0.000, GM 0.000, WM 0.000" in page
 
 

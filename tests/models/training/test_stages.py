@@ -102,8 +102,8 @@ def test_frozen_parts_can_learn_again_later():
 
 
 def test_a_stage_of_another_network_is_refused():
-    stage = training_stages(PLUS_PLUS)[-1]
-    with pytest.raises(SpinforgeError, match="'fine-tuning' trains attention, but the network"):
+    stage = training_stages(SEGNETMRI)[0]
+    with pytest.raises(SpinforgeError, match="trains encoders, reconstructions, but the network"):
         enter_stage(build(TWO_STEP), stage)
 
 

@@ -89,7 +89,7 @@ def study(
             result = suite_flow(suite, studies, overwrite=overwrite)
         print_answer(result, as_json)
         return
-    resolved = _checked_study(file, overrides, overwrite, trains=True)
+    resolved = _checked_study(file, overrides, overwrite)
     from spinforge.flows.study import study as study_flow
 
     with prefect_server():
@@ -105,7 +105,7 @@ def generate(
     as_json: AsJson = False,
 ) -> None:
     """Make every subject of the study's product that is not in its dataset yet."""
-    resolved = _checked_study(file, overrides, overwrite)
+    resolved = _checked_study(file, overrides, overwrite, trains=False)
     from spinforge.flows.generate import generate as generate_flow
     from spinforge.flows.run_folder import RunFolder
 
@@ -142,7 +142,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train the study's networks on its dataset; goes on where it was stopped."""
-    resolved = _checked_study(file, overrides, trains=True)
+    resolved = _checked_study(file, overrides)
     from spinforge.flows.train import train as train_flow
 
     with prefect_server():
@@ -158,7 +158,7 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score the trained networks on the held-out subjects; writes tables (CSV, Parquet)."""
-    resolved = _checked_study(file, overrides, trains=True)
+    resolved = _checked_study(file, overrides)
     from spinforge.flows.evaluate import evaluate as evaluate_flow
     from spinforge.flows.run_folder import RunFolder
 
@@ -246,7 +246,7 @@ def inspect(
 
 
 def _checked_study(
-    file: Path, overrides: list[str] | None, overwrite: bool = False, *, trains: bool = False
+    file: Path, overrides: list[str] | None, overwrite: bool = False, *, trains: bool = True
 ) -> Any:
     """Read the study and find what would stop it, before anything heavy starts."""
     from spinforge.flows.config import load_study

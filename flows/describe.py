@@ -13,7 +13,6 @@ import zarr
 
 from spinforge.datasets.corruption.sets import sets_in
 from spinforge.datasets.products.catalogue import maker_of
-from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.products.slice_index import INDEX, read_slice_index
 from spinforge.datasets.storage.store import DatasetStore
@@ -35,7 +34,7 @@ def study(study: Study) -> dict[str, Any]:
     folder.store.require(study.data.recipe())
     missing = missing_subjects(study)
     done = len(split.everyone) - len(missing)
-    plan: dict[str, Any] = {
+    return {
         "name": study.name,
         "folder": str(folder.path),
         "product": study.data.product,
@@ -43,14 +42,12 @@ def study(study: Study) -> dict[str, Any]:
         "subjects": split.model_dump(mode="json"),
         "simulated": f"{done} of {len(split.everyone)}",
         "disk_needed_mib": round(disk_needed(study, missing) / 2**20),
-    }
-    if not isinstance(study.data, KSpaceProduct):
-        return plan
-    return plan | {
         "parameters": {
-            network.name: count_parameters(network_of_study(network)) for network in study.networks
+            network.name: count_parameters(network_of_study(network, study.data))
+            for network in study.networks
         },
         "epochs": study.training.epochs,
+        "steps": study.training.steps,
     }
 
 

@@ -31,7 +31,7 @@ def generate(study: Study, overwrite: bool = False) -> str:
     Returns:
         Digest of the set: SHA-256 over the content of its subjects.
     """
-    check_study(study, overwrite=overwrite)
+    check_study(study, overwrite=overwrite, trains=False)
     folder = RunFolder.of(study)
     store = folder.store
     everyone = split_of(study.data).everyone

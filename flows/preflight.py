@@ -8,20 +8,24 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from spinforge.datasets.products.catalogue import maker_of
+from spinforge.datasets.products.catalogue import Product, maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
 from spinforge.models.devices import require_possible
-from spinforge.models.networks import KSpaceNetwork, NetworkConfig, weightless_network
+from spinforge.models.networks import (
+    KSpaceNetwork,
+    NetworkConfig,
+    output_classes,
+    weightless_network,
+)
 from spinforge.models.seranet.measurement import Measurement
-from spinforge.models.training.product_slices import check_trainable
+from spinforge.models.training.product_slices import channels_and_classes, check_trainable
 from spinforge.models.training.stages import training_stages
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.slices import matrix_size
-from spinforge.simulation.tissue import TARGET_NAMES
 
 # The rights of the user the process acts for, where the system can tell.
 _EFFECTIVE = os.access in os.supports_effective_ids
@@ -29,13 +33,13 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 _DATASET = "--set dataset=..."
 
 
-def check_study(study: Study, *, overwrite: bool = False, trains: bool = False) -> None:
+def check_study(study: Study, *, overwrite: bool = False, trains: bool = True) -> None:
     """Check files, folder, device, existing data and disk space; writes nothing.
 
     Args:
         study: What is about to run.
         overwrite: An existing set will be replaced, so it need not match.
-        trains: Its networks are trained, so they must fit the product.
+        trains: Its networks are trained: they must fit the product, and find room on the disk.
 
     Raises:
         SpinforgeError: With the first problem found and what to do about it.
@@ -46,30 +50,40 @@ def check_study(study: Study, *, overwrite: bool = False, trains: bool = False) 
     check_folders(folder)
     if study.tracking.uri is None:
         _check_record(study.out)
-    require_possible(study.training)
-    _check_networks(study)
+    if trains:
+        require_possible(study.training)
+        _check_networks(study)
     maker_of(study.data).check()
     missing = split_of(study.data).everyone
     if not overwrite:
         folder.store.require(study.data.recipe())
         check_slices(study.data, folder.store)
         missing = missing_subjects(study)
-    check_disks(folder, _data_bytes(study, missing), _network_bytes(study, missing))
+    networks = _network_bytes(study, missing) if trains else 0
+    check_disks(folder, _data_bytes(study, missing), networks)
 
 
-def network_of_study(network: NetworkConfig) -> nn.Module:
-    """Network for complex images and the study's tissues, without the memory of its weights.
+def network_of_study(network: NetworkConfig, product: Product) -> nn.Module:
+    """Network for a product's slices and classes, without the memory of its weights.
 
     Raises:
         SpinforgeError: If it needs an extra that is not installed.
     """
-    return weightless_network(network, in_channels=2, n_classes=len(TARGET_NAMES))
+    channels, classes = channels_and_classes(product)
+    return weightless_network(
+        network, in_channels=channels, n_classes=output_classes(network, classes)
+    )
 
 
 def _check_networks(study: Study) -> None:
-    """Check that each network can be built and is not too deep for the study's slices."""
+    """Check that each network can be built and is not too deep for the study's slices.
+
+    How large slices of images are, only their files say; `check_fits` looks at them.
+    """
     if not isinstance(study.data, KSpaceProduct):
-        return  # nothing is trained on it
+        for network in study.networks:
+            network_of_study(network, study.data)
+        return
     rows, columns, _ = matrix_size(float(study.data.spacing_mm))
     image = torch.empty(1, 2, rows, columns, device="meta")
     lines = torch.empty(1, rows, device="meta", dtype=torch.bool)
@@ -77,7 +91,7 @@ def _check_networks(study: Study) -> None:
     for network in study.networks:
         try:
             slices = measured if isinstance(network, KSpaceNetwork) else image
-            network_of_study(network).eval()(slices)
+            network_of_study(network, study.data).eval()(slices)
         except SpinforgeError as error:
             raise SpinforgeError(f"network {network.name!r}: {error}") from None
 
@@ -118,10 +132,8 @@ def _data_bytes(study: Study, missing: list[str]) -> int:
 
 
 def _network_bytes(study: Study, missing: list[str]) -> int:
-    if not isinstance(study.data, KSpaceProduct):
-        return 0  # nothing is trained on it
     waiting = [n for n in study.networks if missing or not _is_trained(study, n)]
-    sizes = {network.name: _weight_bytes(network) for network in waiting}
+    sizes = {network.name: _weight_bytes(network, study.data) for network in waiting}
     # Each network keeps its file and MLflow's copy of that, and for each stage its checkpoint
     # (weights, two moments of Adam, best weights) and, but for the last, the weights it ended
     # with; a checkpoint is there twice while it is replaced.
@@ -133,8 +145,9 @@ def _is_trained(study: Study, network: NetworkConfig) -> bool:
     return (network_folder(study, network) / "network.pt").is_file()
 
 
-def _weight_bytes(network: NetworkConfig) -> int:
-    return sum(values.nbytes for values in network_of_study(network).state_dict().values())
+def _weight_bytes(network: NetworkConfig, product: Product) -> int:
+    weights = network_of_study(network, product).state_dict().values()
+    return sum(values.nbytes for values in weights)
 
 
 def check_folders(folder: RunFolder) -> None:

@@ -25,7 +25,7 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
         Where everything is, the data set's digest, each network's mean tissue Dice, and the mean
         Dice of all classes and test pixels together, beside that of the most frequent class.
     """
-    check_study(study, overwrite=overwrite, trains=True)
+    check_study(study, overwrite=overwrite)
     tracker = Tracker(study)
     with RunFolder.of(study).opened(study):
         digest = generate(study, overwrite=overwrite)

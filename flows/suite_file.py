@@ -71,6 +71,6 @@ def check_suite(studies: Sequence[Study], *, overwrite: bool = False) -> None:
     """
     for study in studies:
         try:
-            check_study(study, overwrite=overwrite, trains=True)
+            check_study(study, overwrite=overwrite)
         except SpinforgeError as error:
             raise SpinforgeError(f"study {study.name}: {error}") from None

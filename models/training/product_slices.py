@@ -17,6 +17,7 @@ from spinforge.datasets.products.spleen import SpleenLike
 from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
 from spinforge.datasets.reading.longitudinal import LongitudinalSlices
+from spinforge.datasets.reading.slice_format import COMPLEX_CHANNELS
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.applying import network_input
 from spinforge.models.augmentation.augmenter import require_augmentable
@@ -33,10 +34,25 @@ from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.tissue import TARGET_NAMES
 
 Group = Literal["train", "validation", "test"]
 
 StudySlices = ZeroFilledSlices | ImageSlices | LongitudinalSlices
+
+
+def channels_and_classes(product: Product) -> tuple[int, int]:
+    """Channels of a product's images and classes of its labels, the background included.
+
+    Of k-space sets the image's real and imaginary part.
+    """
+    match product:
+        case KSpaceProduct():
+            return len(COMPLEX_CHANNELS), len(TARGET_NAMES)
+        case InfantProduct():
+            return LongitudinalSlices.n_channels, LongitudinalSlices.n_classes
+        case _:
+            return len(product.references) + product.has_grey_channel, len(product.classes)
 
 
 def open_group(

@@ -24,10 +24,10 @@ runner = CliRunner()
 
 @pytest.fixture
 def run(tiny_file, tmp_path):
-    """Start `spinforge generate` on the tiny study; it must stop before Prefect starts."""
+    """Start `spinforge study` on the tiny study; it must stop before Prefect starts."""
 
     def start(*overrides: str, expect: int = 2) -> str:
-        arguments = ["generate", str(tiny_file), "--set", f"out={tmp_path / 'runs'}"]
+        arguments = ["study", str(tiny_file), "--set", f"out={tmp_path / 'runs'}"]
         for override in overrides:
             arguments += ["--set", override]
         result = runner.invoke(app, arguments)

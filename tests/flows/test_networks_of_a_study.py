@@ -62,7 +62,7 @@ def test_networks_that_cannot_read_the_product_are_found_first(tmp_path, network
     file.write_text(f"data: {{product: {product}}}\nnetworks: [{{kind: {network}}}]\n")
     study = load_study(file, [f"out={tmp_path / 'runs'}"])
     with pytest.raises(SpinforgeError, match=rf"networks: \S+ \({network}\) {reason}"):
-        preflight.check_study(study, trains=True)
+        preflight.check_study(study)
     assert not (tmp_path / "runs").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_training_that_chooses_its_best_epoch_needs_validation_slices(tmp_path
     file = tmp_path / "study.yaml"
     file.write_text("data: {product: infant_bric}\nnetworks: [{kind: fcslstm}]\n")
     with pytest.raises(SpinforgeError, match=r"no validation slices.*Set training\.keep to last"):
-        preflight.check_study(load_study(file, [f"out={tmp_path / 'runs'}"]), trains=True)
+        preflight.check_study(load_study(file, [f"out={tmp_path / 'runs'}"]))
 
 
 def test_a_default_that_hangs_on_a_wrong_value_is_no_second_mistake(tiny_file):
@@ -121,3 +121,20 @@ def test_a_study_trains_monais_networks_beside_ours(prefect_server, tiny_file, t
     assert list(answer["dice"]) == names
     page = RunFolder.of(study).report.read_text()
     assert all(name in page for name in names)
+
+
+@pytest.mark.parametrize(
+    ("product", "channels", "classes"),
+    [("isic_like", 4, 1), ("infant_bric", 2, 4), ("mrbrains_like", 3, 4), ("seranet", 2, 4)],
+)
+def test_sizes_of_networks_follow_the_product(tmp_path, product, channels, classes):
+    """HLE-Net's family has one output for two classes."""
+    file = tmp_path / "study.yaml"
+    file.write_text(f"data: {{product: {product}}}\nnetworks: [{{kind: unet_28, width: 4}}]\n")
+    study = load_study(file, [f"out={tmp_path / 'runs'}"])
+    (config,) = study.networks
+    built = build_network(config, in_channels=channels, n_classes=classes, seed=0)
+    plan = describe.study(study)
+    assert plan["parameters"] == {"unet-28": count_parameters(built)}
+    weights = 4 * count_parameters(built)
+    assert plan["disk_needed_mib"] * 2**20 > 10 * weights  # files, MLflow's copy, checkpoints

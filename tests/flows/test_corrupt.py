@@ -74,7 +74,7 @@ def test_the_command_answers_in_json_and_a_study_without_corruptions_is_told_so(
     assert run.returncode == 0, err
     assert json.loads(out)["corrupted_sets"] == 1
     run = spinforge(*common)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=240)
     assert run.returncode == 2
     assert "the study says no corruptions" in err
 
@@ -110,7 +110,7 @@ def test_ctrl_c_stops_keeps_what_is_whole_and_goes_on(copy, tiny_file, spinforge
         assert time.monotonic() < deadline, "waited too long"
         time.sleep(0.02)
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=240)
     assert run.returncode == 130, err
     assert "Traceback" not in err
     kept = {path: path.stat().st_ino for path in folder.glob("*/*/head-*/zarr.json")}

@@ -61,7 +61,7 @@ def test_ctrl_c_stops_at_once_keeps_what_is_whole_and_goes_on(
     run = spinforge("generate", str(tiny_file), "--set", f"out={tmp_path}", "--set", "workers=1")
     wait_for(lambda: len(complete(tmp_path)) >= 1)
     os.killpg(run.pid, signal.SIGINT)
-    _, err = run.communicate(timeout=60)
+    _, err = run.communicate(timeout=240)
     assert run.returncode == 130, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
@@ -119,7 +119,7 @@ def test_ctrl_c_in_training_goes_on_to_the_same_weights(spinforge, tiny_file, tm
     stopped = run(tmp_path / "stopped")
     wait_for(lambda: any((tmp_path / "stopped" / "tiny").glob("networks/*/last.ckpt")))
     os.killpg(stopped.pid, signal.SIGINT)
-    _, err = stopped.communicate(timeout=60)
+    _, err = stopped.communicate(timeout=240)
     assert stopped.returncode == 130, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err

@@ -219,7 +219,7 @@ def _class_weights(
     """Weights of the classes, where the recipe's loss has some; reads every label once."""
     if recipe.loss != "weighted_cross_entropy":
         return None
-    if isinstance(train, SliceDataset):
+    if isinstance(train, SimulatedSlices):
         train.set_epoch(0)  # whichever heads were seen last; those of new heads differ
     items = (train[i] for i in range(len(train))) if isinstance(train, SliceDataset) else train
     counts = torch.zeros(train.n_classes, dtype=torch.int64)

@@ -10,10 +10,10 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from forked_process import wait, wait_for
 from tiny_kspace import TINY
 
 from spinforge.datasets.products.catalogue import maker_of
@@ -66,18 +66,6 @@ def state(path: Path) -> dict[str, tuple[int, int, str]]:
         status = metadata.stat()
         found[subject] = (status.st_ino, status.st_mtime_ns, metadata.read_text())
     return found
-
-
-def wait(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def wait_for(condition: Callable[[], object], pid: int) -> None:
-    """Wait until something is so, or the process ends."""
-    while (
-        not condition() and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    ):
-        time.sleep(0.002)
 
 
 def strike(pid: int, path: Path, kind: int, delay: float) -> None:

@@ -12,11 +12,11 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from discs import Discs
+from forked_process import wait, wait_for
 from measured import line_mask
 
 from spinforge.models.crdn.crdn import CRDNConfig
@@ -106,18 +106,6 @@ def forked(config: NetworkConfig, folder: Path) -> int:
         finally:
             os._exit(code)
     return pid
-
-
-def wait(pid: int) -> int:
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-
-
-def wait_for(condition: Callable[[], object], pid: int) -> None:
-    """Wait until something is so, or the process ends."""
-    while (
-        not condition() and os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
-    ):
-        time.sleep(0.002)
 
 
 def checkpointed_stage(checkpoint: Path) -> str | None:

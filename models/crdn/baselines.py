@@ -3,10 +3,11 @@
 from typing import Literal
 
 from jaxtyping import Float
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from spinforge.models.crdn.decoders import (
+    HEAD_CHANNELS,
     FCNDecoder,
     ScoreUpsampling,
     SegNetDecoder,
@@ -37,6 +38,10 @@ class EncoderDecoderConfig(Config):
     score_upsampling: ScoreUpsampling = Field(
         "nearest", description="how fcn enlarges its scores; the authors' code: nearest pixel"
     )
+    head_channels: PositiveInt = Field(
+        HEAD_CHANNELS,
+        description="width of fcn's head on vgg16 and resnet50; as published: 4096",
+    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "EncoderDecoderConfig":
@@ -47,6 +52,12 @@ class EncoderDecoderConfig(Config):
             )
         if self.decoder != "fcn" and self.score_upsampling != "nearest":
             raise ValueError(f"`score_upsampling` is for the decoder fcn, not for {self.decoder}")
+        heavy = self.decoder == "fcn" and self.encoder != "unet"
+        if not heavy and self.head_channels != HEAD_CHANNELS:
+            raise ValueError(
+                "`head_channels` is for the decoder fcn on vgg16 or resnet50, not for "
+                f"{self.decoder} on {self.encoder}"
+            )
         return self
 
 
@@ -126,11 +137,13 @@ def _build_fcn(config: EncoderDecoderConfig, in_channels: int, n_classes: int) -
             encoder = vgg16(in_channels, ceil_mode=True)
             poolings = [nn.MaxPool2d(2, ceil_mode=True) for _ in range(5)]
             # Smaller images reach the head's 3x3 convolution with fewer than 3 pixels.
-            head, minimum_size = fcn_heavy_head(512, n_classes), 65
+            head = fcn_heavy_head(512, n_classes, width=config.head_channels)
+            minimum_size = 65
         case "resnet50":
             encoder = ResNet50(in_channels)
             poolings = [nn.MaxPool2d(3, stride=2, padding=1), *(nn.Identity() for _ in range(4))]
-            head, minimum_size = fcn_heavy_head(2048, n_classes), 33
+            head = fcn_heavy_head(2048, n_classes, width=config.head_channels)
+            minimum_size = 33
     decoder = FCNDecoder(
         encoder.widths, n_classes, poolings=poolings, head=head, upsampling=config.score_upsampling
     )

@@ -15,6 +15,9 @@ from spinforge.models.layers.sizes import resize_to
 
 ScoreUpsampling = Literal["nearest", "bilinear"]
 
+HEAD_CHANNELS = 4096
+"""Width of VGG's fully connected layers, and of FCN's head made of them."""
+
 
 class FCNDecoder(nn.Module):
     """FCN-2s: scores of every level, resized and added from the coarsest to the finest.
@@ -68,21 +71,23 @@ class FCNDecoder(nn.Module):
         return F.interpolate(scores, size=partner.shape[-2:], mode="nearest")
 
 
-def fcn_heavy_head(in_channels: int, n_classes: int) -> nn.Sequential:
+def fcn_heavy_head(
+    in_channels: int, n_classes: int, *, width: int = HEAD_CHANNELS
+) -> nn.Sequential:
     """VGG's fully connected layers as convolutions, the first one 3x3 without padding.
 
     Its input must be at least 3 x 3 pixels, its output is two pixels smaller.
     """
     return nn.Sequential(
-        nn.Conv2d(in_channels, 4096, 3),
-        nn.BatchNorm2d(4096),
+        nn.Conv2d(in_channels, width, 3),
+        nn.BatchNorm2d(width),
         nn.ReLU(inplace=True),
         nn.Dropout2d(0.5),
-        nn.Conv2d(4096, 4096, 1),
-        nn.BatchNorm2d(4096),
+        nn.Conv2d(width, width, 1),
+        nn.BatchNorm2d(width),
         nn.ReLU(inplace=True),
         nn.Dropout2d(0.5),
-        nn.Conv2d(4096, n_classes, 1),
+        nn.Conv2d(width, n_classes, 1),
     )
 
 

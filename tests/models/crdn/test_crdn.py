@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from spinforge.models.crdn.baselines import EncoderDecoderConfig
 from spinforge.models.crdn.crdn import CRDNConfig
-from spinforge.models.networks import build_network
+from spinforge.models.networks import build_network, count_parameters
 
 
 def crdn(encoder="unet", cell="rnn", **switches):
@@ -28,7 +28,7 @@ def label(value):
     """Such as crdn-vgg16-lstm; whatever is no configuration stands for itself."""
     if not isinstance(value, CRDNConfig | EncoderDecoderConfig):
         return str(value)
-    words = value.model_dump(exclude={"kind", "name", "squeeze_kernel"}).values()
+    words = value.model_dump(exclude={"kind", "name", "squeeze_kernel", "head_channels"}).values()
     return "-".join([value.kind, *words])
 
 
@@ -136,3 +136,25 @@ def test_segnet_on_resnet50_is_refused_with_the_reason():
 def test_scores_are_enlarged_by_fcn_alone():
     with pytest.raises(ValidationError, match="for the decoder fcn, not for unet"):
         baseline("unet", score_upsampling="bilinear")
+
+
+@pytest.mark.parametrize(("encoder", "width"), [("vgg16", 512), ("resnet50", 2048)])
+def test_the_width_of_fcns_head_changes_only_the_head(encoder, width):
+    """By hand: a 3x3, a 1x1 and a last convolution with biases, batch normalisation after
+    two; the last one to 4 classes."""
+    c, published = 64, 4096
+
+    def head(c: int) -> int:
+        return (9 * width * c + c) + 2 * c + (c * c + c) + 2 * c + (4 * c + 4)
+
+    narrow = count_parameters(build(baseline("fcn", encoder, head_channels=c)))
+    full = count_parameters(build(baseline("fcn", encoder)))
+    assert full - narrow == head(published) - head(c)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "encoder"), [("fcn", "unet"), ("unet", "vgg16"), ("segnet", "vgg16")]
+)
+def test_networks_without_a_heavy_head_have_no_width_of_it(decoder, encoder):
+    with pytest.raises(ValidationError, match=f"not for {decoder} on {encoder}"):
+        baseline(decoder, encoder, head_channels=64)

@@ -185,13 +185,15 @@ def noise(quiet, noisy, subjects, device, workers):
     """What noise adds to the time of an epoch of network input."""
     options = {"sampling": Gaussian1D(), "masks": "fresh"}
     clean = ZeroFilledSlices(quiet.path, subjects, **options)
-    std = read_noise(quiet, subjects[0], NOISY.noise).std
     start = time.perf_counter()
     ZeroFilledSlices(quiet.path, subjects, **options)
     once_clean = time.perf_counter() - start
     start = time.perf_counter()
     added = ZeroFilledSlices(quiet.path, subjects, noise_on_read=NOISY.noise, **options)
     once_noisy = time.perf_counter() - start
+    fresh = ZeroFilledSlices(
+        quiet.path, subjects, noise="fresh", noise_on_read=NOISY.noise, **options
+    )
     batches = {"device": device, "batch_size": BATCH, "order_seed": 0}
     pairs = {
         "added once (default), device-resident": (
@@ -201,7 +203,7 @@ def noise(quiet, noisy, subjects, device, workers):
         ),
         "fresh each epoch, device-resident": (
             DeviceSlices(clean, **batches),
-            DeviceSlices(clean, fresh_noise=std, **batches),
+            DeviceSlices(fresh, **batches),
             None,
         ),
         f"on each read, streamed, {workers} workers": (

@@ -6,16 +6,36 @@ loss that is not a number stops them together. Their gradients are to be average
 by N, is the derivative of one.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_ALONE = ContextVar("alone", default=False)
+
+
+@contextmanager
+def each_alone() -> Iterator[None]:
+    """Let each process compute for itself: in this block none sums or waits for the others.
+
+    For what the processes do a different number of times, such as validating batches.
+    """
+    token = _ALONE.set(True)
+    try:
+        yield
+    finally:
+        _ALONE.reset(token)
+
 
 def n_processes() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+    """How many processes train together; 1 within `each_alone`."""
+    if not (dist.is_available() and dist.is_initialized()) or _ALONE.get():
+        return 1
+    return dist.get_world_size()
 
 
 def process_number() -> int:

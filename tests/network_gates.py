@@ -25,7 +25,7 @@ from spinforge.models.networks import (
 )
 from spinforge.models.seranet.consistency import complex_image
 from spinforge.models.seranet.measurement import Measurement
-from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.models.training.confusion import count_confusion, mean_tissue_dice
 
 Given = Tensor | Measurement
 """Input of a network: images, sequences, or a measurement."""

@@ -52,7 +52,7 @@ def train_and_keep_gradients(
             config,
             recipe,
             PartlyLabelled(config, 7),
-            PartlyLabelled(config, 5),
+            PartlyLabelled(config, 9),
             own / "training",
             seed=1,
             progress=False,

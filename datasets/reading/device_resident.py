@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from spinforge.datasets.reading.fresh_noise import FreshNoise, sent
+from spinforge.datasets.reading.fresh_noise import sent
 from spinforge.datasets.reading.loading import Content, ZeroFilledSlices
 from spinforge.simulation.arrays import CoilMaps
 from spinforge.simulation.errors import SpinforgeError
@@ -36,9 +36,6 @@ class DeviceSlices:
         device: Where to keep it and to compute.
         batch_size: Slices in a batch; the last one may be smaller.
         order_seed: Seed of the order; None for the order of the set.
-        fresh_noise: Standard deviation of noise that is drawn anew for each epoch, on each of the
-            real and imaginary channel, whatever noise the set has; 0 for that of the slices,
-            which may be fresh itself.
 
     Raises:
         SpinforgeError: If the device's memory is full; `memory.fits` tells beforehand.
@@ -51,7 +48,6 @@ class DeviceSlices:
         device: torch.device,
         batch_size: int,
         order_seed: int | None = None,
-        fresh_noise: float = 0.0,
     ) -> None:
         self.n_channels, self.n_classes = slices.n_channels, slices.n_classes
         self.n_slices, self.digest, self.format = len(slices), slices.digest, slices.format
@@ -61,9 +57,6 @@ class DeviceSlices:
         self._numbers = torch.tensor([number for _, number in slices.index])
         self._order_seed = order_seed
         self._fresh_noise = slices.fresh_noise
-        if fresh_noise:
-            std = torch.full((self.n_slices,), fresh_noise)
-            self._fresh_noise = FreshNoise(self._index, std, 0.0, slices.seed)
         self._device = device
         maps, self._map_of = _stacked_maps(slices)
         try:

@@ -1,6 +1,7 @@
 """The checkpoint after each epoch: everything to go on from, and the best weights so far."""
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,12 +61,16 @@ class Checkpoints(Checkpoint):
         self.kept_score = -math.inf
         self.kept_weights: dict[str, Tensor] = {}
         self._best_epoch, self._best_score = 0, -math.inf
+        self._epochs = 0
         self._path, self._identity = path, identity
         self._keep, self._patience = keep, patience
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Go no further where a training was killed after its last epoch."""
-        trainer.should_stop = self._is_over(trainer.current_epoch)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Go no further where a training was killed after its last epoch.
+
+        Only now has Lightning taken over all of the checkpoint.
+        """
+        trainer.should_stop = self._is_over()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Keep the weights if they are the best, and write the checkpoint.
@@ -74,6 +79,7 @@ class Checkpoints(Checkpoint):
         """
         assert isinstance(pl_module, SegmentationTask)
         epoch, score = trainer.current_epoch + 1, _score(trainer, pl_module)
+        self._epochs = epoch
         is_best = score > self._best_score
         if is_best:
             self._best_epoch, self._best_score = epoch, score
@@ -82,7 +88,7 @@ class Checkpoints(Checkpoint):
             weights = pl_module.network.state_dict()
             self.kept_weights = {name: value.cpu().clone() for name, value in weights.items()}
         trainer.save_checkpoint(self._path)
-        trainer.should_stop = self._is_over(epoch)
+        trainer.should_stop = self._is_over()
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
@@ -97,6 +103,7 @@ class Checkpoints(Checkpoint):
             "kept_score": self.kept_score,
             "kept_weights": self.kept_weights,
             "best": (self._best_epoch, self._best_score),
+            "epochs": self._epochs,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -105,10 +112,11 @@ class Checkpoints(Checkpoint):
         self.kept_score = state_dict["kept_score"]
         self.kept_weights = state_dict["kept_weights"]
         self._best_epoch, self._best_score = state_dict["best"]
+        self._epochs = state_dict["epochs"]
 
-    def _is_over(self, epochs: int) -> bool:
+    def _is_over(self) -> bool:
         """Whether nothing became better for too long."""
-        return self._patience is not None and epochs - self._best_epoch >= self._patience
+        return self._patience is not None and self._epochs - self._best_epoch >= self._patience
 
 
 def _score(trainer: Trainer, task: SegmentationTask) -> float:
@@ -137,9 +145,19 @@ def require_same_training(path: Path, found: dict[str, Any], wanted: dict[str, A
     Raises:
         SpinforgeError: If they differ; names in what.
     """
-    differing = [key for key in wanted if found.get(key) != wanted[key]]
+    differing = list(_differences(found, wanted))
     if differing:
         raise SpinforgeError(
-            f"{path} belongs to another training: {', '.join(differing)} differ; "
+            f"{path} belongs to another training: {', '.join(differing)}; "
             "choose another folder or delete this one"
         )
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any], where: str = "") -> Iterator[str]:
+    """Every value that is not as wanted, with its name and both values."""
+    for key in wanted:
+        there, here = found.get(key), wanted[key]
+        if isinstance(there, dict) and isinstance(here, dict):
+            yield from _differences(there, here, f"{where}{key}.")
+        elif there != here:
+            yield f"{where}{key} was {there}, now {here}"

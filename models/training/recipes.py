@@ -10,11 +10,11 @@ from spinforge.simulation.config import Config
 
 Schedule = Literal["constant", "poly", "halve", "tenth", "decay"]
 
-TRAINING = "training-2"
+TRAINING = "training-3"
 """Version of networks and training; whatever changes a trained weight, from how slices are loaded
 to the last step, changes it."""
 
-MACHINE_FIELDS = {"device", "devices", "nodes", "cuda_graphs"}
+MACHINE_FIELDS = {"device", "devices", "nodes", "compile", "cuda_graphs", "deterministic"}
 """Fields of recipes that say where and how it is computed: results are the same up to rounding."""
 
 POLY_POWER = 0.9
@@ -177,8 +177,9 @@ class TrainingConfig(Config):
 class CRDNTraining(TrainingConfig):
     """As CRDN was trained: 30 000 steps of one slice each.
 
-    Its learning rate "gradually decays": "poly" is our reading. The authors' code keeps the best
-    epoch on the test slices; here it is the best on the validation slices.
+    Its learning rate "gradually decays": "poly" is our reading. The authors' code keeps the best of
+    every 300 steps on the test slices; here it is the best epoch on validation slices. Their
+    configuration has a weight decay of 5e-4, the paper 1e-4.
 
     Source:
         Wen et al. (AAAI 2020), "Implementation details"; the number of steps from the authors'
@@ -196,8 +197,10 @@ class CRDNTraining(TrainingConfig):
 class FCSLSTMTraining(TrainingConfig):
     """As FCSLSTM was trained; epochs and batch size, which the paper leaves open, are ours.
 
-    Flips and crops at random scales are those of the first author's code; how small the crops are
-    is ours.
+    The first author's code flips and crops each age by itself, to windows of 8 to 100 % of the area
+    with sides of 3:4 to 4:3. Here all ages of a sequence move together, as the structured LSTM
+    compares them pixel by pixel, and windows keep at least `SMALLEST_CROP` of height and width. The
+    sets have no slices to choose an epoch by, so the last one is kept.
 
     Source:
         Gao et al. (ISBI 2018), sec. 3.
@@ -217,6 +220,9 @@ class FCSLSTMTraining(TrainingConfig):
 class SERANetTraining(TrainingConfig):
     """As SERANet and its baselines were trained.
 
+    Ours, as the paper does not say: the best epoch on two of its 17 heads is kept, and every stage
+    of those that learn in several has all epochs and the schedule from its start.
+
     Source:
         Huang et al. (MICCAI 2019), sec. 4.1.
     """
@@ -231,7 +237,9 @@ class HLENetTraining(TrainingConfig):
     """As HLE-Net was trained; the number of epochs, which the paper leaves open, is ours.
 
     It has "random cropping and flipping" without saying how: either flip every other time, and
-    windows of at least `SMALLEST_CROP` enlarged to the whole, are ours.
+    windows of at least `SMALLEST_CROP` enlarged to the whole, are ours. The best epoch is that of
+    the highest Dice; the authors' later code takes Jaccard's index, which orders single values the
+    same way.
 
     Source:
         Wang et al. (MLMI 2019), sec. 3.1.
@@ -271,7 +279,7 @@ def learning_rate_factor(schedule: Schedule, epoch: float, epochs: int) -> float
 
     Args:
         schedule: constant: 1; poly: (1 - epoch / epochs)^0.9; halve: 0.5^floor(epoch / 20); tenth:
-            0.1^floor(epoch / 15); decay: 0.97^(whole epochs after the 20th).
+            0.1^floor(epoch / 15); decay: 1 for 20 epochs, 0.97 in the 21st, 0.97^2 in the 22nd.
         epoch: Epochs done, with the fraction of the present one; 0 at the start.
         epochs: Epochs in all.
 
@@ -289,4 +297,4 @@ def learning_rate_factor(schedule: Schedule, epoch: float, epochs: int) -> float
         case "tenth":
             return 0.1 ** int(epoch / TENTH_EVERY)
         case "decay":
-            return DECAY ** max(0, int(epoch) - DECAY_AFTER)
+            return DECAY ** max(0, int(epoch) + 1 - DECAY_AFTER)

@@ -49,7 +49,8 @@ class Stage:
         trained: Names of the network's children that learn; None for all of them. The others keep
             weights and running statistics.
         segments: Whether there is a segmentation to judge by; else it is judged by its loss.
-        prepare: What to do to the network once, before the stage's first step; not on resuming.
+        prepare: What to do to the network before the stage's first step. A stage that is resumed
+            does it again and then takes its checkpoint's weights.
     """
 
     name: str

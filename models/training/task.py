@@ -1,37 +1,33 @@
 """Loss, metric and optimiser of one stage of a training, as a Lightning module."""
 
 import math
-from collections import deque
 from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Integer
+from jaxtyping import Float
 from lightning.pytorch import LightningModule
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
-from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.applying import flat_target, network_input
 from spinforge.models.augmentation.augmenter import Augmenter
 from spinforge.models.collective import (
+    each_alone,
     n_processes,
     process_number,
     sum_over_processes,
-    texts_of_processes,
 )
 from spinforge.models.losses import segmentation_loss
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.compiling import compiled_objective
+from spinforge.models.training.confusion import count_confusion, mean_tissue_dice
+from spinforge.models.training.finite import NAMES, UncheckedLosses
 from spinforge.models.training.recipes import TrainingConfig, learning_rate_factor
 from spinforge.models.training.stages import Stage, StepResult, enter_stage
-from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.rng import SampleRng
 
 Batch = dict[str, Any]
-
-NAMES = ("subject", "slice")
-"""Keys of a batch that say which slices it holds."""
 
 CHECK_EVERY = 50
 """Steps between two looks at the loss on a GPU: each look waits for it."""
@@ -94,7 +90,7 @@ class SegmentationTask(LightningModule):
         if recipe.compile or recipe.cuda_graphs:
             self._objective = compiled_objective(stage.objective, cuda_graphs=recipe.cuda_graphs)
         self._augmenter = augmenter
-        self._unchecked: deque[tuple[int, str, Tensor]] = deque()
+        self._losses = UncheckedLosses()
         confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64)
         self.register_buffer("confusion", confusion, persistent=False)
         self.register_buffer("validation_loss", torch.tensor(0.0), persistent=False)
@@ -148,16 +144,16 @@ class SegmentationTask(LightningModule):
                 finite number; names the epoch and the slices.
         """
         loss = self._step(batch).loss
-        self._unchecked.append((index, _slice_names(batch), loss.detach()))
-        if loss.device.type == "cpu" or len(self._unchecked) == CHECK_EVERY:
-            self._require_finite()
+        self._losses.add(loss, batch, f"batch {index + 1}")
+        if loss.device.type == "cpu" or len(self._losses) == CHECK_EVERY:
+            self._losses.require_finite("training", self.current_epoch, self.device)
         # It is the loss of all processes' pieces together, and so counts as the whole batch.
         self._log("train_loss", loss, batch_size=self._batch_length(index, self._n_slices))
         return loss
 
     def on_train_epoch_end(self) -> None:
         """Look at the losses that were not looked at yet."""
-        self._require_finite()
+        self._losses.require_finite("training", self.current_epoch, self.device)
 
     def validation_step(self, batch: Batch, index: int) -> None:
         """Add a batch to the mean loss and to the confusion matrix."""
@@ -165,7 +161,9 @@ class SegmentationTask(LightningModule):
         length = self._batch_length(number, self._n_validated)
         if length <= 0:
             return  # there only so that each process has as many
-        loss, logits = self._step(batch)
+        with each_alone():  # another process may have no batch left
+            loss, logits = self._step(batch)
+        self._losses.add(loss, batch, f"batch {number + 1}")
         self.validation_loss += loss * length
         self.validated += length
         if logits is not None:
@@ -173,8 +171,13 @@ class SegmentationTask(LightningModule):
             self.confusion += count_confusion(target, logits.argmax(dim=1), len(self.confusion))
 
     def on_validation_epoch_end(self) -> None:
-        """Log mean loss and Dice of all slices together, and forget them."""
+        """Log mean loss and Dice of all slices together, and forget them.
+
+        Raises:
+            SpinforgeError: If the loss of a batch is not a finite number; names its slices.
+        """
         loss, count = sum_over_processes(self.validation_loss), sum_over_processes(self.validated)
+        self._losses.require_finite("validation", self.current_epoch, self.device)
         self._log("validation_loss", loss / count)
         if self.segments:
             self._log(
@@ -233,17 +236,6 @@ class SegmentationTask(LightningModule):
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
 
-    def _require_finite(self) -> None:
-        """Wait for the losses of the last steps, and look at them."""
-        while self._unchecked:
-            index, names, loss = self._unchecked.popleft()
-            if not torch.isfinite(loss):
-                everywhere = "".join(texts_of_processes(names))  # all of them come here
-                raise SpinforgeError(
-                    f"the training loss became {loss.item()} in epoch {self.current_epoch + 1}, "
-                    f"batch {index + 1}{everywhere}; check these images, or lower the learning rate"
-                )
-
     def _log(self, name: str, value: Tensor | float, batch_size: int | None = None) -> None:
         self.log(self.prefix + name, value, on_step=False, on_epoch=True, batch_size=batch_size)
 
@@ -251,50 +243,6 @@ class SegmentationTask(LightningModule):
 def count_steps(recipe: TrainingConfig, n_slices: int) -> int:
     """Steps in an epoch of so many slices."""
     return math.ceil(math.ceil(n_slices / recipe.batch_size) / recipe.accumulate)
-
-
-def count_confusion(
-    target: Integer[Tensor, "*shape"], predicted: Integer[Tensor, "*shape"], n_classes: int
-) -> Integer[Tensor, "true predicted"]:
-    """Pixels of true class j that were given class k, at [j, k], but for `IGNORE_INDEX`."""
-    known = target != IGNORE_INDEX
-    pairs = target[known] * n_classes + predicted[known]
-    return torch.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def mean_tissue_dice(confusion: Integer[Tensor, "true predicted"]) -> Float[Tensor, ""]:
-    r"""Mean Dice of all classes but the background, from pooled pixels.
-
-    $D_k = 2 n_{kk} / (\sum_j n_{jk} + \sum_j n_{kj})$, averaged over the k > 0 that occur in the
-    truth or in the prediction.
-
-    Args:
-        confusion: Pixels of true class j and predicted class k, at [j, k].
-
-    Returns:
-        One number from 0 to 1.
-
-    Raises:
-        SpinforgeError: If there is no tissue at all.
-    """
-    counts = confusion.double()
-    sizes = (counts.sum(0) + counts.sum(1))[1:]
-    present = sizes > 0
-    if not present.any():
-        raise SpinforgeError("the validation slices hold background only; choose others")
-    return (2 * counts.diagonal()[1:][present] / sizes[present]).mean().float()
-
-
-def _slice_names(batch: Batch) -> str:
-    """Which slices a batch holds, where it says so."""
-    keys = [key for key in NAMES if key in batch]
-    if not keys:
-        return ""
-    columns = [
-        batch[key].tolist() if isinstance(batch[key], Tensor) else batch[key] for key in keys
-    ]
-    rows = (" ".join(map(str, row)) for row in zip(*columns, strict=True))
-    return f" ({'/'.join(keys)}: {', '.join(rows)})"
 
 
 def _pinned(values: Tensor) -> Tensor:

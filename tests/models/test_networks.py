@@ -11,7 +11,7 @@ from spinforge.models.networks import NetworkConfig, build_network
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.seranet.unet import UNetConfig
-from spinforge.models.training.task import count_confusion, mean_tissue_dice
+from spinforge.models.training.confusion import count_confusion, mean_tissue_dice
 from spinforge.simulation.errors import SpinforgeError
 
 SMALL = [UNetConfig(kind="unet", width=4), CRDNConfig(kind="crdn")]

@@ -9,6 +9,7 @@ from tiny_kspace import TINY
 
 from spinforge.datasets.products.making import make_subject
 from spinforge.datasets.reading.device_resident import DeviceSlices
+from spinforge.datasets.reading.fresh_noise import FreshNoise
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import training_loader
@@ -61,12 +62,16 @@ def test_without_a_seed_the_order_is_that_of_the_set(tiny_store):
     assert places == [*range(14), *range(14)]
 
 
+def with_fresh_noise(slices, std):
+    """Noise of this deviation in each channel, on a set that has none."""
+    slices.fresh_noise = FreshNoise(slices.index, torch.full((len(slices),), std), 0.0, slices.seed)
+    return slices
+
+
 def noisy_images(store, batch_size, epoch, order_seed, std=1.0):
     """Image of each slice, whatever batch it came in."""
-    slices = opened(store, ("head-001",))
-    resident = DeviceSlices(
-        slices, device=CPU, batch_size=batch_size, order_seed=order_seed, fresh_noise=std
-    )
+    slices = with_fresh_noise(opened(store, ("head-001",)), std)
+    resident = DeviceSlices(slices, device=CPU, batch_size=batch_size, order_seed=order_seed)
     images = {}
     for batch in resident.batches(epoch):
         images |= dict(zip(batch["slice"].tolist(), batch["image"], strict=True))
@@ -82,8 +87,8 @@ def test_fresh_noise_depends_on_slice_and_epoch_alone(quiet_store):
 
 
 def test_fresh_noise_has_the_deviation_asked_for(quiet_store):
-    slices = opened(quiet_store, ("head-001",))
-    resident = DeviceSlices(slices, device=CPU, batch_size=14, fresh_noise=2.0)
+    slices = with_fresh_noise(opened(quiet_store, ("head-001",)), 2.0)
+    resident = DeviceSlices(slices, device=CPU, batch_size=14)
     masks = torch.stack([slices.line_mask(position) for position in range(14)])
     kspace = torch.zeros_like(slices.kspace)
     resident._fresh_noise.add(kspace, masks, list(range(14)), 0)

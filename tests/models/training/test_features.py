@@ -48,6 +48,18 @@ def test_training_stops_after_so_many_epochs_without_a_better_one(discs, tmp_pat
     assert len(trained.history_file.read_text().splitlines()) == 1 + 3
 
 
+def test_a_training_without_patience_left_ends_where_it_ended(discs, tmp_path):
+    """Killed after the last epoch, before its files were written."""
+    first = train(tmp_path, discs, epochs=9, patience=2, learning_rate=1e-9, keep="last")
+    last = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    first.network_file.unlink()
+    first.summary_file.unlink()
+    again = train(tmp_path, discs, epochs=9, patience=2, learning_rate=1e-9, keep="last")
+    assert again.summary == first.summary
+    left = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(torch.equal(last[name], left[name]) for name in last)
+
+
 def test_patience_starts_anew_with_each_better_epoch(discs, tmp_path):
     trained = train(tmp_path, discs, epochs=40, patience=3, network=UNET_28)
     summary = trained.summary
@@ -93,8 +105,7 @@ def test_schedules_by_the_epoch_change_the_rate_between_epochs(
     monkeypatch.setattr(recipes, every, 1)
     rates = watch(monkeypatch, "on_before_optimizer_step", learning_rate)
     train(tmp_path, discs, epochs=3, schedule=schedule, learning_rate=0.1)
-    epochs = [0, 0, 1] if schedule == "decay" else [0, 1, 2]
-    expected = [0.1 * factor**epoch for epoch in epochs for _ in range(2)]
+    expected = [0.1 * factor**epoch for epoch in range(3) for _ in range(2)]
     assert rates == pytest.approx(expected)
 
 

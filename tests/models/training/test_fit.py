@@ -106,7 +106,7 @@ def test_each_epoch_visits_every_slice_once_in_a_new_order(discs, tmp_path):
     assert sorted(set(data.epochs)) == [0, 1, 2]
     orders = [[index for visited, index in data.visits if visited == epoch] for epoch in range(3)]
     assert all(sorted(order) == list(range(10)) for order in orders)
-    assert orders[0] != orders[1] != orders[2]
+    assert len({tuple(order) for order in orders}) == 3
 
 
 def test_resume_visits_what_was_left(discs, tmp_path):
@@ -182,17 +182,20 @@ def test_missing_summary_is_written_anew_from_the_checkpoint(discs, tmp_path):
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"seed": 2}, "seed"),
-        ({"network": UNetConfig(kind="unet", width=3)}, "network"),
-        ({"recipe": RECIPE.model_copy(update={"learning_rate": 0.01})}, "recipe"),
+        ({"seed": 2}, "seed was 1, now 2"),
+        ({"network": UNetConfig(kind="unet", width=3)}, "network.width was 2, now 3"),
+        (
+            {"recipe": RECIPE.model_copy(update={"learning_rate": 0.01})},
+            "recipe.learning_rate was 0.003, now 0.01",
+        ),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    ids=["seed", "network", "recipe"],
 )
 def test_files_of_another_training_are_refused(finished, change, name, discs, tmp_path):
     train(tmp_path, discs(4), discs(2))
     if not finished:
         (tmp_path / "network.pt").unlink()
-    with pytest.raises(SpinforgeError, match=f"another training: {name} differ"):
+    with pytest.raises(SpinforgeError, match=f"another training: {name}; choose"):
         train(tmp_path, discs(4), discs(2), **change)
 
 
@@ -234,9 +237,24 @@ def test_infinite_loss_names_epoch_and_slices(value, discs, tmp_path):
                 sample["image"] = torch.full_like(sample["image"], value)
             return sample
 
-    message = r"nan in epoch 2, batch 1 \(subject/slice: sub-0\d \d, sub-0\d \d,"
+    message = (
+        r"training loss of epoch 2 became nan in batch 1 \(subject/slice: sub-0\d \d, sub-0\d \d,"
+    )
     with pytest.raises(SpinforgeError, match=message):
         train(tmp_path, Broken(10), discs(4))
+
+
+def test_infinite_validation_loss_names_epoch_and_slices(discs, tmp_path):
+    class Broken(discs):
+        def __getitem__(self, index):
+            sample = super().__getitem__(index)
+            if index == 5:
+                sample["image"] = torch.full_like(sample["image"], torch.nan)
+            return sample
+
+    message = r"validation loss of epoch 1 became nan in batch 2 \(subject/slice: sub-01 0, sub-01 1,"
+    with pytest.raises(SpinforgeError, match=message):
+        train(tmp_path, discs(10), Broken(7))
 
 
 @pytest.mark.parametrize(

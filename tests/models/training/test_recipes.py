@@ -22,9 +22,9 @@ def test_schedules_start_at_one(schedule):
         ("halve", 40.0, 0.25),
         ("tenth", 14.99, 1.0),
         ("tenth", 15.0, 0.1),
-        ("decay", 20.99, 1.0),
-        ("decay", 21.0, 0.97),
-        ("decay", 23.5, 0.97**3),
+        ("decay", 19.99, 1.0),
+        ("decay", 20.0, 0.97),
+        ("decay", 22.5, 0.97**3),
     ],
 )
 def test_schedule_values(schedule, epoch, expected):

@@ -6,9 +6,10 @@ import torch
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.models.networks import build_network
 from spinforge.models.seranet.unet import UNetConfig
+from spinforge.models.training.confusion import count_confusion, mean_tissue_dice
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stages import training_stages
-from spinforge.models.training.task import SegmentationTask, count_confusion, mean_tissue_dice
+from spinforge.models.training.task import SegmentationTask
 from spinforge.simulation.errors import SpinforgeError
 
 

@@ -80,21 +80,27 @@ def test_first_gradients_are_those_of_one_process(name, trained):
 
 
 @pytest.mark.slow
-def test_first_epochs_training_loss_is_that_of_one_process(trained):
-    """The weights of its second step have taken one; seven slices are a batch of four and three."""
+def test_first_epochs_losses_are_those_of_one_process(trained):
+    """And its validation loss: of three batches, of which one process has two.
+
+    The weights of the second step have taken one; seven slices are a batch of four and three.
+    """
     folder, _ = trained
     for name in CASES:
         one, two = (history(folder / where / name / "training") for where in ("one", "two"))
         # Adam's first step moves a weight by the learning rate, whichever the sign of what may be
         # nothing but rounding, such as the gradient of a bias before batch normalisation.
         assert float(two[0]["train_loss"]) == pytest.approx(float(one[0]["train_loss"]), rel=1e-3)
+        losses = [float(rows[0]["validation_loss"]) for rows in (one, two)]
+        # Rounding alone, passed on by the two steps.
+        assert losses[1] == pytest.approx(losses[0], rel=1e-2)
         assert [row["learning_rate"] for row in one] == [row["learning_rate"] for row in two]
 
 
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_stops_all_processes_and_names_all_slices(trained):
     _, message = trained
-    assert "became nan in epoch 2, batch" in message
+    assert "training loss of epoch 2 became nan in batch" in message
     assert message.count("subject/slice") == 2
     assert "sub-00 0" in message
 

@@ -9,6 +9,7 @@ import pandas as pd
 from prefect import flow
 
 from spinforge.datasets.card.card import facts_of
+from spinforge.datasets.products.infant_settings import InfantProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.evaluation.report.content import NetworkReport, ReportContent
 from spinforge.evaluation.report.page import write_report
@@ -20,6 +21,7 @@ from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.models.networks import NetworkConfig, count_parameters
+from spinforge.models.training.fit import read_summary
 from spinforge.models.training.product_slices import StudySlices
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
@@ -71,6 +73,10 @@ def _content(study: Study) -> ReportContent:
         classes=slices.class_names,
         seen=shown.seen,
         axes=shown.axes,
+        # Infants have no validation slices, and keep the last epoch whatever these say.
+        judged_by="slices of the test ages"
+        if isinstance(study.data, InfantProduct)
+        else "validation slices",
     )
 
 
@@ -85,6 +91,7 @@ def _network_report(network: NetworkConfig, folder: Path) -> NetworkReport:
         description=", ".join(f"{key} {value}" for key, value in settings.items()),
         parameters=count_parameters(weights),
         history=pd.read_csv(history),
+        kept_epoch=read_summary(folder).best_epoch,
     )
 
 

@@ -11,7 +11,7 @@ from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.splits import Subjects
-from spinforge.datasets.storage.files import is_abandoned, readable_errors, replacing
+from spinforge.datasets.storage.files import readable_errors, remove_abandoned, replacing
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import Study, study_yaml
 from spinforge.simulation.errors import SpinforgeError
@@ -83,9 +83,7 @@ class RunFolder:
                 f"with --set name=... or --set out=..."
             ) from None
         try:
-            for path in self.path.rglob(".*.tmp-*"):
-                if path.is_file() and is_abandoned(path):
-                    path.unlink()
+            remove_abandoned(self.path)
             with replacing(self.study_file) as temporary:
                 temporary.write_text(study_yaml(_with_names(study)), encoding="utf-8")
             yield

@@ -1,6 +1,5 @@
 """The train flow: every network of a study, one Prefect task each."""
 
-import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from spinforge.flows.workers import worker_processes
 from spinforge.models.devices import device_of
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
-from spinforge.models.training.fit import train_network
+from spinforge.models.training.fit import pretraining, train_network
 from spinforge.models.training.fresh import simulated_source, simulates
 from spinforge.models.training.product_slices import (
     StudySlices,
@@ -33,6 +32,7 @@ from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.stage_fit import epochs_of
 from spinforge.models.training.stages import training_stages
+from spinforge.models.training.task import count_steps
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
@@ -131,9 +131,10 @@ def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]
 
 def _length(recipe: TrainingConfig, network: NetworkConfig, n_slices: int) -> str:
     """How long it will take at most, for a line of the log."""
-    length = f"{epochs_of(recipe, n_slices)} epochs"
-    names = [stage.name for stage in training_stages(network)]
-    return f", {length}" + (f", in stages: {', '.join(names)}" if len(names) > 1 else "")
+    *before, _ = training_stages(network)
+    first = f"{epochs_of(pretraining(recipe), n_slices)} epochs of "
+    stages = "".join(f", {first}{stage.name}" for stage in before)
+    return f"{stages}, {epochs_of(recipe, n_slices)} epochs"
 
 
 def _train_one(
@@ -174,7 +175,7 @@ def _train_one(
         summary = trained.summary
         tracker.log_params(run, {"parameters": summary.parameters})
         tracker.log_metrics(run, {"best_validation_dice_pooled": summary.best_validation_dice})
-        steps_per_epoch = math.ceil(n_slices / study.training.batch_size)
+        steps_per_epoch = count_steps(study.training, n_slices)
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
         tracker.log_network(run, trained.network_file, coils=len(validation[0].get("kspace", [0])))

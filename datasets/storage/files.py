@@ -71,6 +71,13 @@ def is_abandoned(path: Path) -> bool:
     return int(pid) == os.getpid()
 
 
+def remove_abandoned(folder: Path) -> None:
+    """Delete the temporary files below `folder` that killed processes have left."""
+    for path in folder.rglob(".*.tmp-*"):
+        if path.is_file() and is_abandoned(path):
+            path.unlink()
+
+
 @contextmanager
 def readable_errors(path: Path) -> Iterator[None]:
     """Turn what the operating system says about disk space and rights into our error."""

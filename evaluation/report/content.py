@@ -1,5 +1,6 @@
 """What a report shows: plain data, gathered by the caller."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,12 +25,20 @@ class NetworkReport:
         parameters: Number of trainable parameters.
         history: One row per epoch with the columns `HISTORY_COLUMNS` of
             `models.training.columns`; seconds is the duration of the epoch [s]. May be empty.
+        kept_epoch: The epoch whose weights were kept, counted from 1.
     """
 
     name: str
     description: str
     parameters: int
     history: pd.DataFrame
+    kept_epoch: int
+
+    @property
+    def kept_dice(self) -> float:
+        """Pooled Dice of that epoch, as it was judged; NaN if unknown."""
+        kept = self.history[self.history["epoch"] == self.kept_epoch]
+        return float(kept["validation_dice_pooled"].iloc[0]) if len(kept) else math.nan
 
 
 @dataclass(frozen=True)
@@ -84,6 +93,7 @@ class ReportContent:
         classes: Names of the classes, the background first.
         seen: What the networks were shown, as the title of a picture.
         axes: How the pictures lie, in a sentence or two.
+        judged_by: The slices by which each epoch was judged.
     """
 
     title: str
@@ -99,3 +109,4 @@ class ReportContent:
     classes: tuple[str, ...]
     seen: str
     axes: str
+    judged_by: str = "validation slices"

@@ -84,13 +84,11 @@ def _dice_curves(networks: Sequence[NetworkReport]) -> Markup:
         for position, network in enumerate(networks):
             history = network.history
             _curve(axes, history, "validation_dice_pooled", position)
-            best = history.nlargest(1, "validation_dice_pooled")
-            axes.plot(
-                best["epoch"], best["validation_dice_pooled"], "o", color=network_colour(position)
-            )
+            kept = network.kept_epoch, network.kept_dice
+            axes.plot(*kept, "o", color=network_colour(position))
         axes.set_xlabel("epoch")
         axes.grid(axis="y")
-        return _svg(figure, "dice", "Pooled validation Dice by epoch; a dot marks the best epoch")
+        return _svg(figure, "dice", "Pooled validation Dice by epoch; a dot marks the epoch kept")
 
 
 def _curve(

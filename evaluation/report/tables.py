@@ -161,7 +161,8 @@ def network_table(networks: Sequence[NetworkReport]) -> Table:
             "Description",
             "Parameters",
             "Epochs",
-            "Best validation Dice, pooled",
+            "Epoch kept",
+            "Its pooled Dice",
             "Training time",
         ],
         rows=rows,
@@ -170,12 +171,12 @@ def network_table(networks: Sequence[NetworkReport]) -> Table:
 
 def _network_cells(network: NetworkReport) -> list[Cell]:
     history = network.history
-    best = float(history["validation_dice_pooled"].max()) if len(history) else math.nan
     return [
         Cell(network.description),
         Cell(f"{network.parameters:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")),
         Cell(str(len(history))),
-        Cell(number(best, 3)),
+        Cell(str(network.kept_epoch)),
+        Cell(number(network.kept_dice, 3)),
         Cell(_duration(float(history["seconds"].sum()))),
     ]
 

@@ -13,16 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (the name everyone knows it by)
 
 from spinforge.models.augmentation.draws import DEGREES
+from spinforge.simulation.corruption.intensity import FIELD_LIMITS
+from spinforge.simulation.corruption.motion import CENTRE_FRACTION
 from spinforge.simulation.fourier import image_to_kspace, kspace_to_image
 from spinforge.simulation.philox import normals_of_samples
 
 Images = Complex[Tensor, "item ky kx"]
-
-STILL_CENTRE = 0.08
-"""Share of the lines, those in the middle of k-space, during which the head lies still."""
-
-FIELD_LIMITS = (0.2, 2.0)
-"""Of a bias field outside the ellipse, as in the corruption."""
 
 
 def bias_fields(
@@ -85,7 +81,7 @@ def with_motion(
         `simulation.corruption.motion`, whose levels 1 and 2 leave the centre still as well.
     """
     n_lines = images.shape[-2]
-    first = n_lines // 2 + math.ceil(STILL_CENTRE * n_lines / 2)
+    first = n_lines // 2 + math.ceil(CENTRE_FRACTION * n_lines / 2)
     starts = first + (moments * (n_lines - first)).floor()
     line = torch.arange(n_lines, device=images.device)
     kspace = image_to_kspace(seen(images))

@@ -21,11 +21,12 @@ from spinforge.models.training.data import (
     count_slices,
     require_matching,
 )
+from spinforge.models.training.outcome import StageOutcome
 from spinforge.models.training.processes import is_one_of_several, joined, start_together
 from spinforge.models.training.reading import before_sampling
 from spinforge.models.training.recipes import MACHINE_FIELDS, TrainingConfig
 from spinforge.models.training.sharing import require_a_piece_for_each
-from spinforge.models.training.stage_fit import StageOutcome, fit_stage
+from spinforge.models.training.stage_fit import StageJob, fit_stage
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import save_network
 from spinforge.simulation.config import Config
@@ -178,21 +179,21 @@ def _train(job: _Job) -> TrainedNetwork:
         stages = training_stages(network)
         for number, stage in enumerate(stages, start=1):
             is_last = number == len(stages)
-            outcome = fit_stage(
-                built,
-                network,
-                recipe if is_last else _pretraining(recipe),
+            stage_job = StageJob(
                 stage,
+                is_last,
+                network,
+                recipe if is_last else pretraining(recipe),
                 train,
                 job.validation,
                 folder if is_last else folder / f"{number}-{stage.name}",
                 device=device,
                 seed=job.seed,
                 identity=job.identity | {"stage": stage.name},
-                prefix="" if is_last else f"{stage.name}/",
                 loggers=job.loggers,
                 progress=job.progress,
             )
+            outcome = fit_stage(built, stage_job)
             built.load_state_dict(outcome.weights)
             outcomes.append(outcome)
         summary = TrainingSummary(
@@ -209,7 +210,7 @@ def _train(job: _Job) -> TrainedNetwork:
         return trained
 
 
-def _pretraining(recipe: TrainingConfig) -> TrainingConfig:
+def pretraining(recipe: TrainingConfig) -> TrainingConfig:
     """The recipe of the stages before the last."""
     return recipe.model_copy(update={"epochs": recipe.pretraining_epochs or recipe.epochs})
 
@@ -238,12 +239,26 @@ def _find_finished(folder: Path, identity: dict[str, Any]) -> TrainedNetwork | N
     path = folder / "training.json"
     if not (path.exists() and (folder / "network.pt").exists()):
         return None
-    try:
-        summary = TrainingSummary.model_validate_json(path.read_text())
-    except ValidationError as error:
-        raise SpinforgeError(f"{path} is damaged; delete it to have it written anew") from error
+    summary = read_summary(folder)
     require_same_training(path, summary.identity, identity)
     return TrainedNetwork(folder, summary)
+
+
+def read_summary(folder: Path) -> TrainingSummary:
+    """What came of the finished training in a folder.
+
+    Raises:
+        SpinforgeError: If its summary is missing or damaged.
+    """
+    path = folder / "training.json"
+    if not path.exists():
+        raise SpinforgeError(f"{path} is missing; run: spinforge train")
+    try:
+        return TrainingSummary.model_validate_json(path.read_text())
+    except ValidationError as error:
+        raise SpinforgeError(
+            f"{path} is damaged; delete it and run: spinforge train, which writes it anew"
+        ) from error
 
 
 def _write_result(

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.datasets.reading.on_the_fly import SimulatedSlices
+from spinforge.datasets.storage.files import remove_abandoned
 from spinforge.models.augmentation.augmenter import augmenter_for
 from spinforge.models.collective import process_number
 from spinforge.models.losses import inverse_frequency
@@ -28,7 +29,6 @@ from spinforge.models.training.checkpoints import (
     CheckpointFiles,
     Checkpoints,
     find_resumable,
-    require_same_training,
 )
 from spinforge.models.training.data import (
     ReadyBatches,
@@ -40,13 +40,13 @@ from spinforge.models.training.data import (
 )
 from spinforge.models.training.history import History
 from spinforge.models.training.normalisation import GlobalStatistics
+from spinforge.models.training.outcome import StageOutcome, read_outcome, write_outcome
 from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
 from spinforge.models.training.reading import training_source, workers_for
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.sharing import ALONE, Share
 from spinforge.models.training.stages import Stage
 from spinforge.models.training.task import SegmentationTask, count_steps
-from spinforge.models.weights import read_torch_file, write_torch_file
 from spinforge.simulation.errors import SpinforgeError
 
 _NEW_NAME = "forward_sync_buffers" in inspect.signature(DistributedDataParallel).parameters
@@ -57,112 +57,81 @@ _NO_SYNCED_BUFFERS: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class StageOutcome:
-    """What came of a stage.
+class StageJob:
+    """One stage to be trained.
 
     Attributes:
-        weights: The network's weights to go on with.
-        epochs: Epochs trained.
-        kept_epoch: The epoch of these weights, counted from 1.
-        score: Its Dice from the pixels of all validation slices together; of a stage that does not
-            segment minus its loss.
-        seconds: Wall time of all epochs.
-    """
-
-    weights: dict[str, Tensor]
-    epochs: int
-    kept_epoch: int
-    score: float
-    seconds: float
-
-
-def fit_stage(
-    network: nn.Module,
-    config: NetworkConfig,
-    recipe: TrainingConfig,
-    stage: Stage,
-    train: SliceDataset | ReadyBatches,
-    validation: SliceDataset,
-    folder: Path,
-    *,
-    device: torch.device,
-    seed: int,
-    identity: dict[str, Any],
-    prefix: str,
-    loggers: Sequence[Logger],
-    progress: bool,
-) -> StageOutcome:
-    """Train what the stage trains; a stage that is finished in `folder` is returned at once.
-
-    Args:
-        network: With the weights of the stage before; changed.
-        config: What it was built from.
+        stage: What is trained.
+        is_last: Whether the network is finished with it; other stages leave `weights.pt`, and
+            their names are put in front of what is logged.
+        config: What the network was built from.
         recipe: How to train.
-        stage: What.
         train: Slices to learn from, or ready batches of them.
         validation: Slices to judge by.
         folder: For `last.ckpt`, `history.csv` and, last of all, `weights.pt`.
         device: Where, for this process.
         seed: Seed of the order of the slices and of dropout.
         identity: Which training this is, as plain data.
-        prefix: Put in front of the names of what is logged.
         loggers: Receive the losses.
         progress: Show a progress bar.
+    """
+
+    stage: Stage
+    is_last: bool
+    config: NetworkConfig
+    recipe: TrainingConfig
+    train: SliceDataset | ReadyBatches
+    validation: SliceDataset
+    folder: Path
+    device: torch.device
+    seed: int
+    identity: dict[str, Any]
+    loggers: Sequence[Logger]
+    progress: bool
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return epochs_of(self.recipe, count_slices(self.train))
+
+
+def fit_stage(network: nn.Module, job: StageJob) -> StageOutcome:
+    """Train what the stage trains; a stage that is finished in its folder is returned at once.
+
+    Args:
+        network: With the weights of the stage before; changed.
+        job: The stage.
 
     Raises:
         SpinforgeError: As `train_network`.
     """
+    folder, recipe, device = job.folder, job.recipe, job.device
     finished = folder / "weights.pt"
     if finished.exists():
-        return _read_outcome(finished, identity)
-    batches = _batches(train, recipe, device=device, seed=seed)
-    resumable = find_resumable(folder / "last.ckpt", identity)
+        return read_outcome(finished, job.identity)
+    batches = _batches(job)
+    resumable = find_resumable(folder / "last.ckpt", job.identity)
     folder.mkdir(parents=True, exist_ok=True)
-    if stage.prepare is not None:
-        stage.prepare(network)
-    epochs = epochs_of(recipe, count_slices(train))
-    task = SegmentationTask(
-        network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
-        config,
-        recipe,
-        stage,
-        n_classes=train.n_classes,
-        n_slices=count_slices(train),
-        n_validated=len(validation),
-        epochs=epochs,
-        seed=seed,
-        prefix=prefix,
-        class_weights=_class_weights(train, recipe),
-        augmenter=augmenter_for(recipe.augmentation, config, seed=seed),
-    )
+    if process_number() == 0:
+        remove_abandoned(folder)
+    task = _task(network, job)
     history = History(folder / "history.csv")
     checkpoints = Checkpoints(
-        folder / "last.ckpt", identity, keep=recipe.keep, patience=recipe.patience
+        folder / "last.ckpt", job.identity, keep=recipe.keep, patience=recipe.patience
     )
     # On standard error: standard output belongs to the answer of a command.
-    progress_bar = [RichProgressBar(console_kwargs={"stderr": True})] if progress else []
+    progress_bar = [RichProgressBar(console_kwargs={"stderr": True})] if job.progress else []
     with quiet_lightning(), stopping_reaches_the_caller(), _settings_put_back(device):
         trainer = Trainer(
             **_trainer_options(recipe, device),
-            max_epochs=epochs,
-            logger=list(loggers) or False,
+            max_epochs=job.epochs,
+            logger=list(job.loggers) or False,
             callbacks=[history, checkpoints, *progress_bar],
             default_root_dir=folder,
-            enable_progress_bar=progress,
+            enable_progress_bar=job.progress,
         )
-        trainer.fit(
-            task,
-            batches,
-            validation_loader(
-                validation,
-                batch_size=recipe.batch_size,
-                workers=workers_for(validation, device),
-                share=Share.own(),
-                pinned=device.type == "cuda",
-            ),
-            ckpt_path=resumable,
-            weights_only=True,
-        )
+        judged = _validation_batches(job)
+        trainer.fit(task, batches, judged, ckpt_path=resumable, weights_only=True)
     outcome = StageOutcome(
         checkpoints.kept_weights,
         epochs=len(history.rows),
@@ -171,19 +140,49 @@ def fit_stage(
         seconds=sum(row["seconds"] for row in history.rows),
     )
     # The last stage ends with the network's own file.
-    if prefix and process_number() == 0:
-        _write_outcome(finished, outcome, identity)
+    if not job.is_last and process_number() == 0:
+        write_outcome(finished, outcome, job.identity)
     return outcome
 
 
-def _batches(
-    train: SliceDataset | ReadyBatches, recipe: TrainingConfig, *, device: torch.device, seed: int
-) -> Iterable[Mapping[str, Any]]:
+def _task(network: nn.Module, job: StageJob) -> SegmentationTask:
+    """What Lightning trains, with the network as the stage begins."""
+    if job.stage.prepare is not None:
+        job.stage.prepare(network)
+    return SegmentationTask(
+        network.to(memory_format=torch.channels_last),  # type: ignore[call-overload]
+        job.config,
+        job.recipe,
+        job.stage,
+        n_classes=job.train.n_classes,
+        n_slices=count_slices(job.train),
+        n_validated=len(job.validation),
+        epochs=job.epochs,
+        seed=job.seed,
+        prefix="" if job.is_last else f"{job.stage.name}/",
+        class_weights=_class_weights(job.train, job.recipe),
+        augmenter=augmenter_for(job.recipe.augmentation, job.config, seed=job.seed),
+    )
+
+
+def _validation_batches(job: StageJob) -> Iterable[Mapping[str, Any]]:
+    """A loader of this process' batches of the validation slices."""
+    return validation_loader(
+        job.validation,
+        batch_size=job.recipe.batch_size,
+        workers=workers_for(job.validation, job.device),
+        share=Share.own(),
+        pinned=job.device.type == "cuda",
+    )
+
+
+def _batches(job: StageJob) -> Iterable[Mapping[str, Any]]:
     """A loader of the slices, or the batches that are there; of this process' pieces.
 
     Raises:
         SpinforgeError: If these have another size than the recipe's.
     """
+    train, recipe, device, seed = job.train, job.recipe, job.device, job.seed
     share = Share.own()
     if share != ALONE and isinstance(train, ZeroFilledSlices):
         # Each process has a device of its own, where nobody could put the set before.
@@ -273,31 +272,3 @@ def _settings_put_back(device: torch.device) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
-
-
-def _write_outcome(path: Path, outcome: StageOutcome, identity: dict[str, Any]) -> None:
-    write_torch_file(
-        path,
-        {
-            "identity": identity,
-            "weights": outcome.weights,
-            "epochs": outcome.epochs,
-            "kept_epoch": outcome.kept_epoch,
-            "score": outcome.score,
-            "seconds": outcome.seconds,
-        },
-    )
-
-
-def _read_outcome(path: Path, identity: dict[str, Any]) -> StageOutcome:
-    """A finished stage.
-
-    Raises:
-        SpinforgeError: If the file is damaged or of another training.
-    """
-    content = read_torch_file(path)
-    require_same_training(path, content.pop("identity", {}), identity)
-    try:
-        return StageOutcome(**content)
-    except TypeError as error:
-        raise SpinforgeError(f"{path} is damaged; delete it to train this stage again") from error

@@ -36,9 +36,10 @@ CHECK_EVERY = 50
 class SegmentationTask(LightningModule):
     """The stage's loss, checked to be finite; pooled Dice of the tissues for validation.
 
-    Nothing in a training step waits for a GPU: what is logged is summed up there and fetched once
-    an epoch, the loss is looked at once in `CHECK_EVERY` steps, batches come from pinned memory or
-    lie there already. The progress bar shows no number that would have to be fetched.
+    Nothing in a training step waits for a GPU, but for PyTorch's own look at the scaled gradients
+    of float16 where they are clipped or RMSprop's: what is logged is summed up there and fetched
+    once an epoch, the loss is looked at once in `CHECK_EVERY` steps, batches come from pinned
+    memory or lie there already. The progress bar shows no number that would have to be fetched.
 
     Logs `train_loss`, `validation_loss`, `learning_rate`, and where the stage segments
     `validation_dice_pooled`, each once an epoch; before the last stage with the stage's name in

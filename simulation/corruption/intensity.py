@@ -33,7 +33,7 @@ SHAPE_OF_CONTRAST = {"T1": "A", "T2": "B", "PD": "C"}
 
 _DEGREES = [(p, q, r) for p in range(4) for q in range(4) for r in range(4) if 1 <= p + q + r <= 3]
 _CONTROL_POINTS = 4
-_FIELD_LIMITS = (0.2, 2.0)
+FIELD_LIMITS = (0.2, 2.0)
 
 BRIGHTEST = 4.0
 """Of a slice's 99th percentile; a slice with anything brighter is all but empty."""
@@ -147,7 +147,7 @@ def polynomial_field(
     inside = field[volume.brain]
     low, high = inside.min(), inside.max()
     scaled = 1 + percent / 100 * ((field - low) / (high - low) - 0.5)
-    scaled = torch.where(volume.brain, scaled, scaled.clamp(*_FIELD_LIMITS))
+    scaled = torch.where(volume.brain, scaled, scaled.clamp(*FIELD_LIMITS))
     mean = float(scaled[volume.brain].mean()) if unit_mean else 1.0
     return PolynomialField((scaled / mean).float(), percent, tuple(coefficients.tolist()), mean)
 

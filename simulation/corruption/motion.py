@@ -27,7 +27,7 @@ MOTION = ((1.0, 1.0, 2), (2.0, 2.0, 3), (4.0, 4.0, 4), (6.0, 6.0, 5), (10.0, 10.
 Sensitivity = Complex[Tensor, "#slice ky kx"]
 """Of one coil; one slice where it is the same for all."""
 
-_CENTRE_FRACTION = 0.08
+CENTRE_FRACTION = 0.08
 _LEVELS_WITH_STILL_CENTRE = (1, 2)
 
 
@@ -58,7 +58,7 @@ class Motion(LevelledConfig):
         """Lines before which the head moves; all after the centre at low levels."""
         earliest = 1
         if self.level in _LEVELS_WITH_STILL_CENTRE:
-            earliest = n_lines // 2 + math.ceil(_CENTRE_FRACTION * n_lines / 2)
+            earliest = n_lines // 2 + math.ceil(CENTRE_FRACTION * n_lines / 2)
         allowed = range(earliest, n_lines)
         return sorted(sorted(allowed, key=lambda line: scores[line - 1])[:count])
 

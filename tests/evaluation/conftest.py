@@ -98,8 +98,8 @@ def content(**changes) -> ReportContent:
         "data_card": {"Source <s>": {"Anatomy <k>": "BrainWeb <v>"}},
         "examples": [example],
         "networks": [
-            NetworkReport(NETWORKS[0], "First <desc>", 1234567, history(5)),
-            NetworkReport(NETWORKS[1], "Second", 10, history(0)),
+            NetworkReport(NETWORKS[0], "First <desc>", 1234567, history(5), 4),
+            NetworkReport(NETWORKS[1], "Second", 10, history(0), 1),
         ],
         "scores": scores(),
         "load_case": load_case,

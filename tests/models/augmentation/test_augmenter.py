@@ -1,5 +1,7 @@
 """Whole batches: of images, of sequences, of k-space for either kind of network."""
 
+import math
+
 import pytest
 import torch
 from measured import line_mask
@@ -196,6 +198,29 @@ def test_noise_of_a_measurement_is_in_every_coil_and_line(measured):
     for one, without, std in zip(found, quiet, batch["draws"].noise, strict=True):
         assert not torch.equal(one, without)
         assert (one - without).abs().amax(-1).min() > 0.01 * float(std)
+
+
+def test_each_coil_has_noise_of_its_own(measured):
+    config = Augmentation(noise_percent=50)
+    augmenter = Augmenter(config, seed=7, gives_images=False)
+    batch = augmenter.drawn(measured, 0)
+    found = augmenter.applied(batch)["kspace"]
+    quiet = augmenter.applied(batch | {"draws": still(batch["draws"])})["kspace"]
+    for one, without in zip(found, quiet, strict=True):
+        # Each is scaled by its own percentile: what is not the quiet one's multiple is noise.
+        multiple = (without.conj() * one).sum() / without.abs().square().sum()
+        noise = (one - multiple * without).flatten(1)
+        deviations = noise.abs().square().mean(1).sqrt()
+        # A deviation of n complex numbers has a relative standard error of 1 / (2 sqrt(n)).
+        n = noise.shape[1]
+        assert n > 500
+        torch.testing.assert_close(
+            deviations / deviations.mean(), torch.ones(len(noise)), rtol=0, atol=2 / math.sqrt(n)
+        )
+        coherence = (noise / noise.norm(dim=1, keepdim=True)) @ noise.mH / noise.norm(dim=1)
+        apart = ~torch.eye(len(noise), dtype=torch.bool)
+        # Of independent coils it has a standard deviation of 1 / sqrt(n).
+        assert coherence.abs()[apart].max() < 5 / math.sqrt(n)
 
 
 def test_images_with_a_phase_show_it(measured):

@@ -14,7 +14,7 @@ from spinforge.models.augmentation.physics import (
     with_motion,
 )
 from spinforge.simulation.corruption.intensity import _DEGREES, polynomial_field
-from spinforge.simulation.corruption.motion import Poses, moved
+from spinforge.simulation.corruption.motion import CENTRE_FRACTION, Poses, moved
 from spinforge.simulation.corruption.volume import Volume
 from spinforge.simulation.fourier import image_to_kspace
 from spinforge.simulation.philox import sample_keys
@@ -71,7 +71,7 @@ def test_a_pose_is_the_corruptions(heads):
 
 def poses_of(moments, poses):
     """The corruption's, with the lines at which these moments come."""
-    first = SIZE[0] // 2 + math.ceil(0.08 * SIZE[0] / 2)
+    first = SIZE[0] // 2 + math.ceil(CENTRE_FRACTION * SIZE[0] / 2)
     starts = [first + int(moment * (SIZE[0] - first)) for moment in moments.tolist()]
     return Poses(
         (0, *starts),
@@ -111,7 +111,7 @@ def test_a_head_that_does_not_move_stays_the_same(heads):
 
 def test_motion_leaves_the_centre_of_k_space_alone(heads):
     still, moving = image_to_kspace(heads), image_to_kspace(with_motion(heads, MOMENTS, POSES))
-    until = SIZE[0] // 2 + math.ceil(0.08 * SIZE[0] / 2)
+    until = SIZE[0] // 2 + math.ceil(CENTRE_FRACTION * SIZE[0] / 2)
     torch.testing.assert_close(moving[:, :until], still[:, :until], rtol=0, atol=1e-5)
     assert (moving[:, -1] - still[:, -1]).abs().amax(1).min() > 0.1
 

@@ -145,15 +145,19 @@ def test_scans_anew_are_a_source_to_train_from(tmp_path, store):
     train(tmp_path, source, opened(store, "fixed"), augmentation=MEASURED, epochs=1)
 
 
-def test_recipes_augment_as_their_papers_do():
+def test_only_recipes_whose_papers_augment_do():
     none = Augmentation()
     assert TrainingConfig().augmentation == none
     assert CRDNTraining(recipe="crdn").augmentation == none
     assert SERANetTraining(recipe="seranet").augmentation == none
     hlenet = HLENetTraining(recipe="hlenet").augmentation
-    assert (hlenet.flip_vertical, hlenet.flip_horizontal, hlenet.crop) == (0.5, 0.5, 0.8)
+    assert hlenet.flip_vertical
+    assert hlenet.flip_horizontal
+    assert hlenet.crop < 1
     infants = FCSLSTMTraining(recipe="fcslstm").augmentation
-    assert (infants.flip_vertical, infants.flip_horizontal, infants.crop) == (0, 0.5, 0.8)
+    assert not infants.flip_vertical
+    assert infants.flip_horizontal
+    assert infants.crop < 1
     assert not hlenet.is_physical
     assert not infants.is_physical
 

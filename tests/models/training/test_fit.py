@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -252,7 +254,9 @@ def test_infinite_validation_loss_names_epoch_and_slices(discs, tmp_path):
                 sample["image"] = torch.full_like(sample["image"], torch.nan)
             return sample
 
-    message = r"validation loss of epoch 1 became nan in batch 2 \(subject/slice: sub-01 0, sub-01 1,"
+    message = (
+        r"validation loss of epoch 1 became nan in batch 2 \(subject/slice: sub-01 0, sub-01 1,"
+    )
     with pytest.raises(SpinforgeError, match=message):
         train(tmp_path, discs(10), Broken(7))
 
@@ -324,3 +328,11 @@ def test_missing_gpu_is_an_error(discs, tmp_path, monkeypatch):
 
 def test_test_data_satisfies_the_protocol(discs):
     assert isinstance(discs(1), SliceDataset)
+
+
+def test_what_a_killed_training_was_writing_is_removed(discs, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as gone:
+        left = tmp_path / f".last.ckpt.tmp-{gone.pid}"
+    left.write_bytes(b"half a checkpoint")
+    train(tmp_path, discs(4), discs(2))
+    assert not left.exists()

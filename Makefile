@@ -27,10 +27,10 @@ test: $(VENV)/.ready  ## format, lint, types and the fast tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p spinforge
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --durations 15
 
 test-slow: $(VENV)/.ready  ## the tests that take minutes
-	$(BIN)/pytest -n 2 -m slow
+	$(BIN)/pytest -n 2 --durations 15 -m slow
 
 # Not part of CI, for its length; some of it, on narrow networks, is in test-slow.
 test-networks: $(VENV)/.ready  ## every network of the catalogue at full width (very long)

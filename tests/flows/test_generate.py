@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -108,24 +109,27 @@ def test_another_configuration_is_refused_and_overwrite_replaces_it(tiny):
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_training_goes_on_to_the_same_weights(spinforge, tiny_file, tmp_path):
-    def run(folder: Path):
-        options = ["--set", f"out={folder}", "--set", "training.epochs=30"]
-        return spinforge("study", str(tiny_file), *options, "--json")
+def test_ctrl_c_in_training_goes_on_to_the_same_weights(finished, spinforge, tiny_file, tmp_path):
+    straight, _ = finished
+    stopped = RunFolder.of(straight.model_copy(update={"out": tmp_path}))
+    shutil.copytree(RunFolder.of(straight).store.path, stopped.store.path)
 
-    def networks(folder: Path) -> dict[str, bytes]:
-        return {p.parent.name: p.read_bytes() for p in folder.glob("tiny/networks/*/network.pt")}
+    def train():
+        return spinforge("train", str(tiny_file), "--set", f"out={tmp_path}")
 
-    stopped = run(tmp_path / "stopped")
-    wait_for(lambda: any((tmp_path / "stopped" / "tiny").glob("networks/*/last.ckpt")))
-    os.killpg(stopped.pid, signal.SIGINT)
-    _, err = stopped.communicate(timeout=240)
-    assert stopped.returncode == 130, err
+    def networks(folder: RunFolder) -> dict[str, bytes]:
+        return {p.parent.name: p.read_bytes() for p in folder.networks.glob("*/network.pt")}
+
+    run = train()
+    wait_for(lambda: any(stopped.networks.glob("*/last.ckpt")))
+    os.killpg(run.pid, signal.SIGINT)
+    _, err = run.communicate(timeout=240)
+    assert run.returncode == 130, err
     assert "run the same command again to go on" in err
     assert "Traceback" not in err
-    assert len(networks(tmp_path / "stopped")) < 2
+    assert len(networks(stopped)) < 2
 
-    for folder in ("stopped", "straight"):
-        out, err = run(tmp_path / folder).communicate(timeout=280)
-        assert json.loads(out)["dice"], err
-    assert networks(tmp_path / "stopped") == networks(tmp_path / "straight")
+    run = train()
+    _, err = run.communicate(timeout=280)
+    assert run.returncode == 0, err
+    assert networks(stopped) == networks(RunFolder.of(straight))

@@ -21,14 +21,13 @@ from spinforge.datasets.slice_table import View
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.preflight import check_writable
 from spinforge.flows.progress import progress_bar
-from spinforge.models.devices import device_of
+from spinforge.models.devices import find_device
 from spinforge.models.prediction.ensemble import Ensemble, load_ensemble
 from spinforge.models.prediction.files import write_segmentation
 from spinforge.models.prediction.kspace import check_takes_kspace, segment_kspace
 from spinforge.models.prediction.sequences import segment_sequence
 from spinforge.models.prediction.slices import Asked, Segmentation
 from spinforge.models.prediction.volume import check_takes_images, choose_plane, segment_volume
-from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -75,7 +74,7 @@ def predict(wanted: Prediction) -> dict[str, Any]:
             if the arguments do not go together.
     """
     check_writable(wanted.to, "--to")
-    device = device_of(TrainingConfig(device=wanted.device))
+    device = find_device(wanted.device)
     ensemble = load_ensemble(wanted.networks)
     networks = [
         {

@@ -34,7 +34,7 @@ def segment_sequence(
 
     A slice that stands for several heights of a larger head gets the mean of their probabilities.
     Slices at heights that another age does not reach are in no sequence: they get the label
-    `IGNORE`, and probabilities of 0.
+    `IGNORE`, probabilities of 0, and of entropy and mutual information, which nobody knows, NaN.
 
     Args:
         ensemble: Networks of sequences.
@@ -99,6 +99,7 @@ def _of_age(
     n_classes = len(ensemble.class_names)
     labels = mean[:n_classes].argmax(0).astype(np.uint8)
     labels[times == 0] = IGNORE
+    mean[n_classes:, times == 0] = np.nan  # 0 would mean that the networks are certain
     missing = int((times == 0).sum())
     note = f"{missing} of {count} slices have no label ({IGNORE}): another age does not reach them"
     kept = mean if asked.probabilities else mean[n_classes:]

@@ -76,6 +76,13 @@ def final_logits(output: Tensor | KSpaceSegmentation) -> Float[Tensor, "item cla
 
     There are two classes or more: of a foreground alone, with logit z, they are (0, z), whose
     softmax is the logistic function of z.
+
+    Args:
+        output: Logits (..., classes, ky, kx), or stages of a network of k-space, of which the last
+            counts.
+
+    Returns:
+        (item, classes, ky, kx).
     """
     logits = output.logits[-1] if isinstance(output, KSpaceSegmentation) else output
     logits = (logits.flatten(0, 1) if logits.ndim == 5 else logits).float()
@@ -107,7 +114,8 @@ def apply_to_batches(
     Returns:
         What `ask` gave, in the order of the batches.
     """
-    with torch.inference_mode(), _predicting(networks, device):
+    # Moved outside of inference mode, whose tensors could not be trained any more.
+    with _predicting(networks, device), torch.inference_mode():
         return [ask({name: v.to(device) for name, v in batch.items()}) for batch in batches]
 
 

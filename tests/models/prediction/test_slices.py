@@ -50,6 +50,8 @@ def test_evaluation_and_prediction_leave_a_network_as_it_was(training):
     np.testing.assert_array_equal(found.labels, evaluated)
     assert network.training == training
     assert {weight.device.type for weight in network.parameters()} == {"cpu"}
+    network(images).sum().backward()  # may still be trained
+    assert all(weight.grad is not None for weight in network.parameters())
 
 
 def test_a_network_is_as_it_was_after_a_batch_that_it_does_not_read():

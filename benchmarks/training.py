@@ -37,8 +37,8 @@ from networks import BATCHES, KEPT_LINES, chosen_entries, loss_of, size_of
 from timing import is_gpu, seconds_in_a_row, seconds_of_calls, usable_device
 from torch import Tensor, nn
 
-from spinforge.models.applying import final_logits, flat_target, network_input
 from spinforge.models.catalogue import CATALOGUE, CatalogueEntry
+from spinforge.models.inference import final_logits, flat_target, network_input
 from spinforge.models.networks import KSpaceNetwork, build_network
 from spinforge.models.training.compiling import compiled_objective
 from spinforge.models.training.data import training_loader

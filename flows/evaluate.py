@@ -25,9 +25,9 @@ from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
 from spinforge.flows.train import select_networks
-from spinforge.models.devices import device_of
 from spinforge.models.inference import predict_labels
 from spinforge.models.networks import NetworkConfig
+from spinforge.models.training.possible import device_of
 from spinforge.models.training.product_slices import StudySlices, showing
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spinforge.datasets.reading.groups import no_subjects
+from spinforge.datasets.scans.contrast_names import assign_contrasts
 from spinforge.datasets.scans.nifti_scan import (
     NIFTI_SUFFIXES,
-    assign_contrasts,
     is_nifti,
     read_nifti_scan,
 )
@@ -21,14 +21,18 @@ from spinforge.datasets.slice_table import View
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.preflight import check_writable
 from spinforge.flows.progress import progress_bar
-from spinforge.models.devices import device_of
+from spinforge.models.devices import find_device
 from spinforge.models.prediction.ensemble import Ensemble, load_ensemble
-from spinforge.models.prediction.files import write_segmentation
+from spinforge.models.prediction.files import check_targets, write_segmentation
+from spinforge.models.prediction.image_checks import (
+    check_takes_files,
+    check_takes_images,
+    check_takes_mask,
+)
 from spinforge.models.prediction.kspace import check_takes_kspace, segment_kspace
 from spinforge.models.prediction.sequences import segment_sequence
 from spinforge.models.prediction.slices import Asked, Segmentation
-from spinforge.models.prediction.volume import check_takes_images, choose_plane, segment_volume
-from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.prediction.volume import choose_plane, segment_volume
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -75,7 +79,7 @@ def predict(wanted: Prediction) -> dict[str, Any]:
             if the arguments do not go together.
     """
     check_writable(wanted.to, "--to")
-    device = device_of(TrainingConfig(device=wanted.device))
+    device = find_device(wanted.device)
     ensemble = load_ensemble(wanted.networks)
     networks = [
         {
@@ -144,7 +148,9 @@ def _scans(wanted: Prediction, ensemble: Ensemble) -> Iterator[Scan]:
         _require_unset(wanted, ("subjects", "group"), "a set")
         _require_unset(wanted, ("brain", "view"), "images")
         check_takes_kspace(ensemble)
-        return iter([read_raw_scan(Path(place))])
+        raw = read_raw_scan(Path(place))
+        check_targets(wanted.to, raw)
+        return iter([raw])
     if "://" in place or place.rstrip("/").endswith(".zarr") or Path(place).is_dir():
         _require_unset(wanted, ("brain",), "NIfTI files")
         return _of_set(wanted, ensemble, place)
@@ -180,14 +186,12 @@ def _of_images(
     wanted: Prediction, ensemble: Ensemble, named: dict[str, Path], files: list[Path]
 ) -> Iterator[Scan]:
     check_takes_images(ensemble)
-    if not ensemble.reads.planes:
-        colours = ", ".join(ensemble.reads.channels)
-        raise SpinforgeError(
-            f"{wanted.scans[0]}: the network reads photographs ({colours}), not scans; photographs "
-            f"are segmented from a set"
-        )
+    check_takes_files(ensemble.reads, wanted.scans[0])
+    if wanted.brain is not None:
+        check_takes_mask(ensemble)
     contrasts = assign_contrasts(files, named, ensemble.reads.channels)
     scan = read_nifti_scan(contrasts, brain=wanted.brain)
+    check_targets(wanted.to, scan)
     choose_plane(ensemble.reads, scan.place.spacing_mm, wanted.view)
     return iter([scan])
 

@@ -14,7 +14,6 @@ from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
-from spinforge.models.devices import require_possible
 from spinforge.models.networks import (
     KSpaceNetwork,
     NetworkConfig,
@@ -22,6 +21,7 @@ from spinforge.models.networks import (
     weightless_network,
 )
 from spinforge.models.seranet.measurement import Measurement
+from spinforge.models.training.possible import require_possible
 from spinforge.models.training.product_slices import channels_and_classes, check_trainable
 from spinforge.models.training.stages import training_stages
 from spinforge.simulation.errors import SpinforgeError

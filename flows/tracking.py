@@ -23,7 +23,7 @@ from spinforge.flows.machine import machine_facts
 from spinforge.flows.model_registry import crown, mlflow_model, register
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.whole_calls import WholeCalls
-from spinforge.models.devices import device_of
+from spinforge.models.training.possible import device_of
 from spinforge.models.weights import load_network
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError

@@ -17,11 +17,11 @@ from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
 from spinforge.flows.workers import worker_processes
-from spinforge.models.devices import device_of
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
 from spinforge.models.training.fit import pretraining, train_network
 from spinforge.models.training.fresh import simulated_source, simulates
+from spinforge.models.training.possible import device_of
 from spinforge.models.training.product_slices import (
     StudySlices,
     check_fits,

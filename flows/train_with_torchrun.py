@@ -20,8 +20,8 @@ from spinforge.flows.config import load_study
 from spinforge.flows.options import Overrides, StudyFile
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
-from spinforge.models.devices import device_of, require_possible
 from spinforge.models.training.fit import train_network
+from spinforge.models.training.possible import device_of, require_possible
 from spinforge.models.training.processes import leave
 from spinforge.models.training.product_slices import check_fits, check_trainable, showing
 from spinforge.models.training.reading import training_source

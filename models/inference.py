@@ -1,26 +1,147 @@
-"""From slices to label maps with any network, and from logits to labels and probabilities."""
+"""How any network is applied: to one batch, to many on a device, and what its logits mean."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
-from torch import Tensor
+from jaxtyping import Float, Float32, Integer, UInt8
+from torch import Tensor, nn
 
-from spinforge.models.applying import final_logits, network_input
-from spinforge.models.training.data import SliceDataset
+from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
+from spinforge.models.seranet.measurement import KSpaceSegmentation, Measurement
 from spinforge.models.weights import LoadedNetwork
 from spinforge.simulation.errors import SpinforgeError
 
 _INPUTS = ("image", "kspace", "mask", "sensitivities")
 """What networks look at; the rest of an item only names it, or is its truth."""
 
+Found = TypeVar("Found")
+
+
+@runtime_checkable
+class Slices(Protocol):
+    """Slices that are read one by one, such as a data set's."""
+
+    def __len__(self) -> int:
+        """Number of slices."""
+        ...
+
+    def __getitem__(self, index: int, /) -> Mapping[str, Any]:
+        """One slice, see `network_input`."""
+        ...
+
+
+def network_input(config: NetworkConfig, batch: Mapping[str, Any]) -> Tensor | Measurement:
+    """What a network is called with.
+
+    A network of single images sees the frames of sequences one by one.
+
+    Args:
+        config: The network.
+        batch: "image" (batch, channel, ky, kx), or of sequences (batch, time, channel, ky, kx);
+            or for networks that start from k-space "kspace", "mask" and perhaps "sensitivities",
+            as in `Measurement`.
+
+    Returns:
+        Images are in the memory format "channels last".
+
+    Raises:
+        SpinforgeError: If the batch is not of the kind that the network reads.
+    """
+    if isinstance(config, KSpaceNetwork):
+        if "kspace" not in batch:
+            raise SpinforgeError(
+                f"network {config.name!r} ({config.kind}) starts from k-space, and these slices "
+                f"are images; train it on a product with k-space"
+            )
+        return Measurement(batch["kspace"], batch["mask"], batch.get("sensitivities"))
+    image: Tensor = batch["image"]
+    if isinstance(config, SequenceNetwork):
+        if image.ndim != 5:
+            raise SpinforgeError(
+                f"network {config.name!r} ({config.kind}) reads sequences of images, and these are "
+                f"single slices; train it on a longitudinal product"
+            )
+        return image
+    if image.ndim == 5:
+        image = image.flatten(0, 1)
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def final_logits(output: Tensor | KSpaceSegmentation) -> Float[Tensor, "item classes ky kx"]:
+    """The answer of a network in float32, whatever it computed in; each frame is an item.
+
+    There are two classes or more: of a foreground alone, with logit z, they are (0, z), whose
+    softmax is the logistic function of z.
+
+    Args:
+        output: Logits (..., classes, ky, kx), or stages of a network of k-space, of which the last
+            counts.
+
+    Returns:
+        (item, classes, ky, kx).
+    """
+    logits = output.logits[-1] if isinstance(output, KSpaceSegmentation) else output
+    logits = (logits.flatten(0, 1) if logits.ndim == 5 else logits).float()
+    if logits.shape[1] == 1:
+        return torch.cat([torch.zeros_like(logits), logits], dim=1)
+    return logits
+
+
+def flat_target(target: Integer[Tensor, "*batch ky kx"]) -> Integer[Tensor, "item ky kx"]:
+    """Labels of each slice; the frames of sequences one after the other, as `final_logits`."""
+    return target.flatten(0, -3)
+
+
+def apply_to_batches(
+    networks: Sequence[nn.Module],
+    batches: Iterable[Mapping[str, Tensor]],
+    ask: Callable[[dict[str, Tensor]], Found],
+    *,
+    device: torch.device | str = "cpu",
+) -> list[Found]:
+    """Show networks batch after batch, as they predict: in evaluation mode, without gradients.
+
+    Args:
+        networks: Moved to the device meanwhile; then each is where it was, in the mode it was in.
+        batches: What they look at; read one by one.
+        ask: From a batch on the device to what is kept of it.
+        device: Where to compute.
+
+    Returns:
+        What `ask` gave, in the order of the batches.
+    """
+    # Moved outside of inference mode, whose tensors could not be trained any more.
+    with _predicting(networks, device), torch.inference_mode():
+        return [ask({name: v.to(device) for name, v in batch.items()}) for batch in batches]
+
+
+@contextmanager
+def _predicting(networks: Sequence[nn.Module], device: torch.device | str) -> Iterator[None]:
+    """Networks on a device meanwhile, in evaluation mode."""
+    before = [(network.training, _place_of(network)) for network in networks]
+    for network in networks:
+        network.eval().to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
+    try:
+        yield
+    finally:
+        for network, (was_training, place) in zip(networks, before, strict=True):
+            network.train(was_training).to(place)
+
+
+def _place_of(network: nn.Module) -> torch.device:
+    """Where a network's weights are; the processor, if it has none."""
+    weights = next(network.parameters(), None)
+    return torch.device("cpu") if weights is None else weights.device
+
 
 def predict_labels(
     loaded: LoadedNetwork,
-    slices: SliceDataset | Iterable[Mapping[str, Any]],
+    slices: Slices | Iterable[Mapping[str, Any]],
     *,
     batch_size: int = 12,
     device: torch.device | str = "cpu",
@@ -31,13 +152,13 @@ def predict_labels(
     differ from the processor's.
 
     A slice's labels do not depend on the others in its batch: the network predicts in evaluation
-    mode. It is left on `device`, in the mode it came in.
+    mode. Then it is where it was before, in the mode it came in.
 
     Args:
         loaded: The network.
         slices: A data set, or items such as one gives; all of one shape.
         batch_size: Slices a batch; 1 or more.
-        device: Where to compute; `device_of` tells where the network was trained.
+        device: Where to compute; `find_device` and, of a recipe, `device_of` tell.
 
     Returns:
         (slice, ky, kx) in the order given, of sequences (slice, time, ky, kx).
@@ -45,22 +166,15 @@ def predict_labels(
     Raises:
         SpinforgeError: If there are no slices, they differ in shape, or the network reads others.
     """
-    network = loaded.network
-    was_training = network.training
-    network.eval().to(device)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    remaining = _items(slices)
-    labels = []
-    try:
-        with torch.inference_mode():
-            while items := list(itertools.islice(remaining, batch_size)):
-                batch = {name: values.to(device) for name, values in _stack(items).items()}
-                found = labels_of(final_logits(network(network_input(loaded.config, batch))))
-                if "image" in batch:  # the frames of a sequence belong together again
-                    found = found.reshape(*batch["image"].shape[:-3], *found.shape[-2:])
-                labels.append(found.cpu().numpy())
-    finally:
-        network.train(was_training)
+
+    def ask(batch: dict[str, Tensor]) -> np.ndarray:
+        logits = final_logits(loaded.network(network_input(loaded.config, batch)))
+        found = labels_of(logits)
+        if "image" in batch:  # the frames of a sequence belong together again
+            found = found.reshape(*batch["image"].shape[:-3], *found.shape[-2:])
+        return found.cpu().numpy()
+
+    labels = apply_to_batches([loaded.network], _batches(slices, batch_size), ask, device=device)
     if not labels:
         raise SpinforgeError("there are no images to segment")
     if len({batch.shape[1:] for batch in labels}) > 1:
@@ -100,11 +214,17 @@ def probabilities_of(
     return torch.softmax(logits.float(), dim=-3)
 
 
-def _items(source: SliceDataset | Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Items one by one, read only when asked for."""
-    if isinstance(source, SliceDataset):
-        return (source[index] for index in range(len(source)))
-    return iter(source)
+def _batches(
+    source: Slices | Iterable[Mapping[str, Any]], size: int
+) -> Iterator[dict[str, Tensor]]:
+    """Batches of items, which are read only when they are asked for."""
+    remaining = (
+        iter(source)
+        if not isinstance(source, Slices)
+        else map(source.__getitem__, range(len(source)))
+    )
+    while items := list(itertools.islice(remaining, size)):
+        yield _stack(items)
 
 
 def _stack(items: list[Mapping[str, Any]]) -> dict[str, Tensor]:

@@ -35,7 +35,8 @@ class LoadedNetwork:
         network: In evaluation mode, on the CPU.
         config: What it was built from.
         in_channels: Channels its images must have.
-        n_classes: Classes it tells apart, background included.
+        n_classes: Its outputs: classes with the background, or 1 of a foreground alone, which
+            tells two classes apart.
         reads: What its slices looked like in training; None in files of before that was noted, and
             of networks that were trained on slices without a `SliceFormat`.
     """
@@ -63,7 +64,7 @@ def save_network(
         weights: The network's `state_dict()`.
         config: What the network was built from.
         in_channels: Channels of its images.
-        n_classes: Classes, background included.
+        n_classes: Its outputs: classes with the background, or 1 of a foreground alone.
         reads: What its slices looked like in training, if that is known.
 
     Raises:

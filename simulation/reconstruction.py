@@ -21,10 +21,11 @@ def zero_filled(kspace: KSpace, mask: Bool[Tensor, "*#batch ky"]) -> ComplexImag
     """Inverse FFT with the missing lines set to 0.
 
     Args:
-        kspace: Fully sampled, (..., ky, kx).
+        kspace: (..., ky, kx); lines outside the mask may hold anything, also what is no number.
         mask: Acquired lines, (..., ky) or broadcast to it.
     """
-    return kspace_to_image(kspace * mask[..., None])
+    # Chosen, not multiplied with the mask: not even 0 times what is no number is 0.
+    return kspace_to_image(torch.where(mask[..., None], kspace, 0))
 
 
 def intensity_scale(image: ComplexImage) -> Tensor:
@@ -92,7 +93,7 @@ def zero_filled_combined(
     A single coil is left as it is: nobody knows its sensitivity, so its shading stays.
 
     Args:
-        kspace: Fully sampled, (..., coil, ky, kx).
+        kspace: (..., coil, ky, kx); lines outside the mask may hold anything.
         mask: Acquired lines, (..., ky).
         sensitivities: Complex receive sensitivities, the same shape or broadcast to it.
     """
@@ -128,13 +129,14 @@ def pocs(kspace: KSpace, mask: Bool[Tensor, " ky"], *, iterations: int = 20) -> 
             f"pocs: the {len(lines)} acquired of {len(mask)} lines must be contiguous and hold the "
             f"centre of k-space. Use a mask of kind partial_fourier."
         )
+    kspace = torch.where(mask[:, None], kspace, 0)
     symmetric = min(-int(lines[0]), int(lines[-1]))
     offset = torch.arange(len(mask), device=kspace.device) - len(mask) // 2
     window = torch.cos(math.pi / 2 * offset / (symmetric + 1)).square()
     window = window.where(offset.abs() <= symmetric, 0).to(kspace.real.dtype)
     phase = torch.sgn(kspace_to_image(kspace * window[:, None]))
 
-    image = kspace_to_image(kspace * mask[:, None])
+    image = kspace_to_image(kspace)
     for _ in range(iterations):
         image = (image * phase.conj()).real * phase
         filled = torch.where(mask[:, None], kspace, image_to_kspace(image))

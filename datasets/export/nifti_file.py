@@ -40,7 +40,7 @@ def write_nifti_like(path: Path, values: NDArray[Any], original: Header) -> None
     file: Any = nibabel.load(original.path, mmap=False)
     is_second = isinstance(file.header, nibabel.Nifti2Header)
     kind: Any = nibabel.Nifti2Image if is_second else nibabel.Nifti1Image
-    image = kind(original.as_stored(values), original.stored_affine, file.header)
+    image = kind(original.as_stored(values), original.affine_in_file_units, file.header)
     image.set_data_dtype(values.dtype)
     # The window of grey values that viewers should show is another one.
     image.header["cal_min"] = image.header["cal_max"] = 0

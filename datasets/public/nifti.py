@@ -31,6 +31,8 @@ _READING_ERRORS = (
 )
 """What nibabel raises, depending on which part of a file is nonsense."""
 
+# Codes of `xyzt_units`: metre and micrometre.
+_MM_PER_UNIT = {1: 1e3, 3: 1e-3}
 _SUFFIXES = (".nii", ".nii.gz", ".hdr")
 _MOST_SHOWN = 8
 # Of the shortest edge of a voxel. Two headers of one scan differ by rounding, in single precision
@@ -47,16 +49,19 @@ class Header:
     Attributes:
         path: The file.
         stored_shape: Number of voxels along the three axes as they are stored.
-        stored_affine: 4 x 4, from stored voxel to world coordinates [mm]; world is RAS.
+        stored_affine: 4 x 4, from stored voxel to world coordinates [mm], whatever the unit in the
+            file; world is RAS.
         is_placed: Whether the file says where its voxels lie. Analyze files, and NIfTI files with
             both codes 0, do not: then the axes are taken as stored right to left, posterior to
             anterior, inferior to superior, which is Analyze's convention.
+        mm_per_unit: The file's own unit of length [mm].
     """
 
     path: Path
     stored_shape: tuple[int, int, int]
     stored_affine: NDArray[np.float64]
     is_placed: bool
+    mm_per_unit: float = 1.0
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -76,6 +81,11 @@ class Header:
         """Size of a voxel along z, y and x [mm]."""
         x, y, z = np.linalg.norm(self.affine[:3, :3], axis=0).tolist()
         return z, y, x
+
+    @property
+    def affine_in_file_units(self) -> NDArray[np.float64]:
+        """`stored_affine` as the file writes it."""
+        return _scaled(self.stored_affine, 1 / self.mm_per_unit)
 
     @property
     def orientation(self) -> str:
@@ -150,8 +160,8 @@ def read_image(header: Header) -> NDArray[np.float32]:
         raise _damaged(header.path, error) from error
     if not np.isfinite(stored).all():
         raise SpinforgeError(
-            f"{header.path} holds NaN or infinite values: it is damaged. "
-            f"Get it again: unpack its archive, or save your own file once more."
+            f"{header.path} holds NaN or infinite values. If a program put them where it knows "
+            f"nothing, set them to 0; else the file is damaged: get it again."
         )
     return header.in_ras(stored.reshape(header.stored_shape))
 
@@ -238,17 +248,36 @@ def _opened(path: Path) -> tuple[Header, Any]:
         # Nonsense in a header may overflow; what comes of it is looked at below.
         with np.errstate(all="ignore"):
             file, kind, shape, stored_affine, is_placed = _described(path)
+            mm_per_unit = _mm_per_unit(file.header)
     except _READING_ERRORS as error:
         raise _damaged(path, error) from error
     if kind not in "iuf":
         raise _not_a_volume(path, "its voxels are not real numbers")
-    if len(shape) < 3 or any(size != 1 for size in shape[3:]) or min(shape) < 1:
+    if len(shape) > 3 and min(shape) > 0 and max(shape[3:]) > 1:
+        several = "its shape is {}: several volumes or directions. Give one volume"
+        raise _not_a_volume(path, several.format(shape))
+    if len(shape) < 3 or min(shape) < 1:
         raise _not_a_volume(path, f"its shape is {shape}, expected three axes")
     if math.prod(shape) > _MOST_VOXELS:
-        raise _not_a_volume(path, f"its header asks for {shape} voxels")
+        raise _not_a_volume(
+            path, f"its header asks for {shape} voxels, and {_MOST_VOXELS} (2^29) are the most"
+        )
+    stored_affine = _scaled(stored_affine, mm_per_unit)
     if not _is_usable(stored_affine):
         raise _not_a_volume(path, "its header gives voxels no size or no direction")
-    return Header(path, (shape[0], shape[1], shape[2]), stored_affine, is_placed), file
+    stored_shape = (shape[0], shape[1], shape[2])
+    return Header(path, stored_shape, stored_affine, is_placed, mm_per_unit), file
+
+
+def _scaled(affine: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
+    """An affine to another unit of length."""
+    return affine * np.array([[factor], [factor], [factor], [1.0]])
+
+
+def _mm_per_unit(header: Any) -> float:
+    """Unit of length that a header gives; millimetres, if it gives none, as everybody does."""
+    code = int(header["xyzt_units"]) & 7 if "xyzt_units" in header else 0
+    return _MM_PER_UNIT.get(code, 1.0)
 
 
 def _described(path: Path) -> tuple[Any, str, tuple[int, ...], NDArray[np.float64], bool]:

@@ -18,7 +18,7 @@ from spinforge.datasets.reading.network_input import (
     padded,
 )
 from spinforge.datasets.reading.photographs import COLOURS, GREY, with_grey
-from spinforge.datasets.reading.slice_format import SliceFormat, image_planes
+from spinforge.datasets.reading.slice_format import SliceFormat, image_planes, window_of
 from spinforge.datasets.slice_table import VIEW_AXIS, View
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.volumes import IGNORE
@@ -86,6 +86,7 @@ class ImageSlices(Dataset[dict[str, Any]]):
         self._spacing_mm = (z, y, x)
         self._brain_only = brain_only
         self._photographs = attributes.get("slices_are") == "photographs"
+        self._window = window_of(attributes)
         self._volumes = {s: self._load(store, shown, s, brain_only) for s in self.subjects}
         self._labels = {s: store.read(s, "label") for s in self.subjects}
         one_of_each = {(subject, view): index for subject, view, index in self.index}
@@ -137,6 +138,7 @@ class ImageSlices(Dataset[dict[str, Any]]):
             content="image",
             channels=self.contrasts,
             scaling="volume" if self._scale is None else "none",
+            window=self._window,
             planes=() if self._photographs else image_planes(views, self._spacing_mm),
             size=self.size,
             is_padded=True,

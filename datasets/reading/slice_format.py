@@ -1,6 +1,7 @@
 """What slices look like to a network: kept in its file, so that other scans can be shown alike."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -53,6 +54,11 @@ class SliceFormat(Config):
         description="slice: by the 99th percentile of a slice's magnitude; volume: each contrast "
         "by the 99th percentile of its values above 0; none: from 0 to 1 as they are"
     )
+    window: tuple[float, float] | None = Field(
+        None,
+        description="values that were brought to 0 and to 1 first, those beyond clipped [HU]; of "
+        "CT. Missing in files of before this was noted",
+    )
     planes: tuple[Plane, ...] = Field(
         description="how slices lay, the first being the usual one; none of photographs"
     )
@@ -74,6 +80,16 @@ class SliceFormat(Config):
     def padded_to(self) -> tuple[int, int] | None:
         """The size that slices were padded to, if they were."""
         return self.size if self.is_padded else None
+
+
+def window_of(attributes: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The window that stored values were brought to 0 and 1 from [HU]; None of what is no CT.
+
+    Args:
+        attributes: Of a subject of a set.
+    """
+    window = attributes.get("parameters", {}).get("window_hu")
+    return None if window is None else (float(window[0]), float(window[1]))
 
 
 def image_planes(

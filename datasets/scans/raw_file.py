@@ -23,6 +23,9 @@ def read_raw_scan(path: Path) -> KSpaceScan:
     Samples that the read-out took beyond the field of view are cut off, as reconstruction programs
     do. Sensitivities are in neither kind of file.
 
+    Returns:
+        The lines; slices lie as far apart as their positions say, where the file gives them.
+
     Raises:
         SpinforgeError: If it is neither, is damaged, not Cartesian or in two dimensions, or if
             `ismrmrd` is not installed.
@@ -59,9 +62,14 @@ def _ismrmrd(path: Path) -> KSpaceScan:
         heads = file["dataset/data"][...]["head"]
     kspace, spacing_mm = _described(path, kspace, xml)
     affine = _affine(heads, spacing_mm, (kspace.shape[-2], kspace.shape[-1]))
-    notes = () if affine is not None else (_UNPLACED,)
-    place = Place(spacing_mm, _upright(spacing_mm) if affine is None else affine)
-    return KSpaceScan(path.stem, kspace, mask, None, place, notes)
+    notes: tuple[str, ...] = ()
+    if affine is None:
+        place, notes = Place(spacing_mm, _upright(spacing_mm)), (_UNPLACED,)
+    else:
+        # The header gives the thickness of a slice, positions the distance between them.
+        x, y, z = np.linalg.norm(affine[:3, :3], axis=0).tolist()
+        place = Place((z, y, x), affine)
+    return KSpaceScan(path.stem, kspace, mask, None, place, (path,), notes)
 
 
 def _fastmri(path: Path) -> KSpaceScan:
@@ -75,7 +83,7 @@ def _fastmri(path: Path) -> KSpaceScan:
     else:
         kspace, spacing_mm = _described(path, kspace, xml)
     place = Place(spacing_mm, _upright(spacing_mm))
-    return KSpaceScan(path.stem, kspace, mask, None, place, notes)
+    return KSpaceScan(path.stem, kspace, mask, None, place, (path,), notes)
 
 
 _UNPLACED = (

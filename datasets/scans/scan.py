@@ -49,6 +49,9 @@ class ImageScan:
         brain: True where there is brain; None where nobody says.
         scale: What each contrast is divided by, where that is not the 99th percentile of its own
             values above 0.
+        window: Of CT, what was brought to 0 and 1 before, as sets store it; None of values as the
+            scanner gave them [HU].
+        files: What it was read from, which results must not replace.
         notes: What its reader wants known.
     """
 
@@ -57,6 +60,8 @@ class ImageScan:
     place: Place
     brain: Bool[np.ndarray, "z y x"] | None = None
     scale: dict[str, float] = field(default_factory=dict)
+    window: tuple[float, float] | None = None
+    files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -71,6 +76,7 @@ class KSpaceScan:
         mask: Acquired lines, (slice, ky).
         sensitivities: Of the coils, (slice or 1, coil, ky, kx); None where they are not known.
         place: Where the slices lie: z counts slices, y is kx, x is ky.
+        files: What it was read from, which results must not replace.
         notes: What its reader wants known.
     """
 
@@ -79,6 +85,7 @@ class KSpaceScan:
     mask: Bool[np.ndarray, "slice ky"]
     sensitivities: Complex64[np.ndarray, "#slice coil ky kx"] | None
     place: Place
+    files: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
 
 

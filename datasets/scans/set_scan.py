@@ -5,7 +5,7 @@ import numpy as np
 from spinforge.datasets.products.kspace import FIXED_MASK
 from spinforge.datasets.reading.network_input import intensity_99
 from spinforge.datasets.reading.photographs import COLOURS, GREY, with_grey
-from spinforge.datasets.reading.slice_format import SliceFormat
+from spinforge.datasets.reading.slice_format import SliceFormat, window_of
 from spinforge.datasets.reading.stored_volumes import stored_volumes
 from spinforge.datasets.reading.subject_reader import SubjectReader
 from spinforge.datasets.scans.scan import (
@@ -69,6 +69,9 @@ def read_subject(
         reads: What the network is to be shown.
         as_sequence: An infant's scans as one sequence, for networks of such.
 
+    Returns:
+        One scan, or one an age.
+
     Raises:
         SpinforgeError: If it does not hold what the network reads, or is damaged.
     """
@@ -91,6 +94,7 @@ def read_subject(
                 contrasts={n: np.abs(images[n]).astype(np.float32) for n in reads.channels},
                 place=Place(volume.spacing_mm, volume.affine),
                 brain=brain,
+                window=window_of(reader.attributes),
                 scale=_clean_scale(store, subject, reads) if not session else {},
             )
         )

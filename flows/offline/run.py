@@ -23,7 +23,7 @@ from spinforge.flows.offline.form import (
 from spinforge.flows.progress import say
 from spinforge.flows.slices import checked_store, network_folder, scores_folder
 from spinforge.flows.train import select_networks, train
-from spinforge.models.devices import device_of
+from spinforge.models.training.possible import device_of
 from spinforge.simulation.errors import SpinforgeError
 
 _OF_A_TRAINING = ("network.pt", "training.json", "*history.csv")

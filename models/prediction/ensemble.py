@@ -10,8 +10,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from spinforge.datasets.reading.slice_format import SliceFormat
-from spinforge.models.applying import final_logits, network_input
-from spinforge.models.inference import probabilities_of
+from spinforge.models.inference import final_logits, network_input, probabilities_of
 from spinforge.models.networks import KSpaceNetwork, SequenceNetwork
 from spinforge.models.weights import LoadedNetwork, load_network
 from spinforge.simulation.errors import SpinforgeError
@@ -74,14 +73,24 @@ def load_ensemble(paths: Sequence[Path]) -> Ensemble:
     """Read the files of one network or more.
 
     Args:
-        paths: Files that `save_network` wrote.
+        paths: Files that `save_network` wrote, each once.
+
+    Returns:
+        The networks in the order given, on the processor.
 
     Raises:
-        SpinforgeError: If there is none, one is missing or damaged, does not say what it reads, or
-            two do not go together.
+        SpinforgeError: If there is none, one is given twice, is missing or damaged, does not say
+            what it reads, or two do not go together.
     """
     if not paths:
         raise SpinforgeError("name at least one network file")
+    files = [path.resolve() for path in paths]
+    for number, (path, file) in enumerate(zip(paths, files, strict=True)):
+        if file in files[:number]:
+            raise SpinforgeError(
+                f"{path} is given twice as a network, which would count it twice in the mean; "
+                f"leave one out"
+            )
     return ensemble_of({str(path): load_network(path) for path in paths})
 
 
@@ -90,6 +99,9 @@ def ensemble_of(networks: Mapping[str, LoadedNetwork]) -> Ensemble:
 
     Args:
         networks: What to call each in messages -> network.
+
+    Returns:
+        The networks in the order given.
 
     Raises:
         SpinforgeError: If one does not say what it reads, or two do not go together.
@@ -102,11 +114,6 @@ def ensemble_of(networks: Mapping[str, LoadedNetwork]) -> Ensemble:
         if kinds[0] != kinds[1]:
             raise SpinforgeError(
                 f"{first} and {name} do not make an ensemble: one reads sequences, one does not"
-            )
-        if networks[name].n_classes != networks[first].n_classes:
-            raise SpinforgeError(
-                f"{first} and {name} do not make an ensemble: {networks[first].n_classes} and "
-                f"{networks[name].n_classes} classes"
             )
     return Ensemble(tuple(networks.values()), reads)
 
@@ -148,6 +155,12 @@ def answer(ensemble: Ensemble, batch: Mapping[str, Tensor]) -> Answer:
     Args:
         ensemble: On the device of the batch.
         batch: As for `network_input`.
+
+    Returns:
+        Probabilities and how sure they are, on the same device.
+
+    Raises:
+        SpinforgeError: If the batch is not of the kind that the networks read.
     """
     mean: Tensor | float = 0.0
     own_entropy: Tensor | float = 0.0

@@ -9,8 +9,17 @@ from typing import Any
 import numpy as np
 
 from spinforge.datasets.scans.scan import ImageScan, KSpaceScan
-from spinforge.datasets.storage.files import replacing
+from spinforge.datasets.storage.files import readable_errors, replacing
 from spinforge.models.prediction.slices import Segmentation
+from spinforge.simulation.errors import SpinforgeError
+
+_ENDINGS = {
+    "description": "dseg.json",
+    "labels": "dseg.nii.gz",
+    "probabilities": "probseg.nii.gz",
+    "entropy": "entropy.nii.gz",
+    "mutual information": "mutualinformation.nii.gz",
+}
 
 
 def write_segmentation(
@@ -23,7 +32,8 @@ def write_segmentation(
 ) -> dict[str, Path]:
     """Write NIfTI files in the space of the scan, and last of all the JSON file that explains them.
 
-    Each is written whole or not at all; those of an earlier segmentation are replaced.
+    Each is written whole or not at all. Those of an earlier segmentation go first, the JSON file
+    before all others: where there is one, everything that it names is there and belongs to it.
 
     Args:
         folder: Made if missing.
@@ -36,18 +46,24 @@ def write_segmentation(
         "labels", "description" and what was asked for -> file.
 
     Raises:
-        SpinforgeError: If the disk is full or the folder may not be written.
+        SpinforgeError: If a file would replace one that the scan was read from, the disk is full
+            or the folder may not be written.
     """
-    maps: dict[str, tuple[str, np.ndarray | None]] = {
-        "probabilities": ("probseg", found.probabilities),
-        "entropy": ("entropy", found.entropy),
-        "mutual information": ("mutualinformation", found.mutual_information),
-        "labels": ("dseg", found.labels),
+    check_targets(folder, scan)
+    maps: dict[str, np.ndarray | None] = {
+        "probabilities": found.probabilities,
+        "entropy": found.entropy,
+        "mutual information": found.mutual_information,
+        "labels": found.labels,
     }
+    targets = _targets(folder, scan.name)
+    with readable_errors(folder):
+        for name in ("description", *maps):
+            targets[name].unlink(missing_ok=True)
     files = {}
-    for name, (suffix, values) in maps.items():
+    for name, values in maps.items():
         if values is not None:
-            files[name] = folder / f"{scan.name}_{suffix}.nii.gz"
+            files[name] = targets[name]
             scan.place.write(files[name], values)
     voxel_ml = 1e-3 * float(np.prod(scan.place.spacing_mm))
     voxels = np.bincount(found.labels.ravel(), minlength=len(class_names)).tolist()
@@ -63,7 +79,31 @@ def write_segmentation(
         "notes": list(found.notes),
         "spinforge_version": importlib.metadata.version("spinforge"),
     }
-    files["description"] = folder / f"{scan.name}_dseg.json"
+    files["description"] = targets["description"]
     with replacing(files["description"]) as temporary:
         temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return files
+
+
+def check_targets(folder: Path, scan: ImageScan | KSpaceScan) -> None:
+    """Refuse results in the place of what they come from.
+
+    Args:
+        folder: Where results will be.
+        scan: What is to be segmented.
+
+    Raises:
+        SpinforgeError: If a result would replace, or remove, a file that the scan was read from.
+    """
+    for target in _targets(folder, scan.name).values():
+        for file in scan.files:
+            if target.exists() and file.exists() and target.samefile(file):
+                raise SpinforgeError(
+                    f"{file} would be replaced by a result of the same name; choose another folder "
+                    f"for the results"
+                )
+
+
+def _targets(folder: Path, name: str) -> dict[str, Path]:
+    """What may be written of a scan -> file."""
+    return {what: folder / f"{name}_{ending}" for what, ending in _ENDINGS.items()}

@@ -85,7 +85,7 @@ def check_takes_kspace(ensemble: Ensemble) -> None:
 
 
 def check_lines(ensemble: Ensemble, scan: KSpaceScan) -> None:
-    """Refuse k-space with numbers that are none, or without lines that a network needs.
+    """Refuse k-space with numbers that are none, without signal or lines that a network needs.
 
     Raises:
         SpinforgeError: If it is so.
@@ -93,7 +93,10 @@ def check_lines(ensemble: Ensemble, scan: KSpaceScan) -> None:
     lines = scan.kspace.swapaxes(1, 2)[scan.mask]
     if not np.isfinite(lines).all():
         raise SpinforgeError(f"{scan.name}: k-space holds NaN or infinite values: it is damaged")
-    measured = np.abs(scan.kspace).max(axis=(1, 3)) > 0
+    if not lines.any():
+        raise SpinforgeError(f"{scan.name}: no acquired line of k-space holds any signal")
+    peak = np.abs(scan.kspace).max(axis=(1, 3))
+    measured = np.isfinite(peak) & (peak > 0)
     for loaded in ensemble.networks:
         if isinstance(loaded.config, FullySampledConfig) and not measured.all():
             raise SpinforgeError(

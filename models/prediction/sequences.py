@@ -13,6 +13,7 @@ from spinforge.datasets.scans.scan import SequenceScan, require_channels
 from spinforge.datasets.volumes import IGNORE
 from spinforge.models.export.preprocessing import crop_to_image, pad_to_trained
 from spinforge.models.prediction.ensemble import Ensemble
+from spinforge.models.prediction.image_checks import check_scan
 from spinforge.models.prediction.slices import (
     Asked,
     Segmentation,
@@ -34,7 +35,7 @@ def segment_sequence(
 
     A slice that stands for several heights of a larger head gets the mean of their probabilities.
     Slices at heights that another age does not reach are in no sequence: they get the label
-    `IGNORE`, and probabilities of 0.
+    `IGNORE`, probabilities of 0, and of entropy and mutual information, which nobody knows, NaN.
 
     Args:
         ensemble: Networks of sequences.
@@ -45,14 +46,15 @@ def segment_sequence(
         Maps of each age on its own grid.
 
     Raises:
-        SpinforgeError: If the networks read no sequences, a contrast is missing, no height has a
-            slice of every age, or slices are too small.
+        SpinforgeError: If the networks read no sequences, a contrast is missing or shows nothing,
+            no height has a slice of every age, or slices are too small.
     """
     asked, reads = asked or Asked(), ensemble.reads
     if not ensemble.reads_sequences:
         raise SpinforgeError(f"{scan.name} is a sequence; the network reads single slices")
     for frame in scan.frames:
         require_channels(frame.name, reads.channels, tuple(frame.contrasts))
+        check_scan(ensemble, frame)
     heights = scan.heights[(scan.heights != NOWHERE).all(axis=1)].astype(np.int64)
     if not len(heights):
         raise SpinforgeError(f"{scan.name}: no height has a slice of every age")
@@ -99,6 +101,7 @@ def _of_age(
     n_classes = len(ensemble.class_names)
     labels = mean[:n_classes].argmax(0).astype(np.uint8)
     labels[times == 0] = IGNORE
+    mean[n_classes:, times == 0] = np.nan  # 0 would mean that the networks are certain
     missing = int((times == 0).sum())
     note = f"{missing} of {count} slices have no label ({IGNORE}): another age does not reach them"
     kept = mean if asked.probabilities else mean[n_classes:]

@@ -1,7 +1,6 @@
 """Batches of slices to maps of labels, probabilities and uncertainty."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from spinforge.models.inference import apply_to_batches
 from spinforge.models.prediction.ensemble import Ensemble, answer
 
 Advance = Callable[[int, int], object]
@@ -78,7 +78,7 @@ def segment_slices(
     """Segment slices batch by batch.
 
     Args:
-        ensemble: The networks; on the processor again at the end.
+        ensemble: The networks; at the end where they were before.
         batches: What they read.
         count: Slices in all batches.
         restored: From maps (item, map, row, column) of what the networks saw to the scan's own
@@ -88,24 +88,32 @@ def segment_slices(
 
     Returns:
         All slices in the order of the batches.
+
+    Raises:
+        SpinforgeError: If a batch is not of the kind that the networks read.
     """
-    labels: list[np.ndarray] = []
-    kept: list[np.ndarray] = []
+    done = 0
+
+    def ask(batch: dict[str, Tensor]) -> tuple[np.ndarray, np.ndarray]:
+        nonlocal done
+        found = answer(ensemble, batch)
+        uncertainty = [found.entropy[:, None], found.mutual_information[:, None]]
+        wanted = uncertainty if asked.uncertainty else []
+        maps = torch.cat([found.probabilities, *wanted], dim=1)
+        maps = maps if restored is None else restored(maps)
+        n_classes = found.probabilities.shape[1]
+        labels = maps[:, :n_classes].argmax(1).to(torch.uint8).cpu().numpy()
+        kept = maps if asked.probabilities else maps[:, n_classes:]
+        done += len(labels)
+        if asked.advance is not None:
+            asked.advance(done, count)
+        # A copy: a view, even of nothing, would keep the maps of all classes in memory.
+        return labels, np.array(kept.transpose(0, 1).cpu().numpy())
+
+    networks = [loaded.network for loaded in ensemble.networks]
     device = asked.device or torch.device("cpu")
-    with torch.inference_mode(), _on(device, ensemble):
-        for batch in batches:
-            found = answer(ensemble, {name: v.to(device) for name, v in batch.items()})
-            uncertainty = [found.entropy[:, None], found.mutual_information[:, None]]
-            wanted = uncertainty if asked.uncertainty else []
-            maps = torch.cat([found.probabilities, *wanted], dim=1)
-            maps = maps if restored is None else restored(maps)
-            n_classes = found.probabilities.shape[1]
-            labels.append(maps[:, :n_classes].argmax(1).to(torch.uint8).cpu().numpy())
-            maps = maps if asked.probabilities else maps[:, n_classes:]
-            kept.append(maps.transpose(0, 1).cpu().numpy())
-            if asked.advance is not None:
-                asked.advance(sum(map(len, labels)), count)
-    return SliceMaps(np.concatenate(labels), np.concatenate(kept, axis=1))
+    labels, maps = zip(*apply_to_batches(networks, batches, ask, device=device), strict=True)
+    return SliceMaps(np.concatenate(labels), np.concatenate(maps, axis=1))
 
 
 def segmentation_of(
@@ -121,6 +129,9 @@ def segmentation_of(
         as_volume: From (slice, row, column) to (z, y, x).
         asked: What the maps are.
         notes: In words.
+
+    Returns:
+        Maps of the whole scan; None of what was not asked for.
     """
     volumes = [np.ascontiguousarray(as_volume(one)) for one in maps.maps]
     uncertainty = volumes[-2:] if asked.uncertainty else [None, None]
@@ -132,16 +143,3 @@ def segmentation_of(
         mutual_information=uncertainty[1],
         notes=notes,
     )
-
-
-@contextmanager
-def _on(device: torch.device, ensemble: Ensemble) -> Iterator[None]:
-    """The networks on a device meanwhile, in evaluation mode."""
-    for loaded in ensemble.networks:
-        loaded.network.eval().to(device)
-        loaded.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # stub lacks it
-    try:
-        yield
-    finally:
-        for loaded in ensemble.networks:
-            loaded.network.cpu()

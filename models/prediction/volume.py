@@ -19,6 +19,11 @@ from spinforge.datasets.scans.scan import ImageScan, require_channels
 from spinforge.datasets.slice_table import View
 from spinforge.models.export.preprocessing import crop_to_image, pad_to_trained
 from spinforge.models.prediction.ensemble import Ensemble
+from spinforge.models.prediction.image_checks import (
+    check_scan,
+    check_takes_images,
+    notes_on_values,
+)
 from spinforge.models.prediction.slices import Asked, Segmentation, segment_slices, segmentation_of
 from spinforge.models.prediction.trial import try_size
 from spinforge.simulation.errors import SpinforgeError
@@ -29,6 +34,9 @@ TOLERANCE = 0.05
 
 _INSIDE = 0.5
 """Share of brain from which a resampled pixel is brain."""
+
+_MOST_RESAMPLED = 10.0
+"""Ratio of pixel sizes beyond which one of the two is a mistake."""
 
 _THICKER = 1.5
 """Ratio of slice distances from which a note is made."""
@@ -54,19 +62,21 @@ def segment_volume(
         Maps on the scan's grid.
 
     Raises:
-        SpinforgeError: If the networks start from k-space, a contrast is missing, they learned no
-            such plane, or a slice is too small for them.
+        SpinforgeError: If the networks start from k-space, a contrast is missing, shows nothing or
+            is of another kind, they learned no such plane or from no brains alone, pixels are of
+            quite another size, or a slice is too small for them.
     """
     asked, reads = asked or Asked(), ensemble.reads
     check_takes_images(ensemble)
     require_channels(scan.name, reads.channels, tuple(scan.contrasts))
+    check_scan(ensemble, scan)
     plane = choose_plane(reads, scan.place.spacing_mm, view)
     order = _axis_order(plane)
     slice_mm, row_mm, column_mm = (scan.place.spacing_mm[axis] for axis in order)
     own_mm = (row_mm, column_mm)
     _, *in_plane = (scan.contrasts[reads.channels[0]].shape[axis] for axis in order)
     own = (in_plane[0], in_plane[1])
-    fitted = _resampled_size(own, own_mm, plane.pixel_mm)
+    fitted = _resampled_size(scan.name, own, own_mm, plane.pixel_mm)
     seen = common_size([fitted, reads.size]) if reads.is_padded else fitted
     try_size(ensemble, seen)
     stack = stack_of(scan, reads, order, fitted)
@@ -88,25 +98,6 @@ def segment_volume(
     )
 
 
-def check_takes_images(ensemble: Ensemble) -> None:
-    """Refuse networks that cannot be shown single images.
-
-    Raises:
-        SpinforgeError: If they start from k-space or read sequences.
-    """
-    kind = ensemble.networks[0].config.kind
-    if ensemble.reads_sequences:
-        raise SpinforgeError(
-            f"network {kind} reads sequences of scans of one infant, and a single scan is none; "
-            f"give it a longitudinal set"
-        )
-    if ensemble.starts_from_kspace:
-        raise SpinforgeError(
-            f"network {kind} starts from k-space, and this scan is images; give it ISMRMRD or "
-            f"fastMRI files, or a set of k-space"
-        )
-
-
 def choose_plane(
     reads: SliceFormat, spacing_mm: tuple[float, float, float], view: View | None
 ) -> Plane:
@@ -115,7 +106,10 @@ def choose_plane(
     Args:
         reads: What the networks were shown; photographs lie in no plane and stay as they are.
         spacing_mm: Of the scan, along z, y and x [mm].
-        view: What was asked for.
+        view: What was asked for; None for any.
+
+    Returns:
+        One of the planes of training.
 
     Raises:
         SpinforgeError: If the networks saw no such plane.
@@ -134,7 +128,7 @@ def choose_plane(
         if plane.view == view:
             return plane
     known = ", ".join(plane.view for plane in reads.planes)
-    raise SpinforgeError(f"--view {view}: the network learned {known} slices, no {view} ones")
+    raise SpinforgeError(f"the network learned {known} slices, no {view} ones")
 
 
 def _axis_order(plane: Plane) -> tuple[int, int, int]:
@@ -146,7 +140,7 @@ def _axis_order(plane: Plane) -> tuple[int, int, int]:
 def stack_of(
     scan: ImageScan, reads: SliceFormat, order: tuple[int, int, int], size: tuple[int, int]
 ) -> Float32[Tensor, "slice channel row column"]:
-    """All slices, resampled, then scaled, then without what is not brain.
+    """All slices, resampled, then windowed (CT) and scaled, then without what is not brain.
 
     Args:
         scan: With every channel that is read.
@@ -154,12 +148,18 @@ def stack_of(
         order: Axes of (z, y, x) that slices, rows and columns are.
         size: Rows and columns wanted.
 
+    Returns:
+        What the networks see, but for padding.
+
     In this order, as training's volumes were scaled at their own resolution, with the skull: a
     percentile changes with the pixels, which mix tissue with its neighbours.
     """
     channels = []
     for name in reads.channels:
         channel = _resampled(scan.contrasts[name], order, size)
+        if reads.window is not None and scan.window is None:
+            low, high = reads.window
+            channel = (channel.clamp(low, high) - low) / (high - low)
         if reads.scaling == "volume":
             channel = channel / (scan.scale.get(name) or intensity_99(channel.numpy()))
         channels.append(channel)
@@ -189,10 +189,16 @@ def _slice_scale(image: Float32[Tensor, "item channel row column"]) -> Tensor:
 
 
 def _resampled_size(
-    size: tuple[int, int], own_mm: tuple[float, float], wanted_mm: tuple[float, float]
+    name: str, size: tuple[int, int], own_mm: tuple[float, float], wanted_mm: tuple[float, float]
 ) -> tuple[int, int]:
     """Rows and columns after resampling; the same where the pixels are near enough already."""
     ratios = [own / wanted for own, wanted in zip(own_mm, wanted_mm, strict=True)]
+    if max(*ratios, *(1 / ratio for ratio in ratios)) > _MOST_RESAMPLED:
+        raise SpinforgeError(
+            f"{name}: its pixels are {own_mm[0]:.3g} x {own_mm[1]:.3g} mm and training's "
+            f"{wanted_mm[0]:.3g} x {wanted_mm[1]:.3g} mm, more than {_MOST_RESAMPLED:g} times "
+            f"apart; set the right voxel size and unit in its header, or take another network"
+        )
     if all(abs(ratio - 1) <= TOLERANCE for ratio in ratios):
         return size
     rows, columns = (max(1, round(n * r)) for n, r in zip(size, ratios, strict=True))
@@ -217,6 +223,7 @@ def _notes(
     notes: list[str] = []
     if not reads.planes:
         return notes
+    notes += notes_on_values(scan, reads)
     if len(reads.planes) > 1:
         notes.append(f"{plane.view} slices were cut")
     if resampled_mm is not None:

@@ -12,7 +12,6 @@ from torch import Tensor
 from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.datasets.storage.files import replacing
 from spinforge.models.collective import process_number
-from spinforge.models.devices import device_of, require_possible
 from spinforge.models.networks import NetworkConfig, build_network, count_parameters, output_classes
 from spinforge.models.training.checkpoints import require_same_training
 from spinforge.models.training.data import (
@@ -22,6 +21,7 @@ from spinforge.models.training.data import (
     require_matching,
 )
 from spinforge.models.training.outcome import StageOutcome
+from spinforge.models.training.possible import device_of, require_possible
 from spinforge.models.training.processes import is_one_of_several, joined, start_together
 from spinforge.models.training.reading import before_sampling
 from spinforge.models.training.recipes import MACHINE_FIELDS, TrainingConfig

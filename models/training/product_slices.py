@@ -19,9 +19,9 @@ from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerpr
 from spinforge.datasets.reading.longitudinal import LongitudinalSlices
 from spinforge.datasets.reading.slice_format import COMPLEX_CHANNELS
 from spinforge.datasets.storage.store import DatasetStore
-from spinforge.models.applying import network_input
 from spinforge.models.augmentation.augmenter import require_augmentable
 from spinforge.models.augmentation.settings import Augmentation
+from spinforge.models.inference import network_input
 from spinforge.models.networks import (
     KSpaceNetwork,
     NetworkConfig,

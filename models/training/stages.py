@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spinforge.models.applying import final_logits
+from spinforge.models.inference import final_logits
 from spinforge.models.losses import mean_squared_error
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.seranet.baselines import ReconstructThenSegment, TwoStepConfig

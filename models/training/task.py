@@ -10,7 +10,6 @@ from lightning.pytorch import LightningModule
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
-from spinforge.models.applying import flat_target, network_input
 from spinforge.models.augmentation.augmenter import Augmenter
 from spinforge.models.collective import (
     each_alone,
@@ -18,6 +17,7 @@ from spinforge.models.collective import (
     process_number,
     sum_over_processes,
 )
+from spinforge.models.inference import flat_target, network_input
 from spinforge.models.losses import segmentation_loss
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.compiling import compiled_objective

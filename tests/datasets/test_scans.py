@@ -1,5 +1,6 @@
 """Scans from files: which file is which contrast, raw data of either format, what does not fit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,8 @@ from planted import asymmetric, write_stored
 from spinforge.datasets.export.fastmri_file import write_fastmri
 from spinforge.datasets.export.ismrmrd_file import write_ismrmrd
 from spinforge.datasets.reading.slice_format import COMPLEX_CHANNELS
-from spinforge.datasets.scans.nifti_scan import assign_contrasts, read_nifti_scan
+from spinforge.datasets.scans.contrast_names import assign_contrasts
+from spinforge.datasets.scans.nifti_scan import read_nifti_scan
 from spinforge.datasets.scans.raw_file import read_raw_scan
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.fourier import kspace_to_image
@@ -44,6 +46,30 @@ def test_longer_names_are_not_mistaken_for_shorter_ones():
     files = ("s_acq-IR_T1w.nii", "s_T1w.nii", "s_FLAIR.nii")
     found = assigned(*files, channels=("T1", "T1-IR", "FLAIR"))
     assert found == {"T1": files[1], "T1-IR": files[0], "FLAIR": files[2]}
+
+
+@pytest.mark.parametrize(
+    ("file", "channels", "said"),
+    [
+        ("s_acq-IR_T1w.nii", ("T1",), "acq-IR_T1w"),
+        ("s_acq-IR_run-2_T1w.nii", ("T1", "T2"), "acq-IR_T1w"),
+        ("s_T2w.nii.gz", ("T1",), "T2w"),
+        ("s_T2starw.nii.gz", ("T2",), "T2starw"),
+        ("s_CT.nii", ("T1",), "CT"),
+        ("s_T1w.nii", ("CT",), "T1w"),
+        ("s_acq-bSSFP_T2w.nii", ("T1", "T2"), "acq-bSSFP_T2w"),
+    ],
+)
+def test_a_name_that_says_another_contrast_is_believed(file, channels, said):
+    others = [f"s_{channel}w.nii" for channel in channels[1:]]
+    with pytest.raises(SpinforgeError, match=f"its name says {said}, and .*{channels[0]}={file}"):
+        assigned(file, *others, channels=channels)
+    named = {channels[0]: file}
+    assert assigned(*others, channels=channels, **named)[channels[0]] == file
+
+
+def test_a_channel_that_is_any_contrast_may_be_called_one():
+    assert assigned("s_T2w.nii", channels=("MR",)) == {"MR": "s_T2w.nii"}
 
 
 def test_a_contrast_can_be_said():
@@ -111,6 +137,73 @@ def test_oblique_axes_are_noted(tmp_path):
     nibabel.save(nibabel.Nifti1Image(np.ones((3, 4, 5), np.float32), turned), tmp_path / "a.nii")
     (note,) = read_nifti_scan({"T1": tmp_path / "a.nii"}).notes
     assert "oblique by up to 20 degrees" in note
+
+
+def unplaced(path, values, mm_xyz=MM_XYZ):
+    """A file without codes of its orientation."""
+    image = nibabel.Nifti1Image(values.T, None)
+    image.header.set_zooms(mm_xyz)
+    image.set_sform(None, 0)
+    image.set_qform(None, 0)
+    nibabel.save(image, path)
+
+
+@pytest.mark.parametrize("names", [("T1", "T2"), ("T2", "T1")])
+def test_a_file_without_a_place_takes_that_of_one_that_has_one(names, tmp_path):
+    """In any order; also a mask, and each is noted."""
+    values = asymmetric().astype(np.float32)
+    write_stored(tmp_path / "T1.nii", values, "RAS", MM_XYZ)
+    unplaced(tmp_path / "T2.nii", 2 * values)
+    unplaced(tmp_path / "brain.nii", (values > 0).astype(np.uint8))
+    files = {name: tmp_path / f"{name}.nii" for name in names}
+    scan = read_nifti_scan(files, brain=tmp_path / "brain.nii")
+    np.testing.assert_array_equal(scan.contrasts["T1"], values)
+    np.testing.assert_array_equal(scan.contrasts["T2"], 2 * values)
+    np.testing.assert_array_equal(scan.brain, values > 0)
+    assert (scan.name, scan.place.file.path) == (names[0], tmp_path / "T1.nii")
+    assert scan.notes == tuple(
+        f"{name} does not say how it is oriented; it was taken to lie as T1.nii"
+        for name in ("T2.nii", "brain.nii")
+    )
+
+
+def test_files_without_any_place_are_all_noted(tmp_path):
+    for name in ("T1", "T2"):
+        unplaced(tmp_path / f"{name}.nii", asymmetric().astype(np.float32))
+    scan = read_nifti_scan({name: tmp_path / f"{name}.nii" for name in ("T1", "T2")})
+    first, second = scan.notes
+    assert "T1.nii does not say how it is oriented; its axes were taken as right to left" in first
+    assert "T2.nii does not say how it is oriented; it was taken to lie as T1.nii" in second
+
+
+@pytest.mark.parametrize(
+    ("codes", "mm_xyz"), [("PIR", MM_XYZ), ("RAS", (1.0, 2.0, 3.1))], ids=["turned", "larger"]
+)
+def test_a_file_that_cannot_take_a_place_is_refused(codes, mm_xyz, tmp_path):
+    values = asymmetric().astype(np.float32)
+    write_stored(tmp_path / "T1.nii", values, codes, MM_XYZ)
+    unplaced(tmp_path / "T2.nii", values, mm_xyz)
+    message = r"T2.nii does not say how .*, and cannot .* as .*T1.nii does: .*\(11, 9, 7\) and"
+    with pytest.raises(SpinforgeError, match=message):
+        read_nifti_scan({name: tmp_path / f"{name}.nii" for name in ("T2", "T1")})
+
+
+def test_a_mask_of_other_values_is_refused_with_what_to_do(tmp_path):
+    values = asymmetric().astype(np.float32)
+    write_stored(tmp_path / "T1.nii", values, "RAS", MM_XYZ)
+    write_stored(tmp_path / "brain.nii", 255.0 * (values > 0), "RAS", MM_XYZ)
+    with pytest.raises(SpinforgeError, match=r"holds the values 255.*0 outside .* and 1 inside"):
+        read_nifti_scan({"T1": tmp_path / "T1.nii"}, brain=tmp_path / "brain.nii")
+
+
+def test_slices_with_gaps_are_as_far_apart_as_their_positions(tmp_path):
+    """2.5 mm thick, 6 mm apart: that is what volumes and distances are of."""
+    raw = hand_made_kspace.raw_scan()
+    write_ismrmrd(replace(raw, spacing_mm=(2.5, *raw.spacing_mm[1:])), tmp_path / "a.h5")
+    place = read_raw_scan(tmp_path / "a.h5").place
+    np.testing.assert_allclose(place.spacing_mm, (6.0, 2.0, 4.0), rtol=1e-6)
+    voxel = abs(np.linalg.det(place.affine[:3, :3]))
+    assert np.prod(place.spacing_mm) == pytest.approx(voxel)
 
 
 @pytest.mark.parametrize("write", ["ismrmrd", "fastmri"])

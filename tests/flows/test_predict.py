@@ -44,6 +44,7 @@ def made(tmp_path_factory) -> Path:
     planes = image_planes(("axial", "coronal"), (3.0, 1.0, 1.0))
     reads = image_format(channels=CONTRASTS, planes=planes, is_brain_only=True)
     saved(folder / "crdn.pt", UNET, reads)
+    saved(folder / "heads.pt", UNET, reads.model_copy(update={"is_brain_only": False}))
     labels = asymmetric((8, 18, 20)).astype(np.float32)
     for number, name in enumerate(CONTRASTS):
         values = (labels + number) * 10
@@ -124,6 +125,8 @@ def test_raw_data_and_their_set_get_the_same_labels(there):
 
 
 SCANS = ("sub-01_T1w.nii.gz", "sub-01_T2w.nii.gz", "sub-01_PDw.nii.gz")
+MASK = "sub-01_mask.nii.gz"
+TWICE = ("--network", "crdn.pt", "--network", "./crdn.pt")
 SET = "runs/brains/dataset.zarr"
 
 
@@ -144,6 +147,8 @@ SET = "runs/brains/dataset.zarr"
         ([*SCANS, "--network", "crdn.pt", "--view", "sagittal"], "learned axial, coronal slices"),
         ([*SCANS, "--network", "crdn.pt", "--subject", "x"], "--subject is for a set"),
         ([*SCANS, "--network", "crdn.pt", "--network", "a.pt"], "do not make an ensemble"),
+        ([*SCANS, *TWICE], "crdn.pt is given twice as a network"),
+        ([*SCANS, "--network", "heads.pt", "--brain", MASK], "learned from whole heads"),
         ([*SCANS, "scan.h5", "--network", "crdn.pt"], "scan.h5: several files must be images of"),
         (
             ["scan.h5", "--network", "crdn.pt"],
@@ -176,6 +181,17 @@ def test_what_does_not_fit_ends_with_one_line_before_any_work(arguments, message
     assert message in said
     assert len(said.splitlines()) == 1
     assert not there.exists()
+
+
+def test_results_never_replace_what_was_read(made, tmp_path, monkeypatch):
+    for path in (made / "crdn.pt", *made.glob("sub-01_*")):
+        (tmp_path / path.name.replace("mask", "T1w_dseg")).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    mask = tmp_path / "sub-01_T1w_dseg.nii.gz"
+    before = mask.read_bytes()
+    code, said = called(*SCANS, "--network", "crdn.pt", "--brain", mask.name, "--to", ".")
+    assert (code, "would be replaced by a result" in said) == (2, True), said
+    assert mask.read_bytes() == before
 
 
 def test_results_never_lie_in_the_set(there):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spinforge.models.devices import device_of
+from spinforge.models.training.possible import device_of
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.errors import SpinforgeError
 

@@ -12,3 +12,13 @@ def test_only_training_loads_lightning_and_only_its_networks_monai():
         "sys.exit('lightning' in sys.modules or 'monai' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_applying_networks_needs_nothing_of_training():
+    code = (
+        "import sys, spinforge.models.inference, spinforge.models.devices\n"
+        "import spinforge.models.prediction.volume, spinforge.models.prediction.kspace\n"
+        "import spinforge.models.prediction.sequences, spinforge.models.prediction.files\n"
+        "sys.exit(any(name.startswith('spinforge.models.training') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

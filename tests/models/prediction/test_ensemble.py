@@ -9,8 +9,9 @@ from planted import CLASSES, Levels, image_format, planted
 from torch import nn
 
 from spinforge.models.fcslstm.fcslstm import FCSLSTMConfig
-from spinforge.models.prediction.ensemble import answer, ensemble_of, entropy_of
-from spinforge.models.weights import LoadedNetwork
+from spinforge.models.networks import build_network
+from spinforge.models.prediction.ensemble import answer, ensemble_of, entropy_of, load_ensemble
+from spinforge.models.weights import LoadedNetwork, save_network
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -67,6 +68,30 @@ def test_a_foreground_alone_gets_its_background():
     alone = LoadedNetwork(Fixed(math.log(3)), planted(Levels()).config, 1, 1, reads)
     found = answer(ensemble_of({"alone": alone}), IMAGES)
     np.testing.assert_allclose(found.probabilities[0, :, 0, 0], [0.25, 0.75], rtol=1e-6)
+
+
+def test_a_foreground_alone_and_two_classes_make_an_ensemble():
+    """Both tell two classes apart."""
+    reads = image_format(class_names=("background", "lesion"))
+    unet = planted(Levels()).config
+    alone = LoadedNetwork(Fixed(math.log(3)), unet, 1, 1, reads)
+    both = LoadedNetwork(Fixed(0.0, 0.0), unet, 1, 2, reads)
+    for networks in ({"a": alone, "b": both}, {"b": both, "a": alone}):
+        found = answer(ensemble_of(networks), IMAGES)
+        # The means of 1/4 and 1/2, and of 3/4 and 1/2.
+        np.testing.assert_allclose(found.probabilities[0, :, 0, 0], [0.375, 0.625], rtol=1e-6)
+
+
+@pytest.mark.parametrize("other", ["a.pt", "link.pt"])
+def test_a_network_that_is_given_twice_is_refused(other, tmp_path):
+    config = planted(Levels()).config
+    weights = build_network(config, in_channels=1, n_classes=4, seed=0).state_dict()
+    save_network(
+        tmp_path / "a.pt", weights, config, in_channels=1, n_classes=4, reads=image_format()
+    )
+    (tmp_path / "link.pt").symlink_to(tmp_path / "a.pt")
+    with pytest.raises(SpinforgeError, match=f"{other} is given twice as a network"):
+        load_ensemble([tmp_path / "a.pt", tmp_path / other])
 
 
 @pytest.mark.parametrize(

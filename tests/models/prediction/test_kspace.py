@@ -89,15 +89,21 @@ def unet_and_scan(stores, coils=1, **changes):
     return ensemble_of({"a": loaded_for(slices, UNET)}), replace(scan, **changes)
 
 
-def test_lines_that_were_not_acquired_do_not_matter(stores):
-    ensemble, scan = unet_and_scan(stores)
+@pytest.mark.parametrize("coils", [1, 3])
+@pytest.mark.parametrize("config", [UNET, ZERO_FILLING], ids=lambda config: config.kind)
+@pytest.mark.parametrize("other", [7 + 2j, np.nan, np.inf], ids=str)
+def test_lines_that_were_not_acquired_do_not_matter(other, config, coils, stores):
+    slices = slices_of(stores[coils], config)
+    ensemble = ensemble_of({"a": loaded_for(slices, config)})
+    (scan,) = read_subject(stores[coils], "head-000", slices.format)
     kept = scan.mask[:, None, :, None]
-    others = [np.where(kept, scan.kspace, np.complex64(value)) for value in (0, 7 + 2j)]
+    others = [np.where(kept, scan.kspace, np.complex64(value)) for value in (0, other)]
     asked = Asked(probabilities=True, batch_size=2)
     first, second = (
         segment_kspace(ensemble, replace(scan, kspace=lines), asked=asked).probabilities
         for lines in others
     )
+    assert np.isfinite(first).all()
     np.testing.assert_array_equal(first, second)
 
 
@@ -142,10 +148,11 @@ def test_networks_of_images_take_no_k_space(stores):
         segment_kspace(ensemble_of({"a": planted(Levels())}), scan)
 
 
-def test_a_network_of_all_lines_gets_all_lines(stores):
+@pytest.mark.parametrize("absent", [0, np.nan, np.inf], ids=str)
+def test_a_network_of_all_lines_gets_all_lines(absent, stores):
     slices = slices_of(stores[1], FULLY_SAMPLED)
     (scan,) = read_subject(stores[1], "head-000", slices.format)
-    missing = np.where(scan.mask[:, None, :, None], scan.kspace, np.complex64(0))
+    missing = np.where(scan.mask[:, None, :, None], scan.kspace, np.complex64(absent))
     ensemble = ensemble_of({"a": loaded_for(slices, FULLY_SAMPLED)})
     with pytest.raises(SpinforgeError, match=r"needs every line of k-space, and only 6. %"):
         segment_kspace(ensemble, replace(scan, kspace=missing))
@@ -157,6 +164,14 @@ def test_damaged_lines_are_named(stores):
     damaged[1, 0, 10, 3] = np.nan
     with pytest.raises(SpinforgeError, match="head-000: k-space holds NaN"):
         segment_kspace(ensemble, replace(scan, kspace=damaged))
+
+
+def test_lines_without_signal_are_refused(stores):
+    ensemble, scan = unet_and_scan(stores)
+    with pytest.raises(SpinforgeError, match="head-000: no acquired line of k-space holds any"):
+        segment_kspace(ensemble, replace(scan, kspace=np.zeros_like(scan.kspace)))
+    with pytest.raises(SpinforgeError, match="head-000: no acquired line of k-space holds any"):
+        segment_kspace(ensemble, replace(scan, mask=np.zeros_like(scan.mask)))
 
 
 def test_what_is_unlike_training_is_noted(stores):

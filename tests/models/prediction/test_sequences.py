@@ -90,12 +90,18 @@ def test_a_slice_of_several_heights_gets_their_mean(store, loaded):
 
 
 def test_slices_that_no_other_age_reaches_have_no_label(store, loaded):
+    asked = Asked(probabilities=True, uncertainty=True)
     younger, older = segment_sequence(
-        ensemble_of({"a": loaded}), scan_of(store, loaded.reads), asked=Asked(probabilities=True)
+        ensemble_of({"a": loaded}), scan_of(store, loaded.reads), asked=asked
     )
     assert (younger.labels[3] == IGNORE).all()
     assert (older.labels[4] == IGNORE).all()
     assert not older.probabilities[:, 4].any()
+    # Nobody is certain of a slice that was not segmented.
+    for found, missing in ((younger, [False] * 3 + [True]), (older, [False] * 4 + [True])):
+        for uncertainty in (found.entropy, found.mutual_information):
+            np.testing.assert_array_equal(np.isnan(uncertainty).all((1, 2)), missing)
+            np.testing.assert_array_equal(np.isnan(uncertainty).any((1, 2)), missing)
     assert older.notes == ("1 of 5 slices have no label (255): another age does not reach them",)
 
 

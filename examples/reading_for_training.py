@@ -16,7 +16,7 @@ from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import make_subject, split_of
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
-from spinforge.datasets.reading.on_the_fly import SimulatedSlices
+from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.splits import Subjects
 from spinforge.datasets.storage.store import DatasetStore

@@ -20,7 +20,7 @@ from spinforge.models.seranet.measurement import Measurement
 from spinforge.models.training.data import SliceDataset
 from spinforge.models.training.fresh import simulated_source, simulates
 from spinforge.models.training.product_slices import check_trainable, showing
-from spinforge.models.training.reading import before_sampling
+from spinforge.models.training.sources import before_sampling
 
 _EPOCHS = 6
 _HEIGHTS = (0.3, 0.45, 0.6)

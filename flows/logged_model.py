@@ -93,7 +93,7 @@ def example_of(loaded: LoadedNetwork, *, coils: int = 1) -> dict[str, NDArray[An
         found = kspace_inputs((1, coils, size, size), seed=0)
         return {name: _as_floats(values) for name, values in found.items()}
     frames = (_TIMES,) if isinstance(loaded.config, SequenceNetwork) else ()
-    preprocessing = Preprocessing(scaling=loaded.reads.scaling)
+    preprocessing = Preprocessing(scaling=loaded.reads.scaling, window=loaded.reads.window)
     shape = (1, *frames, loaded.in_channels, size, size)
     return {name: x.numpy() for name, x in image_inputs(shape, preprocessing, seed=0).items()}
 

@@ -10,7 +10,7 @@ import pandas as pd
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.fresh_heads import FreshHeads
-from spinforge.datasets.reading.on_the_fly import SimulatedSlices
+from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.flows.config import Study
 from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import console, say
@@ -28,8 +28,8 @@ from spinforge.models.training.product_slices import (
     check_trainable,
     showing,
 )
-from spinforge.models.training.reading import training_source, way_of
 from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.sources import training_source, way_of
 from spinforge.models.training.stage_fit import epochs_of
 from spinforge.models.training.stages import training_stages
 from spinforge.models.training.task import count_steps

@@ -24,7 +24,7 @@ from spinforge.models.training.fit import train_network
 from spinforge.models.training.possible import device_of, require_possible
 from spinforge.models.training.processes import leave
 from spinforge.models.training.product_slices import check_fits, check_trainable, showing
-from spinforge.models.training.reading import training_source
+from spinforge.models.training.sources import training_source
 from spinforge.simulation.errors import SpinforgeError
 
 

@@ -4,7 +4,7 @@
 idea, a function of a key and a counter whose key is the digest of the sample's path, in single
 precision: a sample has its numbers whatever batch it is in. Used by
 `datasets/reading/device_resident.py`
-and `datasets/reading/on_the_fly.py`, for noise only; masks and all else come from `rng.py`.
+and `datasets/reading/simulated_slices.py`, for noise only; masks and all else come from `rng.py`.
 
 On a GPU the numbers are Philox's, computed there for all samples of a batch at once. On the
 processor that takes too long, so they are PyTorch's, whose generator is seeded for each sample:

@@ -38,7 +38,9 @@ def intensity_scale(image: ComplexImage) -> Tensor:
         (...,) float32, at least the smallest positive number so that air can be divided by it.
     """
     magnitude = image.abs().flatten(-2)
-    value = magnitude.kthvalue(percentile_rank(magnitude.shape[-1]), dim=-1).values
+    n_above = magnitude.shape[-1] - percentile_rank(magnitude.shape[-1])
+    # Not `kthvalue`: on a GPU PyTorch has no deterministic one.
+    value = magnitude.topk(n_above + 1, dim=-1).values[..., -1]
     return value.clamp_min(torch.finfo(value.dtype).tiny)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
-from spinforge.datasets.reading.on_the_fly import (
+from spinforge.datasets.reading.simulated_slices import (
     Anatomy,
     FreshScan,
     SimulatedSlices,

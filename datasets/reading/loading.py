@@ -2,9 +2,9 @@
 
 Four ways to the same slices. From memory (`ZeroFilledSlices`); from the memory of the device, in
 whole batches (`device_resident.py`); from the compressed store, for sets that do not fit into
-memory (`streaming.py`); or made anew each epoch (`on_the_fly.py`). The flows train from a GPU's
-memory where there is one and the set fits into it, else from this machine's, else from the store
-(`models/training/reading.py`).
+memory (`streaming.py`); or made anew each epoch (`simulated_slices.py`). The flows train from a
+GPU's memory where there is one and the set fits into it, else from this machine's, else from the
+store (`models/training/sources.py`).
 """
 
 import copy

@@ -34,19 +34,26 @@ class Preprocessing(Config):
         description="height and width that images were padded to with zeros in training, such as "
         "`ImageSlices.size` [pixel]; the result is cropped again",
     )
+    window: tuple[float, float] | None = Field(
+        None, description="CT: the densities that become 0 and 1 [HU]; those beyond are clipped"
+    )
 
     @classmethod
     def of(cls, reads: SliceFormat) -> "Preprocessing":
         """What the slices of a training went through, as a network's file notes it."""
-        return cls(scaling=reads.scaling, padded_to=reads.padded_to)
+        return cls(scaling=reads.scaling, padded_to=reads.padded_to, window=reads.window)
 
     @property
     def in_words(self) -> str:
         """For the file and whoever opens it."""
-        if self.padded_to is None:
-            return IN_WORDS[self.scaling]
-        rows, columns = self.padded_to
-        return f"{IN_WORDS[self.scaling]}; then zeros around it up to {rows} x {columns} pixels"
+        words = IN_WORDS[self.scaling]
+        if self.window is not None:
+            low, high = self.window
+            words = f"{low:g} to {high:g} HU become 0 to 1, what lies beyond is clipped; {words}"
+        if self.padded_to is not None:
+            rows, columns = self.padded_to
+            words += f"; then zeros around it up to {rows} x {columns} pixels"
+        return words
 
 
 def magnitude_99(
@@ -69,6 +76,14 @@ def magnitude_99(
     n_above = magnitude.shape[-1] - percentile_rank(magnitude.shape[-1])
     percentile = magnitude.topk(n_above + 1, dim=-1).values[..., -1]
     return (percentile[..., None, None, None] * peak).clamp_min(tiny)
+
+
+def windowed(
+    image: Float[Tensor, "*batch channel ky kx"], window: tuple[float, float]
+) -> Float[Tensor, "*batch channel ky kx"]:
+    """Densities [HU] brought from the window to 0 and 1; what lies beyond is clipped."""
+    low, high = window
+    return ((image - low) / (high - low)).clamp(0, 1)
 
 
 def divide_by(

@@ -9,6 +9,7 @@ from spinforge.models.export.preprocessing import (
     divide_by,
     magnitude_99,
     pad_to_trained,
+    windowed,
 )
 from spinforge.models.inference import labels_of, probabilities_of
 from spinforge.models.seranet.consistency import complex_image, zero_filled_channels
@@ -44,11 +45,14 @@ class ImageSegmenter(nn.Module):
 
         Args:
             image: (batch, channel, ky, kx), or (batch, time, channel, ky, kx) for a sequence.
-            scale: (batch, channel) or (batch, time, channel), for the scaling `volume` only.
+            scale: (batch, channel) or (batch, time, channel), for the scaling `volume` only; of CT
+                that of the windowed values.
 
         Returns:
             Labels (batch, ..., ky, kx) and probabilities (batch, ..., classes, ky, kx).
         """
+        if self.preprocessing.window is not None:
+            image = windowed(image, self.preprocessing.window)
         if scale is not None:
             image = divide_by(image, scale)
         elif self.preprocessing.scaling == "slice":

@@ -99,6 +99,10 @@ def image_inputs(
     smooth = nn.functional.interpolate(coarse, size=(rows, columns), mode="bilinear")
     # Noise, for nothing measured is so smooth that neighbours are equal to rounding.
     image = smooth.reshape(shape) + 0.1 * torch.rand(shape, generator=generator)
+    if preprocessing.window is not None:
+        low, high = preprocessing.window
+        densities = low + (high - low) * (1.2 * image - 0.1)  # some lie beyond
+        return {"image": densities, "scale": torch.ones(shape[:-2])}
     if preprocessing.scaling == "none":
         return {"image": image}
     if preprocessing.scaling == "slice":

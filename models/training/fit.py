@@ -23,9 +23,9 @@ from spinforge.models.training.data import (
 from spinforge.models.training.outcome import StageOutcome
 from spinforge.models.training.possible import device_of, require_possible
 from spinforge.models.training.processes import is_one_of_several, joined, start_together
-from spinforge.models.training.reading import before_sampling
 from spinforge.models.training.recipes import MACHINE_FIELDS, TrainingConfig
 from spinforge.models.training.sharing import require_a_piece_for_each
+from spinforge.models.training.sources import before_sampling
 from spinforge.models.training.stage_fit import StageJob, fit_stage
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import save_network

@@ -9,7 +9,7 @@ from spinforge.datasets.products.kspace import phantom_source
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.reading.fresh_heads import FreshHeads, check_fresh_heads
-from spinforge.datasets.reading.on_the_fly import SimulatedSlices, check_fresh_scans
+from spinforge.datasets.reading.simulated_slices import SimulatedSlices, check_fresh_scans
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.errors import SpinforgeError

@@ -30,8 +30,8 @@ from spinforge.models.networks import (
     weightless_network,
 )
 from spinforge.models.training.fresh import check_fresh
-from spinforge.models.training.reading import open_slices
 from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.sources import open_slices
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES

@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
-from spinforge.datasets.reading.on_the_fly import SimulatedSlices
+from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.datasets.storage.files import remove_abandoned
 from spinforge.models.augmentation.augmenter import augmenter_for
 from spinforge.models.collective import process_number
@@ -42,9 +42,9 @@ from spinforge.models.training.history import History
 from spinforge.models.training.normalisation import GlobalStatistics
 from spinforge.models.training.outcome import StageOutcome, read_outcome, write_outcome
 from spinforge.models.training.quiet import quiet_lightning, stopping_reaches_the_caller
-from spinforge.models.training.reading import training_source, workers_for
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.sharing import ALONE, Share
+from spinforge.models.training.sources import training_source, workers_for
 from spinforge.models.training.stages import Stage
 from spinforge.models.training.task import SegmentationTask, count_steps
 from spinforge.simulation.errors import SpinforgeError

@@ -34,6 +34,7 @@ def format_of(content, channels, scaling, **more):
 CASES = {
     "complex images": (UNET, format_of("image", ("real", "imaginary"), "slice"), 1),
     "contrasts": (UNET, format_of("image", ("T1", "T2", "PD"), "volume", is_padded=True), 1),
+    "CT": (UNET, format_of("image", ("CT",), "volume", window=(-160.0, 240.0)), 1),
     "photographs": (UNET, format_of("image", ("red", "green", "blue"), "none"), 1),
     "sequences": (
         {"kind": "fcslstm", "shrink": 4},

@@ -19,7 +19,6 @@ from spinforge.models.seranet.unet import UNetConfig
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.fresh import simulated_source
 from spinforge.models.training.product_slices import check_trainable
-from spinforge.models.training.reading import before_sampling, way_of
 from spinforge.models.training.recipes import (
     CRDNTraining,
     FCSLSTMTraining,
@@ -27,6 +26,7 @@ from spinforge.models.training.recipes import (
     SERANetTraining,
     TrainingConfig,
 )
+from spinforge.models.training.sources import before_sampling, way_of
 from spinforge.models.weights import read_torch_file
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.noise import Noise

@@ -48,6 +48,18 @@ def test_volume_scaling_is_that_of_image_slices_bit_for_bit():
     assert torch.equal(divide_by(torch.from_numpy(volume)[None], scale)[0], torch.tensor(expected))
 
 
+def test_densities_are_windowed_before_they_are_divided():
+    """By hand, in the window of -160 to 240 HU: air, fat, the window's middle, bone."""
+    image = torch.tensor([[[[-1000.0, -60.0, 40.0, 900.0]]]])
+    preprocessing = Preprocessing(scaling="volume", window=(-160.0, 240.0))
+    seen = []
+    network = nn.Identity()
+    network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    ImageSegmenter(network, preprocessing)(image, torch.tensor([[0.5]]))
+    assert seen[0].flatten().tolist() == [0.0, 0.5, 1.0, 2.0]
+    assert "-160 to 240 HU" in preprocessing.in_words
+
+
 def test_a_scale_of_0_stands_for_a_volume_without_values(random_images):
     image = random_images(1, 2, 4, 5)
     scaled = divide_by(image, torch.tensor([[0.0, 2.0]]))

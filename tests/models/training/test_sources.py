@@ -19,7 +19,8 @@ from spinforge.models.training.data import (
     training_loader,
 )
 from spinforge.models.training.fit import train_network
-from spinforge.models.training.reading import (
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.sources import (
     STREAMING_WORKERS,
     kspace_bytes,
     open_slices,
@@ -27,7 +28,6 @@ from spinforge.models.training.reading import (
     way_of,
     workers_for,
 )
-from spinforge.models.training.recipes import TrainingConfig
 from spinforge.simulation.errors import SpinforgeError
 
 SUBJECT = ("head-000",)
@@ -48,7 +48,7 @@ def room(monkeypatch):
     """Say which devices have room for anything."""
 
     def only(*kinds):
-        module = sys.modules["spinforge.models.training.reading"]
+        module = sys.modules["spinforge.models.training.sources"]
         monkeypatch.setattr(module, "fits", lambda size, device: device.type in kinds)
 
     return only
@@ -93,7 +93,7 @@ def test_what_fits_on_a_gpu_lies_there(store, room, monkeypatch):
         asked.append(device)
         return DeviceSlices(slices, device=CPU, **options)
 
-    monkeypatch.setattr(sys.modules["spinforge.models.training.reading"], "DeviceSlices", there)
+    monkeypatch.setattr(sys.modules["spinforge.models.training.sources"], "DeviceSlices", there)
     found = source(store, GPU)
     assert asked == [GPU]
     assert way_of(found) == "device"

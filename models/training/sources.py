@@ -14,7 +14,7 @@ import torch
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.memory import fits
-from spinforge.datasets.reading.on_the_fly import SimulatedSlices
+from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.datasets.reading.streaming import StreamedSlices
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.models.training.data import ReadyBatches, SliceDataset

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny_kspace import TINY
 
-from spinforge.datasets.reading.on_the_fly import SimulatedSlices
+from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.models.training.data import SliceDataset, training_loader
 from spinforge.simulation.acquisition import simulate_scan
 from spinforge.simulation.errors import SpinforgeError

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.reading.device_images import DeviceImages
 from spinforge.datasets.reading.device_resident import DeviceSlices
 from spinforge.datasets.reading.fresh_heads import FreshHeads
 from spinforge.datasets.reading.simulated_slices import SimulatedSlices
@@ -36,7 +37,7 @@ from spinforge.models.training.task import count_steps
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
-TrainingSource = StudySlices | DeviceSlices | SimulatedSlices
+TrainingSource = StudySlices | DeviceSlices | DeviceImages | SimulatedSlices
 
 
 @flow(name="train")

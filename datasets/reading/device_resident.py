@@ -16,12 +16,12 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
+from spinforge.datasets.reading.epoch_order import epoch_order
 from spinforge.datasets.reading.fresh_noise import sent
 from spinforge.datasets.reading.loading import Content, ZeroFilledSlices
 from spinforge.simulation.arrays import CoilMaps
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.reconstruction import intensity_scale, real_channels, zero_filled_combined
-from spinforge.simulation.rng import SampleRng
 
 
 class DeviceSlices:
@@ -95,8 +95,7 @@ class DeviceSlices:
         """Positions of the slices in the order of an epoch."""
         if self._order_seed is None:
             return list(range(self.n_slices))
-        rng = SampleRng(self._order_seed, "training", "order", epoch)
-        return [int(position) for position in rng.permutation(self.n_slices)]
+        return epoch_order(self._order_seed, epoch, self.n_slices)
 
     def batches(self, epoch: int) -> Iterator[dict[str, Any]]:
         """The batches of one epoch; any epoch may be asked for at any time."""

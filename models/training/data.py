@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler, SequentialSampler, default_collate
 
+from spinforge.datasets.reading.epoch_order import epoch_order
 from spinforge.models.training.sharing import ALONE, DealtBatches, Share, SharedBatches
 from spinforge.simulation.errors import SpinforgeError
-from spinforge.simulation.rng import SampleRng
 
 
 @runtime_checkable
@@ -139,8 +139,7 @@ class EpochSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         # A generator: the epoch is looked up at the first slice, when it is certainly set.
-        rng = SampleRng(self._seed, "training", "order", self._epoch)
-        yield from rng.permutation(len(self._data)).tolist()
+        yield from epoch_order(self._seed, self._epoch, len(self._data))
 
 
 def training_loader(

@@ -11,8 +11,11 @@ from typing import Any, Literal, TypeVar
 
 import torch
 
+from spinforge.datasets.reading.device_images import DeviceImages, nbytes_of
 from spinforge.datasets.reading.device_resident import DeviceSlices
+from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices
+from spinforge.datasets.reading.longitudinal import LongitudinalSlices
 from spinforge.datasets.reading.memory import fits
 from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.datasets.reading.streaming import StreamedSlices
@@ -74,7 +77,7 @@ def open_slices(
 
 def training_source(
     slices: Slices, *, device: torch.device, batch_size: int, seed: int, processes: int = 1
-) -> Slices | DeviceSlices:
+) -> Slices | DeviceSlices | DeviceImages:
     """What `train_network` is to be given: ready batches on a GPU that has room, else the slices.
 
     Both show the same slices in the same order.
@@ -91,8 +94,12 @@ def training_source(
         return slices
     if device.type == "cpu" or isinstance(slices, StreamedSlices):
         return slices
+    if isinstance(slices, ImageSlices | LongitudinalSlices):
+        if not fits(nbytes_of(slices), device):
+            return slices
+        return DeviceImages(slices, device=device, batch_size=batch_size, order_seed=seed)
     if not isinstance(slices, ZeroFilledSlices):
-        return slices  # sets of images and sequences are loaded
+        return slices  # simulated there already, or whatever a program has made
     if not fits(kspace_bytes(slices.path, slices.subjects), device):
         return slices
     return DeviceSlices(slices, device=device, batch_size=batch_size, order_seed=seed)

@@ -17,7 +17,6 @@ from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.reading.network_input import IGNORE_INDEX
 from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.datasets.storage.files import remove_abandoned
@@ -184,7 +183,7 @@ def _batches(job: StageJob) -> Iterable[Mapping[str, Any]]:
     """
     train, recipe, device, seed = job.train, job.recipe, job.device, job.seed
     share = Share.own()
-    if share != ALONE and isinstance(train, ZeroFilledSlices):
+    if share != ALONE and isinstance(train, SliceDataset):
         # Each process has a device of its own, where nobody could put the set before.
         train = training_source(train, device=device, batch_size=recipe.batch_size, seed=seed)
     if isinstance(train, SliceDataset):

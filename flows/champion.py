@@ -1,11 +1,13 @@
 """Which network of a study MLflow's registry calls its champion."""
 
+from pathlib import Path
+
 from spinforge.datasets.products.infant_settings import InfantProduct
 from spinforge.flows.config import Study
 from spinforge.flows.orchestration import Tracker
 from spinforge.flows.slices import network_folder
 from spinforge.models.networks import NetworkConfig
-from spinforge.models.training.fit import read_summary
+from spinforge.models.training.fit import TrainingSummary, read_summary
 
 
 def crown_champion(study: Study) -> str | None:
@@ -24,8 +26,7 @@ def crown_champion(study: Study) -> str | None:
     """
     tracker, scores = Tracker(study), {}
     for network in study.networks:
-        if (network_folder(study, network) / "network.pt").is_file():
-            summary = read_summary(network_folder(study, network))
+        if (summary := _summary(network_folder(study, network))) is not None:
             tracker.register(network_folder(study, network))
             scores[network.name] = (-summary.best_validation_dice, summary.parameters, network.name)
     if not scores or isinstance(study.data, InfantProduct):
@@ -33,6 +34,11 @@ def crown_champion(study: Study) -> str | None:
     champion = min(scores, key=lambda name: scores[name])
     tracker.crown(network_folder(study, _named(study, champion)))
     return champion
+
+
+def _summary(folder: Path) -> TrainingSummary | None:
+    """What came of a finished training."""
+    return read_summary(folder) if (folder / "network.pt").is_file() else None
 
 
 def _named(study: Study, name: str) -> NetworkConfig:

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from jaxtyping import Float
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from spinforge.models.crdn.decoders import (
@@ -38,8 +38,10 @@ class EncoderDecoderConfig(Config):
     score_upsampling: ScoreUpsampling = Field(
         "nearest", description="how fcn enlarges its scores; the authors' code: nearest pixel"
     )
-    head_channels: PositiveInt = Field(
+    head_channels: int = Field(
         HEAD_CHANNELS,
+        ge=1,
+        le=HEAD_CHANNELS,
         description="width of fcn's head on vgg16 and resnet50; as published: 4096",
     )
 

@@ -77,6 +77,19 @@ class SliceFormat(Config):
     )
 
     @property
+    def in_words(self) -> str:
+        """What an image must be like, for a person who has the network but not Spinforge."""
+        ends = {"R": "right", "A": "anterior", "S": "superior"}
+        channels = f"channels: {', '.join(self.channels)}"
+        brain = "; all but the brain set to 0 first" if self.is_brain_only else ""
+        planes = [
+            f"{plane.view} slices, rows towards {ends[plane.axes[1]]}, columns towards "
+            f"{ends[plane.axes[2]]}, pixels of {plane.pixel_mm[0]:.3g} x {plane.pixel_mm[1]:.3g} mm"
+            for plane in self.planes
+        ]
+        return "; ".join([channels + brain, *planes])
+
+    @property
     def padded_to(self) -> tuple[int, int] | None:
         """The size that slices were padded to, if they were."""
         return self.size if self.is_padded else None

@@ -167,6 +167,7 @@ def _description(loaded: LoadedNetwork, class_names: tuple[str, ...] | None) -> 
     }
     if loaded.reads is not None:
         described["reads"] = loaded.reads.model_dump_json()
+        described["expects"] = loaded.reads.in_words
     if class_names is None:
         return described
     if len(class_names) != loaded.n_classes:

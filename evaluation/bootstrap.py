@@ -31,6 +31,7 @@ _NO_SPREAD = 1e-12
 """Variance, relative to that of the whole sample, that is only rounding."""
 
 Weights = Int64[np.ndarray, "resample cluster"]
+OtherWeights = Int64[np.ndarray, "resample other"]
 Cells = Float64[np.ndarray, "group cluster other"]
 PerGroup = Float64[np.ndarray, " group"]
 PerResample = Float64[np.ndarray, "resample group"]
@@ -90,9 +91,8 @@ def bootstrap_intervals(
         resamples: Number of resamples.
     """
     groups = len(sums)
-    result = BootstrapIntervals(
-        *(np.full(groups, np.nan) for _ in range(4)), np.zeros(groups, dtype=bool)
-    )
+    mean, error, low, high = np.full((4, groups), np.nan)
+    result = BootstrapIntervals(mean, error, low, high, np.zeros(groups, dtype=bool))
     present = np.concatenate([(counts > 0).any(2), (counts > 0).any(1)], axis=1)
     patterns, which = np.unique(present, axis=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
@@ -176,7 +176,7 @@ def _one_way(
 
 
 def _two_ways(
-    excess: Cells, counts: Cells, first: Weights, second: Weights
+    excess: Cells, counts: Cells, first: Weights, second: OtherWeights
 ) -> tuple[PerResample, PerResample]:
     """The same with both ways drawn; resamples that hold no case deviate by NaN."""
     deviations, spreads = np.empty((2, len(first), len(excess)))

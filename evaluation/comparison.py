@@ -31,7 +31,8 @@ COLUMNS = [
     "p_holm", "verdict", "claim",
 ]  # fmt: skip
 
-Paired = Float64[np.ndarray, "cluster 2"]
+Paired = Float64[np.ndarray, "_ 2"]
+"""Values of both in each cluster; lists of these differ in length."""
 
 
 def compare_pairs(
@@ -64,11 +65,10 @@ def compare_pairs(
     Returns:
         One row a group and pair that both have values in: the columns `by`; first, second: what is
         compared; pairs: clusters with a value of both; unequal: those whose values differ;
-        mean_difference: first less
-        second, with low and high of its studentised bootstrap interval, not corrected for the
-        number of comparisons (NaN with fewer than `FEWEST_CLUSTERS` pairs); rank_biserial: effect
-        size, -1 to 1; p: of the signed-rank test; p_holm: the same, corrected for all rows;
-        verdict: what may be claimed; claim: the same as a sentence.
+        mean_difference: first less second, with low and high of its studentised bootstrap interval,
+        not corrected for the number of comparisons (NaN with fewer than `FEWEST_CLUSTERS` pairs);
+        rank_biserial: effect size, -1 to 1; p: of the signed-rank test; p_holm: the same, corrected
+        for all rows; verdict: what may be claimed; claim: the same as a sentence.
 
     Raises:
         ValueError: If a value is infinite, a name is missing, or the baseline is in no row.

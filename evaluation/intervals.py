@@ -106,15 +106,17 @@ def _dense(
     cells: pd.DataFrame, by: list[str], ways: list[str]
 ) -> tuple[pd.Index, np.ndarray, np.ndarray]:
     """Groups, and the sums and counts of their cells (group, cluster, other)."""
-    groups, index = cells.index.droplevel(ways).factorize(sort=True)
-    codes = [cells.index.get_level_values(way).factorize(sort=True) for way in ways]
-    first = codes[0][0]
-    second = codes[1][0] if len(ways) > 1 else np.zeros_like(first)
-    shape = (len(index), len(codes[0][1]), len(codes[1][1]) if len(ways) > 1 else 1)
+    flat = cells.reset_index()
+    grouped = flat.groupby(by, observed=True)
+    index = grouped.size().index
+    codes = [pd.factorize(flat[way], sort=True)[0] for way in ways]
+    codes += [np.zeros(len(flat), dtype=np.intp)] * (2 - len(ways))
+    shape = (len(index), *(int(code.max(initial=-1)) + 1 for code in codes))
     sums, counts = np.zeros(shape), np.zeros(shape)
-    sums[groups, first, second] = cells["sum"].to_numpy(np.float64)
-    counts[groups, first, second] = cells["count"].to_numpy(np.float64)
-    return index.set_names(by), sums, counts
+    place = (grouped.ngroup().to_numpy(), *codes)
+    sums[place] = flat["sum"].to_numpy(np.float64)
+    counts[place] = flat["count"].to_numpy(np.float64)
+    return index, sums, counts
 
 
 def require_finite(scores: pd.DataFrame) -> None:

@@ -48,7 +48,8 @@ def signed_rank_test(first: PerCluster, second: PerCluster) -> SignedRank:
         Wilcoxon, Biometrics Bulletin 1(6):80 (1945); Pratt, JASA 54:655 (1959), on zeros; Kerby,
         Comprehensive Psychology 3:1 (2014), on the matched-pairs rank-biserial correlation.
     """
-    differences = _rounded(first - second, np.concatenate([first, second]))
+    largest = float(np.abs([first, second]).max(initial=0.0))
+    differences = _rounded(first - second, _ROUNDING * largest)
     differences = differences[differences != 0]
     if not len(differences):
         return SignedRank(1.0, 0.0, 0)
@@ -62,9 +63,8 @@ def signed_rank_test(first: PerCluster, second: PerCluster) -> SignedRank:
     return SignedRank(p, effect, len(differences))
 
 
-def _rounded(differences: PerCluster, values: PerCluster) -> PerCluster:
+def _rounded(differences: PerCluster, unit: float) -> PerCluster:
     """Differences that are ties but for rounding become ties, and those that are 0 become 0."""
-    unit = _ROUNDING * float(np.abs(values).max(initial=0.0))
     return np.round(differences / unit) * unit if unit > 0 else differences
 
 

@@ -85,7 +85,7 @@ def _beside_baseline(scores: pd.DataFrame, baseline: str, by: list[str]) -> pd.D
             f"the baseline {baseline!r} is not in the table: choose one of "
             f"{', '.join(map(str, scores['model'].unique()))}"
         )
-    beside = scores.join(unit, on=keys, rsuffix="_of_baseline")
+    beside = scores.join(unit.add_suffix("_of_baseline"), on=keys)
     own = pd.MultiIndex.from_frame(scores[keys])
     if len(lacking := own[~own.isin(pd.MultiIndex.from_frame(unit.reset_index()[keys]))]):
         raise SpinforgeError(

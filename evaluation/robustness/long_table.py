@@ -103,7 +103,7 @@ def _typed(column: pd.Series, name: str, source: str) -> pd.Series:
             f"{source}: column {name} has no value in row {row}. Give every row one"
         )
     try:
-        typed = column.astype(_TYPES[name])
+        typed: pd.Series = column.astype(pd.api.types.pandas_dtype(_TYPES[name]))
         if name in _NUMBERS and not (typed == column.astype("float64")).all():
             raise ValueError("not whole")
     except (ValueError, TypeError) as error:

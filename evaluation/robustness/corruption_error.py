@@ -33,6 +33,9 @@ from spinforge.evaluation.robustness.degradation import (
 )
 from spinforge.simulation.errors import SpinforgeError
 
+_NO_ERROR = 1e-12
+"""Of the baseline: less is rounding, and no unit."""
+
 
 def corruption_errors(
     table: pd.DataFrame,
@@ -93,5 +96,5 @@ def _beside_baseline(scores: pd.DataFrame, baseline: str, by: list[str]) -> pd.D
         )
     for name, figure in (("ce", "error"), ("relative_ce", "increase")):
         of_baseline = beside[f"{figure}_of_baseline"]
-        beside[name] = 100 * beside[figure] / of_baseline.where(of_baseline > 0)
+        beside[name] = 100 * beside[figure] / of_baseline.where(of_baseline > _NO_ERROR)
     return beside[[*by, "transform", "ce", "relative_ce"]]

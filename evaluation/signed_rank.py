@@ -89,7 +89,7 @@ def fewest_pairs(comparisons: int = 1, alpha: float = 0.05) -> int:
     """Unequal pairs from which on the most extreme outcome survives Holm's first step.
 
     The smallest n with 2 / 2^n times the number of comparisons at most alpha: 6 for one comparison
-    at 5 %, 9 for ten, 13 for a hundred.
+    at 5 %, 9 for ten, 12 for a hundred.
     """
     pairs = max(1, 1 + math.ceil(math.log2(comparisons / alpha)))
     return pairs if smallest_p(pairs) * comparisons <= alpha else pairs + 1

@@ -8,11 +8,11 @@ LARGER_IS_BETTER: Mapping[str, bool] = {
     **dict.fromkeys(
         ("dice", "jaccard", "pixel_accuracy", "mean_pixel_accuracy", "precision", "recall"), True
     ),
-    **dict.fromkeys(("surface_dice", "normalised_surface_distance", "ssim", "psnr"), True),
-    **dict.fromkeys(("hausdorff_mm", "hd95_mm", "assd_mm", "hd_rows", "hd_rows_mm"), False),
+    **dict.fromkeys(("surface_dice", "surface_dice_1mm", "ssim", "psnr"), True),
+    **dict.fromkeys(("hausdorff_mm", "hd95_mm", "assd_mm", "hd_rows"), False),
     **dict.fromkeys(("ece", "nrmse", "absolute_volume_difference"), False),
 }
-"""By name. A signed volume difference is in neither class: both signs are bad."""
+"""By name. Counts of pixels and signed volume differences are not here: neither way is better."""
 
 _WITHOUT_BEST = ("psnr",)
 """Larger is better, and no value is the best one."""

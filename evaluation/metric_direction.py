@@ -8,13 +8,13 @@ LARGER_IS_BETTER: Mapping[str, bool] = {
     **dict.fromkeys(
         ("dice", "jaccard", "pixel_accuracy", "mean_pixel_accuracy", "precision", "recall"), True
     ),
-    **dict.fromkeys(("surface_dice", "surface_dice_1mm", "ssim", "psnr"), True),
+    **dict.fromkeys(("surface_dice", "surface_dice_1mm", "ssim", "psnr_db"), True),
     **dict.fromkeys(("hausdorff_mm", "hd95_mm", "assd_mm", "hd_rows"), False),
     **dict.fromkeys(("ece", "nrmse", "absolute_volume_difference"), False),
 }
 """By name. Counts of pixels and signed volume differences are not here: neither way is better."""
 
-_WITHOUT_BEST = ("psnr",)
+_WITHOUT_BEST = ("psnr_db",)
 """Larger is better, and no value is the best one."""
 
 

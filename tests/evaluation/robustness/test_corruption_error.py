@@ -74,8 +74,8 @@ def test_where_the_baseline_does_not_get_worse_there_is_no_relative_error():
 def test_what_has_no_error_or_no_baseline_is_refused():
     with pytest.raises(SpinforgeError, match=r"baseline 'none' is not in the table: .* base, net"):
         corruption_errors(table(**TWO), baseline="none")
-    with pytest.raises(SpinforgeError, match="metric 'psnr' has no largest value"):
-        corruption_errors(table(**TWO).assign(metric="psnr"), baseline="base")
+    with pytest.raises(SpinforgeError, match="metric 'psnr_db' has no largest value"):
+        corruption_errors(table(**TWO).assign(metric="psnr_db"), baseline="base")
     less = TWO | {"base": {"noise": [0.9, 0.8, 0.6]}}
     with pytest.raises(SpinforgeError, match=r"'base' was not scored on .*motion"):
         corruption_errors(table(**less), baseline="base")

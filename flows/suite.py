@@ -32,14 +32,15 @@ def suite(suite: Suite, studies: list[Study], overwrite: bool = False) -> dict[s
         say(f"study     {study.name}")
         answers[study.name] = run_study(study, overwrite=overwrite)["pooled"]
     below = [
-        f"{study.name}/{name} ({pooled.dice:.4f}, not above {pooled.majority_dice:.4f})"
+        f"{study.name}/{name} (Dice {pooled.dice:.4f} and accuracy {pooled.accuracy:.4f}, its "
+        f"{pooled.majority_dice:.4f} and {pooled.majority_accuracy:.4f})"
         for study in studies
         for name, pooled in pooled_scores(study).items()
         if not pooled.beats_majority
     ]
     if suite.beats_majority and below:
         raise SpinforgeError(
-            f"{len(below)} networks are no better than the most frequent class, by the Dice of all "
-            f"test pixels: {', '.join(below)}"
+            f"{len(below)} networks are no better than the most frequent class, by Dice and "
+            f"accuracy of all test pixels: {', '.join(below)}"
         )
     return answers

@@ -22,8 +22,8 @@ class Suite(Config):
     budget: str = Field(FULL, description="budget of each of them")
     beats_majority: bool = Field(
         False,
-        description="fail if a network's pooled Dice is not above that of a prediction of the most "
-        "frequent class alone",
+        description="fail if a network's pooled Dice or accuracy is not above that of a prediction "
+        "of the most frequent class alone",
     )
 
 

@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -13,12 +12,13 @@ import mlflow
 import mlflow.pyfunc
 import pandas as pd
 from lightning.pytorch.loggers import MLFlowLogger
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param
+from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from spinforge.datasets.storage.files import replacing
 from spinforge.flows.config import Study
+from spinforge.flows.curves import METRICS_PER_BATCH, missing_points, named_curves
 from spinforge.flows.machine import machine_facts
 from spinforge.flows.model_registry import crown, mlflow_model, register
 from spinforge.flows.run_folder import RunFolder
@@ -117,19 +117,28 @@ class Tracker:
         for key, value in metrics.items():
             self._client.log_metric(run, key, value)
 
-    def log_curves(self, run: str, history: pd.DataFrame, steps_per_epoch: int) -> None:
-        """The epochs of `history` that Lightning has not logged to this run, which are the first.
+    def log_curves(
+        self, run: str, history: pd.DataFrame, steps_per_epoch: int, *, prefix: str = ""
+    ) -> None:
+        """The points of a stage's curves that Lightning has not logged to this run.
 
-        There are some if the run is younger than the training.
+        There are some if the run is younger than the training, or a kill came between an epoch's
+        checkpoint and its logging.
+
+        Args:
+            run: Of the network.
+            history: Rows of `history.csv`.
+            steps_per_epoch: Steps of the optimiser.
+            prefix: What stands before the names, as in `train_network`.
         """
-        logged = len(self._client.get_metric_history(run, "validation_loss"))
-        missing = history.head(max(0, len(history) - logged)).drop(columns="seconds")
-        now = int(time.time() * 1000)
-        for row in missing.to_dict("records"):
-            step = int(row["epoch"] * steps_per_epoch) - 1  # Lightning counts both from 0
-            row["epoch"] -= 1
-            metrics = [Metric(str(key), value, now, step) for key, value in row.items()]
-            self._client.log_batch(run, metrics=metrics)
+        history_of = self._client.get_metric_history
+        points = [
+            point
+            for name, values in named_curves(history, steps_per_epoch, prefix).items()
+            for point in missing_points(name, values, history_of(run, name))
+        ]
+        for start in range(0, len(points), METRICS_PER_BATCH):
+            self._client.log_batch(run, metrics=points[start : start + METRICS_PER_BATCH])
 
     def log_dataset(self, run: str, name: str, digest: str, context: str) -> None:
         """The data a run used, with our own content digest."""

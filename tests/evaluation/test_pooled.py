@@ -25,6 +25,14 @@ def test_a_network_that_finds_background_only_is_no_better():
     assert not Pooled.of(np.array([[70, 0], [30, 0]])).beats_majority
 
 
+def test_guessing_is_no_better():
+    """Labels drawn at random as often as they occur: .7 x .7 background found, and so on."""
+    guessed = Pooled.of(np.array([[49, 21], [21, 9]]))
+    assert guessed.dice > guessed.majority_dice
+    assert guessed.accuracy < guessed.majority_accuracy
+    assert not guessed.beats_majority
+
+
 def test_a_class_in_neither_map_does_not_count():
     with_empty = np.pad(CONFUSION, (0, 1))
     assert mean_class_dice(with_empty) == mean_class_dice(CONFUSION)

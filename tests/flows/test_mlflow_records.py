@@ -1,10 +1,12 @@
 """What MLflow holds of a study, also when MLflow is changed or fails."""
 
 import json
+import math
 import time
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from finished_study import changed_recipe, network_file, predictions
@@ -169,3 +171,34 @@ def test_mlflow_that_fails_later_is_named(copy):
 def fail_within(run):
     with run:
         raise MlflowException("the server is gone")
+
+
+def test_points_that_a_kill_kept_from_mlflow_are_logged_later(copy):
+    """The middle epoch's losses are missing; a stage's own curves have its name in front."""
+    tracker = Tracker(copy)
+    history = pd.DataFrame(
+        {
+            "epoch": [1, 2, 3],
+            "train_loss": [0.3, 0.2, 0.1],
+            "validation_loss": [0.4, 0.3, 0.2],
+            "validation_dice_pooled": [math.nan] * 3,
+            "learning_rate": [1e-3] * 3,
+            "seconds": [1.0] * 3,
+        }
+    )
+    client = MlflowClient(tracker.uri)
+    with tracker.network_run(copy.out / "planted", "planted") as run:
+        for step, value in ((4, 0.3), (14, 0.1)):
+            client.log_metric(run, "train_loss", value, step=step)
+        tracker.log_curves(run, history, 5)
+        tracker.log_curves(run, history, 5, prefix="reconstruction/")
+
+        def points(name):
+            found = client.get_metric_history(run, name)
+            return sorted((point.step, point.value) for point in found)
+
+        expected = [(4, 0.3), (9, 0.2), (14, 0.1)]
+        assert points("train_loss") == expected
+        assert points("reconstruction/train_loss") == expected
+        assert points("epoch") == [(4, 0), (9, 1), (14, 2)]
+        assert not points("validation_dice_pooled")

@@ -31,7 +31,7 @@ def test_every_study_answers_under_its_name(copy):
 def test_a_network_no_better_than_the_most_frequent_class_fails_if_asked_to(copy):
     plant(copy, GOOD, POOR)
     demanding = Suite(studies=("tiny.yaml",), beats_majority=True)
-    with pytest.raises(SpinforgeError, match=r"1 networks are .*: tiny/crdn \(0\.5000, not above"):
+    with pytest.raises(SpinforgeError, match=r"1 networks are .*: tiny/crdn \(Dice 0\.5000 and"):
         suite_flow(demanding, [copy])
     plant(copy, GOOD, GOOD)
     assert set(suite_flow(demanding, [copy])["tiny"]) == {"unet", "crdn"}

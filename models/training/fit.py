@@ -96,9 +96,10 @@ def train_network(
 ) -> TrainedNetwork:
     """Train, in as many stages as the network needs, and keep the weights the recipe asks for.
 
-    A training that is already finished in `folder` is returned at once; one that was stopped or
-    killed goes on after its last whole epoch, in the stage it was in. Both give the weights of an
-    uninterrupted training, bit for bit on one processor with one thread count.
+    A training that is already finished in `folder` is returned at once, whatever this machine can
+    do; one that was stopped or killed goes on after its last whole epoch, in the stage it was in.
+    Both give the weights of an uninterrupted training, bit for bit on one processor with one thread
+    count.
 
     For several `devices` as many processes are started, unless torchrun has started this one among
     others (`processes.py`); they give the weights of one process up to rounding. A program that
@@ -132,14 +133,15 @@ def train_network(
         KeyboardInterrupt: On Ctrl-C; call again to go on.
         SystemExit: On SIGTERM, after the batch, with code 143; likewise.
     """
-    require_possible(recipe)
     require_matching(train, validation)
-    require_a_piece_for_each(count_slices(train), recipe.batch_size, recipe.processes)
     if recipe.augmentation.is_physical:
         train = before_sampling(train)
     identity = _identity(network, recipe, train, validation, seed)
+    # Before this machine is asked for anything: it may have been trained on another one.
     if (finished := _find_finished(folder, identity)) is not None:
         return finished
+    require_possible(recipe)
+    require_a_piece_for_each(count_slices(train), recipe.batch_size, recipe.processes)
     job = _Job(network, recipe, train, validation, folder, seed, identity, reads, loggers, progress)
     if recipe.processes == 1 or is_one_of_several():
         return _train(job)

@@ -33,14 +33,6 @@ def results(finished, tmp_path_factory):
     return write_results(study, answer["dataset_digest"], tmp_path_factory.mktemp("results"))
 
 
-@pytest.fixture
-def untrained(finished, tmp_path):
-    """The finished study's set in a run's folder where nothing is trained."""
-    study, _ = finished
-    shutil.copytree(RunFolder.of(study).store.path, tmp_path / study.name / "dataset.zarr")
-    return study.model_copy(update={"out": tmp_path})
-
-
 def changed(results, folder, change):
     """The results with another file or note."""
     with unpacked(results) as there:
@@ -73,6 +65,16 @@ def test_results_take_their_places_and_may_be_collected_again(results, untrained
             ):
                 here, there = (folder_of(s, network) / name for s in (untrained, finished[0]))
                 assert here.read_bytes() == there.read_bytes()
+
+
+def test_results_of_a_gpu_on_several_machines_are_recorded_without_either(
+    results, untrained, finished, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    there = {"device": "gpu", "devices": 2, "nodes": 2, "cuda_graphs": True}
+    training = untrained.training.model_copy(update=there)
+    study = untrained.model_copy(update={"training": training})
+    assert record(study, collect(study, results)) == finished[1]["dice"]
 
 
 def test_results_of_another_set_or_recipe_are_refused(results, untrained, tmp_path):

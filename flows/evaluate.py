@@ -113,16 +113,19 @@ def _score_network(
     """Predict, score and log one network; all only as far as not done before."""
     target = scores_folder(study, network)
     try:
-        scores = read_scores(target / "cases.parquet")
+        scores, pooled = read_scores(target / "cases.parquet"), read_pooled(target)
+        read_predictions(target / "predictions.npz")
     except SpinforgeError:  # not there or damaged: `evaluate` is what its message says to run
+        if target.exists():
+            say(f"scores    {target} is damaged or not complete: scoring again")
         scores = _predict_and_score(study, network, slices)
+        pooled = read_pooled(target)
     folder = network_folder(study, network)
     if tracker.is_logged(folder, target.name):
         return
     with tracker.network_run(folder, network.name) as run:
         tracker.log_dataset(run, study.data.product, slices.digest, "test")
         tracker.log_metrics(run, _headline_metrics(scores))
-        pooled = read_pooled(target)
         tracker.log_metrics(
             run, {"test/pooled/dice": pooled.dice, "test/pooled/accuracy": pooled.accuracy}
         )

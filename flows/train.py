@@ -16,6 +16,7 @@ from spinforge.models.training.fit import pretraining, train_network
 from spinforge.models.training.possible import require_possible
 from spinforge.models.training.product_slices import check_trainable
 from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.resumable import require_resumable
 from spinforge.models.training.sources import way_of
 from spinforge.models.training.stage_fit import epochs_of
 from spinforge.models.training.stages import training_stages
@@ -37,8 +38,10 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
     check_trainable(study.data, study.networks, study.training)
     networks = {network.name: network for network in select_networks(study, only)}
     folders = {name: network_folder(study, network) for name, network in networks.items()}
-    if any(not is_trained(study, network) for network in networks.values()):
-        require_possible(study.training)
+    for name, network in networks.items():
+        if not is_trained(study, network):
+            require_possible(study.training)
+            require_resumable(network, study.training, folders[name], seed=study.seed)
     tracker = Tracker(study)
     opened = training_data(study, networks.values())
     with opened as data_of, RunFolder.of(study).opened(study):

@@ -17,6 +17,7 @@ from spinforge.flows.offline.archive import unpacked, write_files
 from spinforge.flows.offline.collect import collect, record
 from spinforge.flows.offline.form import RESULTS, RESULTS_NOTE
 from spinforge.flows.offline.pack import pack
+from spinforge.flows.offline.readme import RUN
 from spinforge.flows.offline.requirements import NOT_NEEDED
 from spinforge.flows.offline.run import main, write_results
 from spinforge.flows.run_folder import RunFolder
@@ -147,6 +148,18 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 """
+
+
+def test_a_pack_uses_neither_service_where_both_are_installed(tmp_path):
+    started = RUN.partition("if __name__")[0]
+    ask = "from spinforge.flows.orchestration import Tracker, flow"
+    say = "print(Tracker.__module__, flow.__module__)"
+    (tmp_path / "run.py").write_text(f"{started}\n{ask}\n{say}\n")
+    said = subprocess.run(
+        [sys.executable, "run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    wanted = ["spinforge.flows.untracked", "spinforge.flows.orchestration"]
+    assert said.stdout.split() == wanted, said.stderr
 
 
 @pytest.mark.slow

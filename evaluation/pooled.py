@@ -103,6 +103,7 @@ def read_pooled(folder: Path) -> Pooled:
     try:
         return Pooled.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValidationError) as error:
+        reason = " ".join(str(error).split())  # pydantic's takes several lines
         raise SpinforgeError(
-            f"{path} cannot be read ({error}). Delete its folder and run: spinforge evaluate"
+            f"{path} cannot be read ({reason}). Delete its folder and run: spinforge evaluate"
         ) from error

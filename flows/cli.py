@@ -142,9 +142,11 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train the study's networks on its dataset; goes on where it was stopped."""
-    resolved = _checked_study(file, overrides)
+    resolved = _checked_study(file, overrides, only=network)
+    from spinforge.flows.slices import checked_store
     from spinforge.flows.train import train as train_flow
 
+    checked_store(resolved)
     with prefect_server():
         folders = train_flow(resolved, only=network)
     print_answer({"networks": folders}, as_json)
@@ -158,7 +160,11 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Score the trained networks on the held-out subjects; writes tables (CSV, Parquet)."""
-    resolved = _checked_study(file, overrides)
+    from spinforge.flows.config import load_study
+    from spinforge.flows.preflight import check_evaluation
+
+    resolved = load_study(file, overrides or [])
+    check_evaluation(resolved, network)
     from spinforge.flows.evaluate import evaluate as evaluate_flow
     from spinforge.flows.run_folder import RunFolder
 
@@ -176,8 +182,10 @@ def report(file: StudyFile, overrides: Overrides = None, as_json: AsJson = False
 
     resolved = load_study(file, overrides or [])
     check_writable(RunFolder.of(resolved).path)  # the rest is for commands that compute
+    from spinforge.flows.evaluate import study_scores
     from spinforge.flows.report import report as report_flow
 
+    study_scores(resolved)
     with prefect_server():
         page = report_flow(resolved)
     print_answer({"report": page}, as_json)
@@ -246,14 +254,19 @@ def inspect(
 
 
 def _checked_study(
-    file: Path, overrides: list[str] | None, overwrite: bool = False, *, trains: bool = True
+    file: Path,
+    overrides: list[str] | None,
+    overwrite: bool = False,
+    *,
+    trains: bool = True,
+    only: str | None = None,
 ) -> Any:
     """Read the study and find what would stop it, before anything heavy starts."""
     from spinforge.flows.config import load_study
     from spinforge.flows.preflight import check_study
 
     resolved = load_study(file, overrides or [])
-    check_study(resolved, overwrite=overwrite, trains=trains)
+    check_study(resolved, overwrite=overwrite, trains=trains, only=only)
     return resolved
 
 

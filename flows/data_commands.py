@@ -84,10 +84,14 @@ def verify(
 
     Example: `spinforge verify runs/quickstart/dataset.zarr`
     """
-    from spinforge.datasets.storage.store import DatasetStore
+    from spinforge.datasets.storage.locations import METADATA
+    from spinforge.datasets.storage.store import MANIFEST, DatasetStore
     from spinforge.flows.verify import verify as verify_flow
 
-    place = DatasetStore(path).path
+    store = DatasetStore(path)
+    if not any(store.location.read(name) for name in (METADATA, MANIFEST)):
+        store.attributes()  # says what there is instead of a set
+    place = store.path
     with prefect_server():
         problems = [str(problem) for problem in verify_flow(place)]
     if as_json or not problems:

@@ -23,11 +23,16 @@ from spinforge.flows.config import Study
 from spinforge.flows.orchestration import Tracker, flow, task
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import network_folder, scores_folder, study_slices
-from spinforge.flows.train import select_networks
+from spinforge.flows.slices import (
+    network_folder,
+    require_trained,
+    scores_folder,
+    select_networks,
+    study_slices,
+)
 from spinforge.models.inference import predict_labels
 from spinforge.models.networks import NetworkConfig
-from spinforge.models.training.possible import device_of
+from spinforge.models.training.possible import available_device
 from spinforge.models.training.product_slices import StudySlices, showing
 from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
@@ -45,9 +50,7 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
         Network name -> mean Dice over the tissues and slices of the test subjects.
     """
     networks = {network.name: network for network in select_networks(study, only)}
-    for name, network in networks.items():
-        if not (network_folder(study, network) / "network.pt").is_file():
-            raise SpinforgeError(f"network {name} is not trained. Run: spinforge train")
+    require_trained(study, networks.values())
     folder = RunFolder.of(study)
     tracker, slices = Tracker(study), study_slices(study, "test")
     with folder.opened(study), progress_bar() as progress:
@@ -110,16 +113,19 @@ def _score_network(
     """Predict, score and log one network; all only as far as not done before."""
     target = scores_folder(study, network)
     try:
-        scores = read_scores(target / "cases.parquet")
+        scores, pooled = read_scores(target / "cases.parquet"), read_pooled(target)
+        read_predictions(target / "predictions.npz")
     except SpinforgeError:  # not there or damaged: `evaluate` is what its message says to run
+        if target.exists():
+            say(f"scores    {target} is damaged or not complete: scoring again")
         scores = _predict_and_score(study, network, slices)
+        pooled = read_pooled(target)
     folder = network_folder(study, network)
     if tracker.is_logged(folder, target.name):
         return
     with tracker.network_run(folder, network.name) as run:
         tracker.log_dataset(run, study.data.product, slices.digest, "test")
         tracker.log_metrics(run, _headline_metrics(scores))
-        pooled = read_pooled(target)
         tracker.log_metrics(
             run, {"test/pooled/dice": pooled.dice, "test/pooled/accuracy": pooled.accuracy}
         )
@@ -143,7 +149,7 @@ def _predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices
         loaded,
         showing(slices, network),
         batch_size=study.evaluation.batch_size,
-        device=device_of(study.training),
+        device=available_device(study.training),
     )
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=predicted)

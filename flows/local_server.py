@@ -74,9 +74,15 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.1)
+    code = server.poll()
+    what = (
+        f"did not start within {_STARTUP_TIMEOUT_S} s"
+        if code is None
+        else f"ended while it started, with exit code {code}; what it said stands above"
+    )
     raise SpinforgeError(
-        f"the private Prefect server at {address} did not start within {_STARTUP_TIMEOUT_S} s. "
-        f"Start one with `prefect server start` and set PREFECT_API_URL."
+        f"the private Prefect server at {address} {what}. Start one with `prefect server start` "
+        f"and set PREFECT_API_URL."
     )
 
 

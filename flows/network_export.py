@@ -7,8 +7,7 @@ from typing import Literal
 from spinforge.datasets.products.infant_settings import InfantProduct
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.flows.config import Study
-from spinforge.flows.slices import network_folder
-from spinforge.flows.train import select_networks
+from spinforge.flows.slices import network_folder, select_networks
 from spinforge.models.export.onnx_file import export_onnx
 from spinforge.models.export.preprocessing import Preprocessing
 from spinforge.models.export.program_file import export_kspace_program, export_program

@@ -1,11 +1,22 @@
 """Prefect and MLflow where they are installed, and what stands in for them where they are not.
 
 A packed study (`offline/`) runs on machines that hold only what computes. There flows and tasks are
-plain calls, and what MLflow would be told stays in the run's folder until `spinforge collect`.
+plain calls, and what MLflow would be told stays in the run's folder until `spinforge collect`. Its
+`run.py` asks for that by `WITHOUT_SERVICES`, whatever is installed there.
 """
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+WITHOUT_SERVICES = "SPINFORGE_WITHOUT_SERVICES"
+"""Environment variable; set, neither Prefect nor MLflow is used."""
+
+
+def _require_wanted(package: str) -> None:
+    """Take a package for not installed where it is not wanted."""
+    if os.environ.get(WITHOUT_SERVICES):
+        raise ModuleNotFoundError(f"{package} is not wanted here", name=package)
 
 
 def _require_absent(error: ModuleNotFoundError, package: str) -> None:
@@ -20,6 +31,7 @@ if TYPE_CHECKING:
     from spinforge.flows.tracking import Tracker
 else:
     try:
+        _require_wanted("prefect")
         from prefect import flow, task
     except ModuleNotFoundError as error:
         _require_absent(error, "prefect")
@@ -31,6 +43,7 @@ else:
         task = flow
 
     try:
+        _require_wanted("mlflow")
         from spinforge.flows.tracking import Tracker
     except ModuleNotFoundError as error:
         _require_absent(error, "mlflow")

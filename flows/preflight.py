@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import network_folder
+from spinforge.flows.slices import checked_store, is_trained, require_trained, select_networks
 from spinforge.models.networks import (
     KSpaceNetwork,
     NetworkConfig,
@@ -33,34 +34,61 @@ _EFFECTIVE = os.access in os.supports_effective_ids
 _DATASET = "--set dataset=..."
 
 
-def check_study(study: Study, *, overwrite: bool = False, trains: bool = True) -> None:
+def check_study(
+    study: Study, *, overwrite: bool = False, trains: bool = True, only: str | None = None
+) -> None:
     """Check files, folder, device, existing data and disk space; writes nothing.
 
     Args:
         study: What is about to run.
         overwrite: An existing set will be replaced, so it need not match.
-        trains: Its networks are trained: they must fit the product, and find room on the disk.
+        trains: Its networks are trained: they must fit the product, find room on the disk, and
+            this machine must be able to train those that are not trained yet.
+        only: Name of the one network that is trained; all of them by default.
 
     Raises:
         SpinforgeError: With the first problem found and what to do about it.
     """
     folder = RunFolder.of(study)
+    chosen = select_networks(study, only) if trains else ()
     if trains:
         check_trainable(study.data, study.networks, study.training)
-    check_folders(folder)
-    if study.tracking.uri is None:
-        _check_record(study.out)
-    if trains:
-        require_possible(study.training)
-        _check_networks(study)
+    check_writing(study)
     maker_of(study.data).check()
     missing = split_of(study.data).everyone
     if not overwrite:
         folder.store.require(study.data.recipe())
         check_slices(study.data, folder.store)
         missing = missing_subjects(study)
-    networks = _network_bytes(study, missing) if trains else 0
-    check_disks(folder, _data_bytes(study, missing), networks)
+    waiting = _untrained(study, chosen, missing)
+    if waiting:
+        require_possible(study.training)
+    if trains:
+        _check_networks(study)
+    check_disks(folder, _data_bytes(study, missing), _network_bytes(study, waiting))
+
+
+def check_evaluation(study: Study, only: str | None = None) -> None:
+    """Check that networks can be scored, wherever they were trained; writes nothing.
+
+    Args:
+        study: What is about to be evaluated.
+        only: Name of the one network; all of them by default.
+
+    Raises:
+        SpinforgeError: With the first problem found and what to do about it.
+    """
+    chosen = select_networks(study, only)
+    check_writing(study)
+    checked_store(study)
+    require_trained(study, chosen)
+
+
+def check_writing(study: Study) -> None:
+    """Check that folder, set and record may be written; writes nothing."""
+    check_folders(RunFolder.of(study))
+    if study.tracking.uri is None:
+        _check_record(study.out)
 
 
 def network_of_study(network: NetworkConfig, product: Product) -> nn.Module:
@@ -124,25 +152,29 @@ def disk_needed(study: Study, missing: list[str]) -> int:
         study: What is about to run.
         missing: Subjects that are not in its set yet.
     """
-    return _data_bytes(study, missing) + _network_bytes(study, missing)
+    return _data_bytes(study, missing) + _network_bytes(
+        study, _untrained(study, study.networks, missing)
+    )
 
 
 def _data_bytes(study: Study, missing: list[str]) -> int:
     return len(missing) * maker_of(study.data).expected_bytes()
 
 
-def _network_bytes(study: Study, missing: list[str]) -> int:
-    waiting = [n for n in study.networks if missing or not _is_trained(study, n)]
+def _untrained(
+    study: Study, networks: Iterable[NetworkConfig], missing: Sequence[str]
+) -> list[NetworkConfig]:
+    """Those that are still to be trained: all of them as long as subjects are missing."""
+    return [network for network in networks if missing or not is_trained(study, network)]
+
+
+def _network_bytes(study: Study, waiting: list[NetworkConfig]) -> int:
     sizes = {network.name: _weight_bytes(network, study.data) for network in waiting}
     # Each network keeps its file and MLflow's copy of that, and for each stage its checkpoint
     # (weights, two moments of Adam, best weights) and, but for the last, the weights it ended
     # with; a checkpoint is there twice while it is replaced.
     kept = sum(sizes[network.name] * (1 + 5 * len(training_stages(network))) for network in waiting)
     return kept + 4 * max(sizes.values(), default=0)
-
-
-def _is_trained(study: Study, network: NetworkConfig) -> bool:
-    return (network_folder(study, network) / "network.pt").is_file()
 
 
 def _weight_bytes(network: NetworkConfig, product: Product) -> int:

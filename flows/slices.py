@@ -1,5 +1,6 @@
 """Which slices a study's networks see, and the hashes that name what came of them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from spinforge.datasets.products.making import is_done, split_of
@@ -45,6 +46,19 @@ def study_slices(study: Study, group: Group) -> StudySlices:
     )
 
 
+def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]:
+    """The study's networks, or the one with this name.
+
+    Raises:
+        SpinforgeError: If there is none with this name.
+    """
+    chosen = tuple(n for n in study.networks if only in (None, n.name))
+    if not chosen:
+        names = ", ".join(network.name for network in study.networks)
+        raise SpinforgeError(f"no network is named {only!r}; the study has {names}.")
+    return chosen
+
+
 def network_folder(study: Study, network: NetworkConfig) -> Path:
     """Folder of exactly this network, code, recipe, seed and data, on whatever devices."""
     fingerprint = content_hash(
@@ -58,6 +72,23 @@ def network_folder(study: Study, network: NetworkConfig) -> Path:
         }
     )
     return RunFolder.of(study).networks / f"{network.name}-{fingerprint[:8]}"
+
+
+def is_trained(study: Study, network: NetworkConfig) -> bool:
+    """Whether nothing of the network's training is left to do."""
+    folder = network_folder(study, network)
+    return all((folder / name).is_file() for name in ("network.pt", "training.json"))
+
+
+def require_trained(study: Study, networks: Iterable[NetworkConfig]) -> None:
+    """Refuse networks that have no weights yet.
+
+    Raises:
+        SpinforgeError: With the first one.
+    """
+    for network in networks:
+        if not (network_folder(study, network) / "network.pt").is_file():
+            raise SpinforgeError(f"network {network.name} is not trained. Run: spinforge train")
 
 
 def scores_folder(study: Study, network: NetworkConfig) -> Path:

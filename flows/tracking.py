@@ -23,7 +23,7 @@ from spinforge.flows.machine import machine_facts
 from spinforge.flows.model_registry import crown, mlflow_model, register
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.whole_calls import WholeCalls
-from spinforge.models.training.possible import device_of
+from spinforge.models.training.possible import available_device
 from spinforge.models.weights import load_network
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
@@ -280,7 +280,7 @@ class Tracker:
         same = all(note.get(key) == value for key, value in wanted.items())
         if same and self._exists(note["run_id"]):
             return str(note["run_id"])
-        tags = machine_facts(device_of(self.study.training)) if parent else {}
+        tags = machine_facts(available_device(self.study.training)) if parent else {}
         tags |= {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
         _write_note(folder, wanted | {"run_id": run.info.run_id})

@@ -19,12 +19,12 @@ import typer
 from spinforge.flows.config import load_study
 from spinforge.flows.options import Overrides, StudyFile
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import network_folder, study_slices
+from spinforge.flows.slices import network_folder
+from spinforge.flows.training_data import training_data
 from spinforge.models.training.fit import train_network
-from spinforge.models.training.possible import device_of, require_possible
+from spinforge.models.training.possible import require_possible
 from spinforge.models.training.processes import leave
-from spinforge.models.training.product_slices import check_fits, check_trainable, showing
-from spinforge.models.training.sources import training_source
+from spinforge.models.training.product_slices import check_trainable
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -38,26 +38,22 @@ def train_with_torchrun(file: StudyFile, overrides: Overrides = None) -> None:
     recipe = study.training
     require_possible(recipe)
     check_trainable(study.data, study.networks, recipe)
-    train, validation = study_slices(study, "train"), study_slices(study, "validation")
-    check_fits(validation, study.networks)
     is_first = os.environ.get("RANK", "0") == "0"
-    with RunFolder.of(study).opened(study) if is_first else nullcontext():
+    opened = RunFolder.of(study).opened(study) if is_first else nullcontext()
+    with training_data(study, study.networks) as data_of, opened:
         for network in study.networks:
+            data = data_of(network)
             train_network(
                 network,
                 recipe,
-                training_source(
-                    showing(train, network),
-                    device=device_of(recipe),
-                    processes=recipe.processes,
-                    batch_size=recipe.batch_size,
-                    seed=study.seed,
-                ),
-                showing(validation, network),
+                data.source,
+                data.validation,
                 network_folder(study, network),
                 seed=study.seed,
+                reads=data.reads,
                 progress=is_first,
             )
+            data.close()
     leave()
 
 

@@ -20,7 +20,7 @@ class Untracked:
         study: Not used.
     """
 
-    uri = "none: MLflow is not installed"
+    uri = "none: MLflow is not installed or not wanted"
 
     def __init__(self, study: Study) -> None: ...
 

@@ -144,15 +144,13 @@ def record(study: Study, note: ResultsNote) -> dict[str, float]:
     Returns:
         Network name -> mean Dice over the tissues and slices of the test subjects.
     """
-    recipe = study.training.model_copy(update={"device": "auto"})  # a GPU there need not be here
-    here = study.model_copy(update={"training": recipe})
-    tracker = Tracker(here)
+    tracker = Tracker(study)
     dice: dict[str, float] = {}
-    for network in here.networks:
+    for network in study.networks:
         if network.name in note.networks:
             # The flows find everything done, so that they only log it.
-            train(here, only=network.name)
-            dice |= evaluate(here, only=network.name)
-            with tracker.network_run(network_folder(here, network), network.name) as run:
+            train(study, only=network.name)
+            dice |= evaluate(study, only=network.name)
+            with tracker.network_run(network_folder(study, network), network.name) as run:
                 tracker.set_tags(run, note.machine)
     return dice

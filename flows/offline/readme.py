@@ -4,9 +4,11 @@ from spinforge.flows.offline.form import RESULTS, PackNote
 
 RUN = '''"""Train and evaluate the study of this folder: python run.py --help."""
 
+import os
 import sys
 from pathlib import Path
 
+os.environ["SPINFORGE_WITHOUT_SERVICES"] = "1"  # Prefect and MLflow, if they are installed
 sys.path.insert(0, str(Path(__file__).resolve().parent / "code"))
 
 if __name__ == "__main__":

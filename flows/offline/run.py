@@ -21,8 +21,8 @@ from spinforge.flows.offline.form import (
     sha256_of,
 )
 from spinforge.flows.progress import say
-from spinforge.flows.slices import checked_store, network_folder, scores_folder
-from spinforge.flows.train import select_networks, train
+from spinforge.flows.slices import checked_store, network_folder, scores_folder, select_networks
+from spinforge.flows.train import train
 from spinforge.models.training.possible import device_of
 from spinforge.simulation.errors import SpinforgeError
 

@@ -23,11 +23,11 @@ from spinforge.models.training.data import (
 from spinforge.models.training.outcome import StageOutcome
 from spinforge.models.training.possible import device_of, require_possible
 from spinforge.models.training.processes import is_one_of_several, joined, start_together
-from spinforge.models.training.recipes import MACHINE_FIELDS, TrainingConfig
+from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.resumable import settings_identity, stage_folders
 from spinforge.models.training.sharing import require_a_piece_for_each
 from spinforge.models.training.sources import before_sampling
 from spinforge.models.training.stage_fit import StageJob, fit_stage
-from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import save_network
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
@@ -96,9 +96,10 @@ def train_network(
 ) -> TrainedNetwork:
     """Train, in as many stages as the network needs, and keep the weights the recipe asks for.
 
-    A training that is already finished in `folder` is returned at once; one that was stopped or
-    killed goes on after its last whole epoch, in the stage it was in. Both give the weights of an
-    uninterrupted training, bit for bit on one processor with one thread count.
+    A training that is already finished in `folder` is returned at once, whatever this machine can
+    do; one that was stopped or killed goes on after its last whole epoch, in the stage it was in.
+    Both give the weights of an uninterrupted training, bit for bit on one processor with one thread
+    count.
 
     For several `devices` as many processes are started, unless torchrun has started this one among
     others (`processes.py`); they give the weights of one process up to rounding. A program that
@@ -132,14 +133,15 @@ def train_network(
         KeyboardInterrupt: On Ctrl-C; call again to go on.
         SystemExit: On SIGTERM, after the batch, with code 143; likewise.
     """
-    require_possible(recipe)
     require_matching(train, validation)
-    require_a_piece_for_each(count_slices(train), recipe.batch_size, recipe.processes)
     if recipe.augmentation.is_physical:
         train = before_sampling(train)
     identity = _identity(network, recipe, train, validation, seed)
+    # Before this machine is asked for anything: it may have been trained on another one.
     if (finished := _find_finished(folder, identity)) is not None:
         return finished
+    require_possible(recipe)
+    require_a_piece_for_each(count_slices(train), recipe.batch_size, recipe.processes)
     job = _Job(network, recipe, train, validation, folder, seed, identity, reads, loggers, progress)
     if recipe.processes == 1 or is_one_of_several():
         return _train(job)
@@ -176,9 +178,8 @@ def _train(job: _Job) -> TrainedNetwork:
             seed=job.seed,
         )
         outcomes: list[StageOutcome] = []
-        stages = training_stages(network)
-        for number, stage in enumerate(stages, start=1):
-            is_last = number == len(stages)
+        for stage, place in stage_folders(network, folder):
+            is_last = place == folder
             stage_job = StageJob(
                 stage,
                 is_last,
@@ -186,7 +187,7 @@ def _train(job: _Job) -> TrainedNetwork:
                 recipe if is_last else pretraining(recipe),
                 train,
                 job.validation,
-                folder if is_last else folder / f"{number}-{stage.name}",
+                place,
                 device=device,
                 seed=job.seed,
                 identity=job.identity | {"stage": stage.name},
@@ -222,11 +223,9 @@ def _identity(
     validation: SliceDataset,
     seed: int,
 ) -> dict[str, Any]:
-    """All that decides the result and is known here; not the devices, which may change."""
+    """All that decides the result and is known here."""
     return {
-        "network": network.model_dump(mode="json"),
-        "recipe": recipe.model_dump(mode="json", exclude=MACHINE_FIELDS),
-        "seed": seed,
+        **settings_identity(network, recipe, seed),
         "channels": train.n_channels,
         "classes": train.n_classes,
         "training slices": count_slices(train),

@@ -1,4 +1,4 @@
-"""Where a network of a recipe is trained, and what of a recipe cannot be done here."""
+"""Where a network of a recipe is trained and predicts, and what of a recipe cannot be done here."""
 
 import torch
 
@@ -9,12 +9,20 @@ from spinforge.simulation.errors import SpinforgeError
 
 
 def device_of(recipe: TrainingConfig) -> torch.device:
-    """Device on which a network of this recipe is trained here, and may predict.
+    """Device on which a network of this recipe is trained here.
 
     Raises:
         SpinforgeError: If the recipe asks for a GPU and there is none to be had.
     """
     return find_device(recipe.device)
+
+
+def available_device(recipe: TrainingConfig) -> torch.device:
+    """Device on which networks of this recipe predict, wherever they were trained.
+
+    The recipe's if it is to be had, else the processor.
+    """
+    return find_device("cpu" if recipe.device == "cpu" else "auto")
 
 
 def require_possible(recipe: TrainingConfig) -> None:

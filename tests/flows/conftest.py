@@ -65,6 +65,14 @@ def copy(finished, tmp_path):
 
 
 @pytest.fixture
+def untrained(finished, tmp_path):
+    """The finished study's set in a run's folder where nothing is trained."""
+    study, _ = finished
+    shutil.copytree(RunFolder.of(study).store.path, tmp_path / study.name / "dataset.zarr")
+    return study.model_copy(update={"out": tmp_path})
+
+
+@pytest.fixture
 def spinforge(prefect_server):
     """Start the command in another process."""
 

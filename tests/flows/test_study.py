@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from finished_study import changed_recipe, network_file, predictions
 
+from spinforge.evaluation.pooled import read_pooled
 from spinforge.flows.config import load_study
-from spinforge.flows.evaluate import evaluate
+from spinforge.flows.evaluate import evaluate, read_predictions
 from spinforge.flows.generate import generate
 from spinforge.flows.predict import Prediction, predict
 from spinforge.flows.report import report
@@ -229,6 +230,16 @@ def test_a_network_that_is_damaged_or_gone_is_never_taken_for_trained(copy):
     assert network_file(copy).read_bytes() == before
 
 
+def test_a_damaged_checkpoint_of_the_last_network_is_found_before_the_first_starts(copy):
+    folders = [network_folder(copy, network) for network in copy.networks]
+    for folder in folders:
+        (folder / "network.pt").unlink()
+    (folders[-1] / "last.ckpt").write_bytes(b"PK\x03\x04 no archive")
+    with pytest.raises(SpinforgeError, match=r"crdn-.*last.ckpt is damaged"):
+        train(copy)
+    assert not (folders[0] / "network.pt").exists()
+
+
 def test_damaged_scores_are_made_again_by_evaluate(copy):
     table = scores_folder(copy, copy.networks[0]) / "cases.parquet"
     before = pd.read_parquet(table)
@@ -237,3 +248,22 @@ def test_damaged_scores_are_made_again_by_evaluate(copy):
         report(copy)
     evaluate(copy)
     pd.testing.assert_frame_equal(pd.read_parquet(table), before)
+
+
+@pytest.mark.parametrize("name", ["pooled.json", "predictions.npz"])
+def test_evaluate_scores_again_what_is_damaged_though_it_was_logged(name, copy, capsys):
+    evaluate(copy, only="unet")  # logged to this folder's MLflow now
+    folder = scores_folder(copy, copy.networks[0])
+    before = read_predictions(folder / "predictions.npz"), read_pooled(folder)
+    (folder / name).write_text("{")
+    evaluate(copy, only="unet")
+    assert "is damaged or not complete: scoring again" in " ".join(capsys.readouterr().err.split())
+    np.testing.assert_array_equal(read_predictions(folder / "predictions.npz"), before[0])
+    assert read_pooled(folder) == before[1]
+
+
+def test_a_damaged_pooled_score_is_told_in_one_line(tmp_path):
+    (tmp_path / "pooled.json").write_text("{")
+    with pytest.raises(SpinforgeError, match=r"pooled.json cannot be read \(.*\)") as error:
+        read_pooled(tmp_path)
+    assert "\n" not in str(error.value)

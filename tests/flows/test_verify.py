@@ -90,24 +90,19 @@ def test_four_workers_make_the_same_content(finished, tiny):
 
 
 @pytest.mark.slow
-def test_a_second_run_is_refused_and_harms_nothing(finished, spinforge, tiny_file, tmp_path):
+def test_a_second_run_is_refused_and_harms_nothing(finished, copy, spinforge, tiny_file):
     _, answer = finished
-    options = ["generate", str(tiny_file), "--set", f"out={tmp_path}", "--json"]
-    first, second = spinforge(*options), None
-    store = DatasetStore(tmp_path / "tiny" / "dataset.zarr")
-    deadline = time.monotonic() + 120
-    while not store.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    second = spinforge(*options)
-    out, err = second.communicate(timeout=180)
-    if second.returncode:  # it came while the first was at work
-        assert (second.returncode, out) == (2, "")
-        assert "another run works in" in err or "is being written by" in err
-    out, err = first.communicate(timeout=180)
-    assert first.returncode == 0, err
+    options = ["generate", str(tiny_file), "--set", f"out={copy.out}", "--json"]
+    with RunFolder.of(copy).opened(copy):
+        second = spinforge(*options)
+        out, err = second.communicate(timeout=180)
+    assert (second.returncode, out) == (2, "")
+    assert "another run works in" in err
+    free = spinforge(*options)
+    out, err = free.communicate(timeout=180)
+    assert free.returncode == 0, err
     assert json.loads(out)["dataset_digest"] == answer["dataset_digest"]
-    assert verify_store(store.path) == []
+    assert verify_store(RunFolder.of(copy).store.path) == []
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from spinforge.flows.offline.archive import unpacked, write_files
 from spinforge.flows.offline.collect import collect, record
 from spinforge.flows.offline.form import RESULTS, RESULTS_NOTE
 from spinforge.flows.offline.pack import pack
+from spinforge.flows.offline.readme import RUN
 from spinforge.flows.offline.requirements import NOT_NEEDED
 from spinforge.flows.offline.run import main, write_results
 from spinforge.flows.run_folder import RunFolder
@@ -31,14 +32,6 @@ def results(finished, tmp_path_factory):
     """What the finished study would send home."""
     study, answer = finished
     return write_results(study, answer["dataset_digest"], tmp_path_factory.mktemp("results"))
-
-
-@pytest.fixture
-def untrained(finished, tmp_path):
-    """The finished study's set in a run's folder where nothing is trained."""
-    study, _ = finished
-    shutil.copytree(RunFolder.of(study).store.path, tmp_path / study.name / "dataset.zarr")
-    return study.model_copy(update={"out": tmp_path})
 
 
 def changed(results, folder, change):
@@ -73,6 +66,16 @@ def test_results_take_their_places_and_may_be_collected_again(results, untrained
             ):
                 here, there = (folder_of(s, network) / name for s in (untrained, finished[0]))
                 assert here.read_bytes() == there.read_bytes()
+
+
+def test_results_of_a_gpu_on_several_machines_are_recorded_without_either(
+    results, untrained, finished, monkeypatch
+):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    there = {"device": "gpu", "devices": 2, "nodes": 2, "cuda_graphs": True}
+    training = untrained.training.model_copy(update=there)
+    study = untrained.model_copy(update={"training": training})
+    assert record(study, collect(study, results)) == finished[1]["dice"]
 
 
 def test_results_of_another_set_or_recipe_are_refused(results, untrained, tmp_path):
@@ -145,6 +148,18 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 """
+
+
+def test_a_pack_uses_neither_service_where_both_are_installed(tmp_path):
+    started = RUN.partition("if __name__")[0]
+    ask = "from spinforge.flows.orchestration import Tracker, flow"
+    say = "print(Tracker.__module__, flow.__module__)"
+    (tmp_path / "run.py").write_text(f"{started}\n{ask}\n{say}\n")
+    said = subprocess.run(
+        [sys.executable, "run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    wanted = ["spinforge.flows.untracked", "spinforge.flows.orchestration"]
+    assert said.stdout.split() == wanted, said.stderr
 
 
 @pytest.mark.slow

@@ -164,6 +164,18 @@ def test_finished_training_is_returned_at_once(discs, tmp_path):
     assert data.visits == []
 
 
+@pytest.mark.parametrize(
+    "elsewhere", [{"nodes": 2}, {"cuda_graphs": True}, {"device": "gpu"}], ids=str
+)
+def test_a_training_finished_elsewhere_asks_nothing_of_this_machine(
+    elsewhere, discs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    first = train(tmp_path, discs(10), discs(4))
+    recipe = RECIPE.model_copy(update=elsewhere)
+    assert train(tmp_path, discs(10), discs(4), recipe=recipe) == first
+
+
 def test_the_network_file_says_what_it_reads(discs, tmp_path):
     trained = train(tmp_path, discs(4), discs(2), reads=READS)
     assert load_network(trained.network_file).reads == READS

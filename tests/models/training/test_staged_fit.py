@@ -11,6 +11,7 @@ from spinforge.models.seranet.segnetmri import SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANetConfig
 from spinforge.models.training.fit import train_network
 from spinforge.models.training.recipes import TrainingConfig
+from spinforge.models.training.resumable import require_resumable
 from spinforge.models.training.stages import training_stages
 from spinforge.models.weights import load_network, read_torch_file
 from spinforge.simulation.errors import SpinforgeError
@@ -112,6 +113,17 @@ def test_a_finished_stage_of_another_training_is_refused(measured, tmp_path):
         (tmp_path / name).unlink()
     with pytest.raises(SpinforgeError, match=r"weights.pt belongs to another training: seed"):
         train_network(TWO_STEP, RECIPE, measured(8), measured(4), tmp_path, seed=2, progress=False)
+
+
+def test_a_damaged_stage_is_found_without_the_data(measured, tmp_path):
+    require_resumable(TWO_STEP, RECIPE, tmp_path, seed=1)  # nothing there yet
+    train(tmp_path, measured(8), measured(4), TWO_STEP)
+    require_resumable(TWO_STEP, RECIPE, tmp_path, seed=1)
+    with pytest.raises(SpinforgeError, match=r"weights.pt belongs to another training: seed"):
+        require_resumable(TWO_STEP, RECIPE, tmp_path, seed=2)
+    (tmp_path / "1-reconstruction" / "weights.pt").write_bytes(b"PK")
+    with pytest.raises(SpinforgeError, match=r"1-reconstruction/weights.pt is damaged"):
+        require_resumable(TWO_STEP, RECIPE, tmp_path, seed=1)
 
 
 def test_images_are_refused(discs, tmp_path):

@@ -82,17 +82,23 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """Read a study file and apply `key=value` overrides.
 
     Args:
-        path: YAML file.
+        path: YAML file; a study without a `name` has the file's, without its ending.
         overrides: Such as "training.epochs=5" or "networks.0.width=32"; values are YAML. One may
             be "budget=smoke": the changes that the file lists under `budgets.smoke` are made
             before the others, and the name of the study gets "-smoke" behind it.
 
     Raises:
-        SpinforgeError: For a missing file, bad YAML, an unknown key (with the nearest valid
-            one), a value out of range (with its bounds), or a budget that the file does not have.
+        SpinforgeError: For a missing or empty file, a list of studies, bad YAML, an unknown key
+            (with the nearest valid one), a value out of range (with its bounds), or a budget that
+            the file does not have.
             All problems are listed at once.
     """
     content = read_yaml(path)
+    if "studies" in content:
+        raise SpinforgeError(f"{path} is a list of studies, which only `spinforge study` runs")
+    if not content:
+        raise SpinforgeError(f"study file {path} is empty; say at least its name, such as name: x")
+    content.setdefault("name", path.stem)
     apply_budget(content, path, overrides)
     for override in overrides:
         apply_override(content, override)

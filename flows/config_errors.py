@@ -55,7 +55,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     where = ".".join(readable) or "study"
     if detail["type"] == "extra_forbidden" and owner is not None:
         # Of a whole file also what is taken out before.
-        names = [*owner.model_fields, *(("budget", "budgets") if len(location) == 1 else ())]
+        taken_out = ("budget", "budgets") if len(location) == 1 else ()
+        names = list(dict.fromkeys([*owner.model_fields, *taken_out]))
         near = difflib.get_close_matches(str(location[-1]), names, n=1, cutoff=0.5)
         hint = f"Did you mean `{near[0]}`? " if near else ""
         return f"  {where}: unknown key. {hint}Valid keys here: {', '.join(names)}."

@@ -10,6 +10,9 @@ from spinforge.flows.answer import print_answer
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, StudyFile
 from spinforge.simulation.errors import SpinforgeError
 
+_LARGEST_EXPORT = 4096
+"""Height and width [pixel]; more takes all memory before it is clear that it will not do."""
+
 
 def models(
     name: Annotated[
@@ -82,6 +85,11 @@ def export_network(
     from spinforge.flows.preflight import check_writable
 
     wanted = None if size is None else _size(size)
+    if wanted is not None and max(wanted) > _LARGEST_EXPORT:
+        raise SpinforgeError(
+            f"--size {size}: a network is traced at this size, and {_LARGEST_EXPORT} pixels a side "
+            f"are the most"
+        )
     resolved = load_study(file, overrides or [])
     check_writable(to, "--to")
     from spinforge.flows.network_export import export_networks

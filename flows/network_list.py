@@ -23,8 +23,7 @@ EXPLANATION = (
     "GMAC: billions of multiply-accumulates of one slice, or of one sequence, in convolutions, "
     "transposed convolutions and matrix products; Fourier transforms, normalisation, activations, "
     "pooling and resizing are not counted. Min: least height and width of an image, in "
-    "pixels. Studies train the networks of single images; those of sequences and of k-space are "
-    "built in Python so far."
+    "pixels."
 )
 
 

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from spinforge.flows.network_list import NetworkRow, counted_at, in_a_study
 from spinforge.models.catalogue import CATALOGUE, PAPERS, REFERENCES, CatalogueEntry
-from spinforge.models.networks import ImageNetwork
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
@@ -85,12 +84,7 @@ def as_table(row: NetworkRow, size: tuple[int, int] | None) -> RenderableType:
 
 
 def _usage(entry: CatalogueEntry) -> list[Text]:
-    if isinstance(entry.config, ImageNetwork):
-        return [Text("networks:"), Text(f"  - {in_a_study(entry, named=True)}")]
-    return [
-        Text(f"configuration: {in_a_study(entry, named=True)}"),
-        Text("No study trains it yet; spinforge.models.networks.build_network builds it."),
-    ]
+    return [Text("networks:"), Text(f"  - {in_a_study(entry, named=True)}")]
 
 
 def _settings(

@@ -21,6 +21,7 @@ from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
 from spinforge.flows.tracking import Tracker
 from spinforge.models.networks import NetworkConfig, count_parameters
+from spinforge.models.training.columns import HISTORY_COLUMNS
 from spinforge.models.training.fit import read_summary
 from spinforge.models.training.product_slices import StudySlices
 from spinforge.models.weights import load_network
@@ -82,17 +83,37 @@ def _content(study: Study) -> ReportContent:
 
 def _network_report(network: NetworkConfig, folder: Path) -> NetworkReport:
     weights = load_network(folder / "network.pt").network
-    history = folder / "history.csv"
-    if not history.is_file():
-        raise SpinforgeError(f"{history} is missing. Delete {folder} and run: spinforge train")
     settings = network.model_dump(exclude={"name"})
     return NetworkReport(
         name=network.name,
         description=", ".join(f"{key} {value}" for key, value in settings.items()),
         parameters=count_parameters(weights),
-        history=pd.read_csv(history),
+        history=_history(folder),
         kept_epoch=read_summary(folder).best_epoch,
     )
+
+
+def _history(folder: Path) -> pd.DataFrame:
+    """A network's learning curves.
+
+    Raises:
+        SpinforgeError: If their file is missing or not as training wrote it.
+    """
+    path, remedy = folder / "history.csv", f"Delete {folder} and run: spinforge train"
+    if not path.is_file():
+        raise SpinforgeError(f"{path} is missing. {remedy}")
+    try:
+        history = pd.read_csv(path)
+        numbers = history[list(HISTORY_COLUMNS)].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise SpinforgeError(f"{path} is damaged ({_in_a_line(error)}). {remedy}") from error
+    if numbers.empty:
+        raise SpinforgeError(f"{path} is damaged: it has no epoch. {remedy}")
+    return history
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _provenance(study: Study, slices: StudySlices) -> dict[str, str]:

@@ -67,7 +67,8 @@ def apply_budget(content: dict[str, Any], path: Path, overrides: Sequence[str]) 
         overrides: Of the command line.
 
     Raises:
-        SpinforgeError: If the file has no such budget, or one of its changes leads nowhere.
+        SpinforgeError: If the file has no such budget, one of its changes leads nowhere, or an
+            override would change a budget.
     """
     budgets = content.pop("budgets", None) or {}
     if not isinstance(budgets, dict) or not all(isinstance(b, dict) for b in budgets.values()):
@@ -78,6 +79,15 @@ def apply_budget(content: dict[str, Any], path: Path, overrides: Sequence[str]) 
     for override in overrides:
         if override.startswith("budget="):
             chosen = override.removeprefix("budget=")
+        elif override.partition("=")[0].partition(".")[0] in ("budget", "budgets"):
+            raise SpinforgeError(
+                f"--set {override}: budgets are written in the study file; one of them is chosen "
+                f"with --set budget=NAME"
+            )
+    if not isinstance(chosen, str):
+        raise SpinforgeError(
+            f"{path}: budget = {chosen!r} must be the name of one, such as budget: smoke"
+        )
     if chosen == FULL:
         return
     if chosen not in budgets:

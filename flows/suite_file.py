@@ -53,7 +53,7 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> tuple[Suite, list[S
             "\n".join([f"{path} is not a valid list of studies:", *explain(error, Suite)])
         ) from None
     changes = [f"budget={suite.budget}", *overrides]
-    studies = [load_study(path.parent / file, changes) for file in suite.studies]
+    studies = [_entry(path, file, changes) for file in suite.studies]
     names = [study.name for study in studies]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise SpinforgeError(
@@ -61,6 +61,14 @@ def load_suite(path: Path, overrides: Sequence[str] = ()) -> tuple[Suite, list[S
             f"one folder; give each its own `name`"
         )
     return suite, studies
+
+
+def _entry(path: Path, file: str, changes: Sequence[str]) -> Study:
+    """One study of the list at `path`."""
+    try:
+        return load_study(path.parent / file, changes)
+    except SpinforgeError as error:
+        raise SpinforgeError(f"{path}, studies, {file}: {error}") from None
 
 
 def check_suite(studies: Sequence[Study], *, overwrite: bool = False) -> None:

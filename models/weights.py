@@ -24,6 +24,9 @@ VERSION = 1
 file, or this one an older file: other keys, or weights of other names or meaning in a network.
 Not by a key that may be missing, such as `reads`: older ones pass over it."""
 
+_MOST_CHANNELS = 1024
+"""Of images, and classes: labels are bytes, and no scan has so many contrasts."""
+
 _NETWORK_CONFIG: TypeAdapter[NetworkConfig] = TypeAdapter(NetworkConfig)
 
 
@@ -110,21 +113,43 @@ def load_network(path: Path) -> LoadedNetwork:
         )
     try:
         config = _NETWORK_CONFIG.validate_python(content["config"])
-        in_channels, n_classes = int(content["in_channels"]), int(content["n_classes"])
+        in_channels = _count(content, "in_channels")
+        n_classes = _count(content, "n_classes")
         network = build_network(config, in_channels=in_channels, n_classes=n_classes, seed=0)
         _fill(network, content["state_dict"])
         reads = SliceFormat.model_validate(content["reads"]) if "reads" in content else None
-    except (KeyError, TypeError, AttributeError, ValidationError, RuntimeError) as error:
+    except (
+        KeyError,
+        TypeError,
+        ValueError,  # a ValidationError is one
+        AttributeError,
+        RuntimeError,
+    ) as error:
         reason = _in_a_line(error)
         raise SpinforgeError(
             f"{path} does not describe a network of Spinforge: {reason}"
         ) from error
+    except SpinforgeError as error:
+        raise SpinforgeError(f"{path}: {error}") from error
     return LoadedNetwork(network.eval(), config, in_channels, n_classes, reads)
+
+
+def _count(content: dict[str, Any], name: str) -> int:
+    """A number of channels or classes; what it asks for is allocated before weights are compared.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    value = content[name]
+    if type(value) is not int or not 1 <= value <= _MOST_CHANNELS:
+        raise ValueError(f"{name} is {value!r}, not a number from 1 to {_MOST_CHANNELS}")
+    return value
 
 
 def _fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
     """Load weights, or raise RuntimeError in one line; PyTorch's own may list hundreds."""
-    ours = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    expected = network.state_dict()
+    ours = {name: tuple(value.shape) for name, value in expected.items()}
     theirs = {name: tuple(value.shape) for name, value in weights.items()}
     if differing := sorted(
         name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
@@ -134,6 +159,11 @@ def _fill(network: nn.Module, weights: dict[str, Tensor]) -> None:
             f"its weights are those of another one than its configuration says, {len(differing)} "
             f"differ, such as {first}: {theirs.get(first, 'none')}, not {ours.get(first, 'none')}"
         )
+    for name, value in weights.items():
+        if value.is_floating_point() != expected[name].is_floating_point() or value.is_complex():
+            raise RuntimeError(f"weight {name} is {value.dtype}, not {expected[name].dtype}")
+        if not value.isfinite().all():
+            raise RuntimeError(f"weight {name} holds NaN or infinite values; train it again")
     network.load_state_dict(weights)
 
 
@@ -168,6 +198,8 @@ def read_torch_file(path: Path) -> dict[str, Any]:
     Raises:
         SpinforgeError: If the file is missing, damaged, or holds anything else.
     """
+    if path.is_dir():
+        raise SpinforgeError(f"{path} is a folder; give {path / 'network.pt'}")
     if not path.is_file():
         raise SpinforgeError(f"{path} does not exist; train the network first")
     damaged = f"{path} is damaged or not a PyTorch file; delete it and train again"
@@ -175,7 +207,12 @@ def read_torch_file(path: Path) -> dict[str, Any]:
         raise SpinforgeError(damaged)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        # PyTorch's text says how to run what such a file holds.
+        raise SpinforgeError(
+            f"{path} is damaged, or holds code or objects, which Spinforge never loads"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise SpinforgeError(f"{damaged} ({error})") from error
     if not isinstance(content, dict):
         raise SpinforgeError(damaged)

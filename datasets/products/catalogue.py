@@ -41,7 +41,7 @@ Product = Annotated[
 
 
 def kspace_product(product: Product) -> KSpaceProduct:
-    """The product as a k-space set, the kind that networks are trained on so far.
+    """The product as a k-space set, the kind that is drawn step by step.
 
     Raises:
         SpinforgeError: If it is another one.
@@ -49,9 +49,8 @@ def kspace_product(product: Product) -> KSpaceProduct:
     if isinstance(product, KSpaceProduct):
         return product
     raise SpinforgeError(
-        f"data.product = {product.product}: inspect, train, evaluate, report and study take "
-        f"k-space sets only (product seranet). Sets of images can be generated, corrupted, "
-        f"verified, described (info, card) and exported."
+        f"data.product = {product.product}: inspect draws the scan of k-space sets only (product "
+        f"seranet). Of other sets it shows what training sees: spinforge inspect --training"
     )
 
 

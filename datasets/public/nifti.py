@@ -1,5 +1,6 @@
 """NIfTI and Analyze files as arrays (z, y, x) in RAS order, checked before they are believed."""
 
+import difflib
 import math
 import zlib
 from collections.abc import Mapping
@@ -244,6 +245,8 @@ def _opened(path: Path) -> tuple[Header, Any]:
     """Header, and nibabel's image, whose voxels are not read yet."""
     if not path.name.lower().endswith(_SUFFIXES):
         raise SpinforgeError(f"{path}: unknown format. Use one of {', '.join(_SUFFIXES)}.")
+    if not path.exists():
+        raise _not_there(path)
     try:
         # Nonsense in a header may overflow; what comes of it is looked at below.
         with np.errstate(all="ignore"):
@@ -306,6 +309,13 @@ def _is_usable(affine: NDArray[np.float64]) -> bool:
 
 def _not_a_volume(path: Path, reason: str) -> SpinforgeError:
     return SpinforgeError(f"{path} is not a volume that can be read: {reason}.")
+
+
+def _not_there(path: Path) -> SpinforgeError:
+    beside = [other.name for other in path.parent.glob("*") if other.name.endswith(_SUFFIXES)]
+    near = difflib.get_close_matches(path.name, beside, n=1)
+    hint = f" Did you mean {path.with_name(near[0])}?" if near else ""
+    return SpinforgeError(f"{path} does not exist.{hint}")
 
 
 def _damaged(path: Path, reason: object) -> SpinforgeError:

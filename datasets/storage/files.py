@@ -24,10 +24,12 @@ def replacing(path: Path) -> Iterator[Path]:
     A block that fails, a process that is killed or a power cut leaves what was at `path` before.
 
     Raises:
-        SpinforgeError: If the disk is full or the folder may not be written.
+        SpinforgeError: If the file cannot be written, such as onto a full disk or over a folder.
     """
     temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     with readable_errors(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "a folder has this name", str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
@@ -80,7 +82,10 @@ def remove_abandoned(folder: Path) -> None:
 
 @contextmanager
 def readable_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system says about disk space and rights into our error."""
+    """Turn what the operating system says about a file or folder into our error.
+
+    Errors without its number are of libraries, such as a lock's timeout, and stay what they are.
+    """
     try:
         yield
     except OSError as error:
@@ -94,4 +99,16 @@ def readable_errors(path: Path) -> Iterator[None]:
                 f"no permission to write {path}. Change its rights or choose another folder "
                 f"{_OPTIONS}."
             ) from error
-        raise
+        if error.errno is None:
+            raise
+        raise SpinforgeError(
+            f"cannot write {path}: {_reason(error, path)}. Choose another place {_OPTIONS}, or "
+            f"remove what is in the way."
+        ) from error
+
+
+def _reason(error: OSError, path: Path) -> str:
+    """What is wrong, and with which file if that is another one."""
+    reason = error.strerror or str(error)
+    ours = (None, str(path), str(path.with_name(f".{path.name}.tmp-{os.getpid()}")))
+    return reason if error.filename in ours else f"{reason}: {error.filename}"

@@ -1,7 +1,9 @@
 """Budgets of a study file, and lists of studies."""
 
 import pytest
+from typer.testing import CliRunner
 
+from spinforge.flows.cli import app
 from spinforge.flows.config import load_study, study_yaml
 from spinforge.flows.study_file import read_yaml
 from spinforge.flows.suite_file import is_suite, load_suite
@@ -76,6 +78,27 @@ def test_budgets_must_be_changes(file):
         load_study(file)
 
 
+@pytest.mark.parametrize("budget", ["[smoke]", "{a: 1}", "3"])
+def test_a_budget_is_chosen_by_its_name(file, budget):
+    file.write_text(STUDY + f"budget: {budget}\n")
+    with pytest.raises(SpinforgeError, match=r"heads\.yaml: budget = .* must be the name of one"):
+        load_study(file)
+
+
+@pytest.mark.parametrize(
+    "override", ["budget.smoke=1", "budgets={}", "budgets.smoke.training.epochs=2"]
+)
+def test_budgets_are_not_changed_on_the_command_line(file, override):
+    with pytest.raises(SpinforgeError, match="chosen with --set budget=NAME"):
+        load_study(file, [override])
+
+
+def test_a_list_is_no_study(file):
+    file.write_text("studies: [heads.yaml]\n")
+    with pytest.raises(SpinforgeError, match="is a list of studies, which only `spinforge study`"):
+        load_study(file, ["budget=smoke"])
+
+
 def test_a_list_gives_every_study_its_budget_and_the_overrides(file, tmp_path):
     (tmp_path / "all.yaml").write_text("studies: [heads.yaml]\nbudget: smoke\n")
     assert is_suite(tmp_path / "all.yaml")
@@ -97,6 +120,33 @@ def test_a_wrong_list_is_refused(file, tmp_path, text, expected):
     (tmp_path / "all.yaml").write_text(text)
     with pytest.raises(SpinforgeError, match=expected):
         load_suite(tmp_path / "all.yaml")
+
+
+def test_errors_in_a_list_name_the_list_and_its_entry(file, tmp_path):
+    (tmp_path / "all.yaml").write_text("studies: [heads.yaml]\nbudget: big\n")
+    with pytest.raises(SpinforgeError, match=r"all\.yaml, studies, heads\.yaml: .*no budget 'big'"):
+        load_suite(tmp_path / "all.yaml")
+
+
+def test_a_list_whose_second_study_cannot_start_ends_before_the_first_does(tmp_path):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "one.yaml").write_text(STUDY + f"out: {tmp_path / 'runs'}\n")
+    two = STUDY.replace("name: heads", "name: two") + f"out: {tmp_path / 'file'}\n"
+    (tmp_path / "two.yaml").write_text(two)
+    (tmp_path / "all.yaml").write_text("studies: [one.yaml, two.yaml]\n")
+    done = CliRunner().invoke(app, ["study", str(tmp_path / "all.yaml")])
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith("error: study two: ")
+    assert "is a file" in done.output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_wrong_key_of_a_list_names_each_valid_one_once(file, tmp_path):
+    (tmp_path / "all.yaml").write_text("studies: [heads.yaml]\nbuget: smoke\n")
+    with pytest.raises(SpinforgeError) as raised:
+        load_suite(tmp_path / "all.yaml")
+    _, _, valid = str(raised.value).partition("Valid keys here: ")
+    assert valid.rstrip(".").split(", ").count("budget") == 1
 
 
 def test_smoke_all_has_every_network_of_the_papers(repository):

@@ -1,9 +1,11 @@
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 from spinforge.flows.config import Study, load_study, study_yaml
+from spinforge.flows.suite_file import is_suite
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -20,10 +22,23 @@ def message(file, *overrides):
     return str(error.value)
 
 
-def test_an_empty_file_is_the_default_study(tmp_path):
+def test_an_empty_file_is_refused(tmp_path):
     path = tmp_path / "empty.yaml"
-    path.write_text("")
+    path.write_text("# nothing yet\n")
+    assert "empty.yaml is empty; say at least its name" in message(path)
+
+
+def test_a_file_that_says_no_more_than_its_name_is_the_default_study(tmp_path):
+    path = tmp_path / "heads.yaml"
+    path.write_text("name: quickstart\n")
     assert load_study(path) == Study()
+
+
+def test_a_study_without_a_name_has_that_of_its_file_with_and_without_a_budget(tmp_path):
+    path = tmp_path / "heads.yaml"
+    path.write_text("seed: 1\nbudgets: {smoke: {seed: 2}}\n")
+    assert load_study(path).name == "heads"
+    assert load_study(path, ["budget=smoke"]).name == "heads-smoke"
 
 
 def test_written_studies_read_back_as_themselves(tmp_path, file):
@@ -128,8 +143,8 @@ def test_overrides_that_make_no_sense_are_named(file, override, expected):
 
 
 def test_an_entry_of_a_list_that_the_file_lacks_is_explained(tmp_path):
-    path = tmp_path / "empty.yaml"
-    path.write_text("")
+    path = tmp_path / "short.yaml"
+    path.write_text("name: short\n")
     for override in ("networks.0.width=8", "networks.0={kind: unet}"):
         text = message(path, override)
         assert "the file has no list 'networks' whose entry 0 could be changed" in text
@@ -171,23 +186,14 @@ def test_binary_files_are_named(file):
     assert "cannot be read" in message(file)
 
 
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+
+
 @pytest.mark.parametrize(
-    "name",
-    [
-        "quickstart",
-        "brainweb",
-        "seranet",
-        "crdn-brainweb",
-        "mrbrains-like",
-        "hvsmr-like",
-        "infant-bric",
-        "infant-ibis",
-        "isic-like",
-        "spleen-like",
-    ],
+    "path", [p for p in STUDIES if not is_suite(p)], ids=lambda path: path.stem
 )
-def test_shipped_studies_are_valid_and_say_what_they_mean(name, repository):
-    path = repository / "studies" / f"{name}.yaml"
+def test_shipped_studies_are_valid_and_say_what_they_mean(path):
+    name = path.stem
     study = load_study(path)
     assert study.name == name
     content = yaml.safe_load(path.read_text())

@@ -8,11 +8,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from spinforge.datasets.brainweb import subject0 as brainweb_subject0
+from spinforge.datasets.products.catalogue import kspace_product
+from spinforge.datasets.products.isic import ISICLike
 from spinforge.datasets.products.making import make_subject, split_of
 from spinforge.flows import inspect_study, inspect_training
 from spinforge.flows.cli import app
 from spinforge.flows.config import load_study
 from spinforge.flows.run_folder import RunFolder
+from spinforge.simulation.errors import SpinforgeError
 
 TINY = """
 name: tiny
@@ -151,3 +154,8 @@ def test_subject_0_is_drawn_beside_brainwebs_own_image(subject0, monkeypatch, ha
     assert theirs.unique().tolist() == [9, 109]
     # The same half of the same grid.
     assert ((theirs == 109) == (ours[0][1] > 0.01)).all()
+
+
+def test_sets_of_images_are_pointed_to_the_pictures_of_training():
+    with pytest.raises(SpinforgeError, match=r"k-space sets only .*spinforge inspect --training"):
+        kspace_product(ISICLike(product="isic_like"))

@@ -137,6 +137,16 @@ def test_one_network_is_shown_with_all_its_settings(name):
     assert all(f"\n{key} " in shown for key in keys)
 
 
+@pytest.mark.parametrize("name", ["hle-net", "seranet-3pp-b", "bi-fcslstm"])
+def test_what_a_study_says_is_shown_for_every_kind(name, tmp_path):
+    said = called(name)[1]
+    assert "No study" not in said
+    _, _, after = said.partition("networks:\n")
+    (tmp_path / "one.yaml").write_text("networks:\n" + after.splitlines()[0] + "\n")
+    (found,) = load_study(tmp_path / "one.yaml").networks
+    assert found == find_network(name).config
+
+
 @pytest.mark.parametrize(
     ("kind", "name"),
     [

@@ -61,3 +61,11 @@ def test_the_command_says_how_close_the_file_is(copy, tmp_path):
     assert labels.shape == (5, 45, 54)
     assert probabilities.shape == (5, 4, 45, 54)
     assert CliRunner().invoke(app, [*command, *there, "--size", "big"]).exit_code == 2
+
+
+def test_sizes_that_would_take_all_memory_are_refused_first(tmp_path):
+    command = ["export-network", str(tmp_path / "none.yaml"), "--as", "program"]
+    done = CliRunner().invoke(app, [*command, "--to", str(tmp_path), "--size", "9999x99999"])
+    assert done.exit_code == 2
+    assert done.output.startswith("error: --size 9999x99999: a network is traced at this size")
+    assert "4096 pixels a side are the most" in done.output

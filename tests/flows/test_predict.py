@@ -142,7 +142,7 @@ SET = "runs/brains/dataset.zarr"
         ([*SCANS, "--network", "lines.pt"], "starts from k-space, and this scan is images"),
         ([SCANS[0], "--network", "crdn.pt"], "1 channel (T1); the network reads 3 channels"),
         (["a.nii", "--network", "crdn.pt"], "1 image file given, the network reads 3 (T1, T2, PD)"),
-        ([*SCANS[:2], "PD=gone.nii", "--network", "crdn.pt"], "gone.nii is missing, damaged"),
+        ([*SCANS[:2], "PD=gone.nii", "--network", "crdn.pt"], "gone.nii does not exist"),
         ([*SCANS[:2], "pd=small.nii", "--network", "crdn.pt"], "not of the same grid"),
         ([*SCANS, "--network", "crdn.pt", "--view", "sagittal"], "learned axial, coronal slices"),
         ([*SCANS, "--network", "crdn.pt", "--subject", "x"], "--subject is for a set"),

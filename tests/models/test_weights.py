@@ -97,8 +97,10 @@ def test_other_bytes_are_damaged(file):
 
 def test_code_in_the_file_is_never_run(file):
     torch.save({"format": "spinforge-network", "network": torch.nn.Linear(1, 1)}, file)
-    with pytest.raises(SpinforgeError, match="is damaged"):
+    with pytest.raises(SpinforgeError, match="holds code or objects, which Spinforge") as raised:
         load_network(file)
+    assert "weights_only" not in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -127,6 +129,46 @@ def test_weights_of_another_network_are_named_in_one_line(file, tmp_path):
     with pytest.raises(SpinforgeError, match=r"differ, such as .*: \(3,") as raised:
         load_network(file)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_classes": -1}, "n_classes is -1, not a number from 1 to 1024"),
+        ({"n_classes": 10**9}, "n_classes is 1000000000, not"),
+        ({"n_classes": 1}, "n_classes is 1"),
+        ({"in_channels": 0}, "in_channels is 0"),
+        ({"in_channels": True}, "in_channels is True"),
+        ({"in_channels": "many"}, "in_channels is 'many'"),
+    ],
+)
+def test_impossible_numbers_are_named_with_the_file(file, change, message):
+    torch.save(torch.load(file, weights_only=True) | change, file)
+    with pytest.raises(SpinforgeError, match=rf"network\.pt.*: {message}"):
+        load_network(file)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda weight: torch.full_like(weight, float("nan")), "holds NaN or infinite values"),
+        (lambda weight: weight.to(torch.complex64), "is torch.complex64, not torch.float32"),
+        (lambda weight: weight.to(torch.int64), "is torch.int64, not torch.float32"),
+    ],
+    ids=["NaN", "complex", "integers"],
+)
+def test_weights_that_are_no_weights_are_refused(file, spoil, message):
+    content = torch.load(file, weights_only=True)
+    weights = content["state_dict"]
+    weights |= {name: spoil(w) for name, w in weights.items() if w.is_floating_point()}
+    torch.save(content, file)
+    with pytest.raises(SpinforgeError, match=rf"network\.pt does not describe .*{message}"):
+        load_network(file)
+
+
+def test_a_folder_is_named_with_the_file_to_give(file):
+    with pytest.raises(SpinforgeError, match=r"is a folder; give .*network\.pt"):
+        load_network(file.parent)
 
 
 def test_other_types_are_refused(file):

@@ -201,6 +201,12 @@ def test_a_header_without_voxels_is_refused(tmp_path, size):
         read_header(path)
 
 
+def test_a_file_that_is_not_there_is_named_with_the_nearest_one(tmp_path):
+    write_volume(tmp_path / "head_T1.nii", OBJECT)
+    with pytest.raises(SpinforgeError, match=r"haed_T1\.nii does not exist\. Did you mean .*head_"):
+        read_header(tmp_path / "haed_T1.nii")
+
+
 @pytest.mark.parametrize("number", [0.0, np.nan, np.inf, 1e30])
 def test_voxels_without_a_sensible_size_are_refused(tmp_path, number):
     # srow_x, srow_y and srow_z lie at byte 280.

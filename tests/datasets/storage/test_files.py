@@ -44,6 +44,42 @@ def test_a_full_disk_is_named(tmp_path):
         fill()
 
 
+def test_a_folder_in_the_way_is_named_before_anything_is_written(tmp_path):
+    (tmp_path / "dir.tar").mkdir()
+    begun = []
+
+    def write() -> None:
+        with replacing(tmp_path / "dir.tar"):
+            begun.append(True)
+
+    expected = r"cannot write .*dir\.tar: a folder has this name\. Choose another place"
+    with pytest.raises(SpinforgeError, match=expected):
+        write()
+    assert not begun
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    def write() -> None:
+        with replacing(tmp_path / "file" / "inside" / "page.html"):
+            raise AssertionError
+
+    with pytest.raises(SpinforgeError, match=r"cannot write .*page\.html: Not a directory"):
+        write()
+
+
+def test_errors_of_libraries_stay_what_they_are(tmp_path):
+    """Such as the timeout of a lock, which its caller explains."""
+
+    def wait() -> None:
+        with files.readable_errors(tmp_path):
+            raise TimeoutError("lock")
+
+    with pytest.raises(TimeoutError):
+        wait()
+
+
 def test_the_new_name_is_forced_onto_the_disk_after_the_file(tmp_path, monkeypatch):
     """A rename lies in the folder: that is synced last, when the file has its name."""
     path, synced = tmp_path / "file.txt", []

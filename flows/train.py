@@ -12,7 +12,7 @@ from spinforge.flows.slices import is_trained, network_folder, select_networks
 from spinforge.flows.training_data import TrainingData, training_data
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
-from spinforge.models.training.fit import pretraining, train_network
+from spinforge.models.training.fit import pretraining, stage_histories, train_network
 from spinforge.models.training.possible import require_possible
 from spinforge.models.training.product_slices import check_trainable
 from spinforge.models.training.recipes import TrainingConfig
@@ -111,6 +111,8 @@ def _train_one(
         tracker.log_params(run, {"parameters": summary.parameters})
         tracker.log_metrics(run, {"best_validation_dice_pooled": summary.best_validation_dice})
         steps_per_epoch = count_steps(study.training, n_slices)
+        for stage, history in stage_histories(folder).items():
+            tracker.log_curves(run, pd.read_csv(history), steps_per_epoch, prefix=f"{stage}/")
         tracker.log_curves(run, pd.read_csv(trained.history_file), steps_per_epoch)
         tracker.log_file(run, trained.history_file)
         tracker.log_network(run, trained.network_file, coils=len(validation[0].get("kspace", [0])))

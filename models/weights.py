@@ -3,6 +3,7 @@
 import io
 import pickle
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,7 @@ def read_torch_file(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise SpinforgeError(f"{path} does not exist; train the network first")
     damaged = f"{path} is damaged or not a PyTorch file; delete it and train again"
-    if not zipfile.is_zipfile(path):
+    if not _is_whole(path):
         raise SpinforgeError(damaged)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -212,8 +213,20 @@ def read_torch_file(path: Path) -> dict[str, Any]:
         raise SpinforgeError(
             f"{path} is damaged, or holds code or objects, which Spinforge never loads"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, LookupError) as error:
         raise SpinforgeError(f"{damaged} ({error})") from error
     if not isinstance(content, dict):
         raise SpinforgeError(damaged)
     return content
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether each part of the archive has the checksum noted in it, which PyTorch never looks at.
+
+    Without it a network with a few changed weights would be applied without a word.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError):
+        return False

@@ -1,6 +1,17 @@
 """The two texts of a pack that are not made elsewhere: how to run it, and what runs."""
 
+from importlib.metadata import version
+
 from spinforge.flows.offline.form import RESULTS, PackNote
+
+_TORCH = """\
+A PyTorch with CUDA that is there already will do; other versions may change the last digits. Where
+there is none, download it by itself, as a list made beside a PyTorch for processors names none of
+the libraries it needs for a GPU:
+
+    pip download --only-binary=:all: --python-version {python} \\
+      --platform manylinux_2_28_x86_64 --platform manylinux2014_x86_64 torch=={torch} -d wheels
+    pip install --no-index --find-links wheels torch=={torch}    # there, before the others"""
 
 RUN = '''"""Train and evaluate the study of this folder: python run.py --help."""
 
@@ -50,7 +61,7 @@ then here:
 
     pip install --no-index --no-deps --find-links wheels -r requirements.txt
 
-A PyTorch with CUDA that is there already will do; other versions may change the last digits.
+{_TORCH.format(python=python, torch=version("torch").partition("+")[0])}
 Spinforge itself needs no installation: its code is in `code/`.
 
 ## Run

@@ -243,6 +243,12 @@ def _find_finished(folder: Path, identity: dict[str, Any]) -> TrainedNetwork | N
     return TrainedNetwork(folder, summary)
 
 
+def stage_histories(folder: Path) -> dict[str, Path]:
+    """The tables of the stages before the last one, by the stage's name, in order."""
+    found = sorted(folder.glob("[0-9]*-*/history.csv"))
+    return {path.parent.name.partition("-")[2]: path for path in found}
+
+
 def read_summary(folder: Path) -> TrainingSummary:
     """What came of the finished training in a folder.
 

@@ -9,7 +9,7 @@ from spinforge.models.seranet.baselines import TwoStepConfig
 from spinforge.models.seranet.reconstruction import ReconstructionConfig
 from spinforge.models.seranet.segnetmri import SegNetMRIConfig
 from spinforge.models.seranet.seranet import SERANetConfig
-from spinforge.models.training.fit import train_network
+from spinforge.models.training.fit import stage_histories, train_network
 from spinforge.models.training.recipes import TrainingConfig
 from spinforge.models.training.resumable import require_resumable
 from spinforge.models.training.stages import training_stages
@@ -98,6 +98,13 @@ def test_history_of_a_reconstruction_has_no_dice(measured, tmp_path):
     assert len(lines) == 1 + 3  # pretraining_epochs
     assert all(line.split(",")[3] == "nan" for line in lines[1:])
     assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 2
+
+
+def test_every_stage_has_its_table(measured, tmp_path):
+    trained = train(tmp_path, measured(8), measured(4), PLUS_PLUS)
+    before = stage_histories(trained.folder)
+    assert list(before) == ["reconstruction", "segmentation"]
+    assert all(path.is_file() for path in before.values())
 
 
 def test_a_kept_network_segments(measured, tmp_path):

@@ -171,7 +171,7 @@ def test_missing_rights_are_named(store, monkeypatch, code):
 
 def test_other_failures_are_not_disguised(store, monkeypatch):
     monkeypatch.setattr(store_module, "write_array", failing_write(errno.EIO))
-    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+    with pytest.raises(SpinforgeError, match=f"a: {os.strerror(errno.EIO)}"):
         store.write_subject("a", fields(), {})
 
 

@@ -2,7 +2,8 @@
 
 Of every outline pixel the nearest one of the same class in the other map is looked for at one
 offset after the other, in order of their length, for all pixels of all cases at once: the first
-that fits is the nearest, and most are found after a few. The few that are farther go to a k-d tree. Exact, for any spacing and number of dimensions.
+that fits is the nearest, and most are found after a few. A k-d tree finds the few that are farther.
+Exact, for any spacing and number of dimensions.
 """
 
 import math
@@ -39,11 +40,11 @@ class OutlineDistances:
 
     pixels: Int64[np.ndarray, " group"]
     away_mm: Float64[np.ndarray, " pixel"]
-    groups: Int64[np.ndarray, " pixel"]
+    groups: Int[np.ndarray, " pixel"]
 
     def largest_mm(self) -> Float64[np.ndarray, " group"]:
         """Largest distance of each group; 0 without any."""
-        return self.percentile_mm(100)
+        return self.percentile_mm(100.0)
 
     def percentile_mm(self, percent: float) -> Float64[np.ndarray, " group"]:
         """Percentile of each group's distances, interpolated linearly between ranks.
@@ -75,7 +76,8 @@ class OutlineDistances:
 
     def sum_mm(self) -> Float64[np.ndarray, " group"]:
         """Sum of each group's distances [mm]."""
-        return np.bincount(self.groups, weights=self.away_mm, minlength=len(self.pixels))
+        sums = np.bincount(self.groups, weights=self.away_mm, minlength=len(self.pixels))
+        return sums.astype(np.float64, copy=False)  # NumPy's sums of nothing are integers
 
     def within(self, tolerance_mm: float) -> Int64[np.ndarray, " group"]:
         """Pixels of each group that are no farther than the tolerance [mm]."""
@@ -140,7 +142,7 @@ class _Outline:
         sizes: How many each group has.
     """
 
-    codes: UInt8[np.ndarray, " pixel"]
+    codes: UInt8[np.ndarray, " place"]
     shape: tuple[int, ...]
     classes: int
     places: Int[np.ndarray, " pixel"]

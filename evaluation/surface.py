@@ -148,7 +148,7 @@ def _check(
 
 
 def _larger_percentile(there: OutlineDistances, back: OutlineDistances) -> np.ndarray:
-    return np.maximum(there.percentile_mm(95), back.percentile_mm(95))
+    return np.maximum(there.percentile_mm(95.0), back.percentile_mm(95.0))
 
 
 def _per_region(

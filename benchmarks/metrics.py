@@ -2,9 +2,10 @@
 
     python benchmarks/metrics.py [--repeats 5]
 
-The slices , of four classes, are those of three heads: BrainWeb's, if they are found where the tests look for them,
-else made of equations. All in CPU time of one thread; each figure is the least of the repeats, of
-which MONAI gets two. Ends with exit status 1 if a limit is not met or the three disagree.
+The slices are those of three heads, with four classes: BrainWeb's, if they are found where the
+tests look for them, else made of equations. All in CPU time of one thread; each figure is the least
+of the repeats, of which MONAI gets two. Ends with exit status 1 if a limit is not met or the three
+disagree.
 """
 
 import argparse
@@ -36,7 +37,10 @@ MOST_OF_TREE = 2.0 / 3.3
 """Ours less than this share of the tree's: 2 ms on a machine on which the tree takes 3.3 ms."""
 
 LEAST_OF_MONAI = 15.0
-PIXELS = 1e-4
+ROUNDING = 1e-9
+PIXELS = (1e-4, 1e-3, 1e-4)
+"""Of HD, HD95 and ASSD. MONAI computes in float32, the rank of the percentile too, which it rounds
+by up to 3e-5; specks leave gaps of up to 30 px between neighbouring ranks."""
 
 Labels = np.ndarray
 
@@ -145,7 +149,10 @@ def main() -> None:
     print_whole_table(*maps)
     found, tree, theirs = ours(*maps), plain_tree(*maps), monai(*hot)
     both = np.isfinite(tree)
-    apart = max(np.abs(found - other)[both].max() for other in (tree, theirs))
+    from_tree = np.abs(found - tree)[both].max()
+    from_monai = [
+        np.abs(one - other)[b].max() for one, other, b in zip(found, theirs, both, strict=True)
+    ]
     checks = [
         (
             f"share of the tree's time {seconds['ours'] / seconds['plain cKDTree']:.2f}, "
@@ -157,7 +164,14 @@ def main() -> None:
             f"limit {LEAST_OF_MONAI:.0f}",
             seconds["MONAI, three calls"] >= LEAST_OF_MONAI * seconds["ours"],
         ),
-        (f"largest difference {apart:.1e} px, limit {PIXELS:.0e}", apart <= PIXELS),
+        (f"largest difference from the tree {from_tree:.0e} px", from_tree <= ROUNDING),
+        *(
+            (
+                f"{name}: largest difference from MONAI {apart:.0e} px, limit {limit:.0e}",
+                apart <= limit,
+            )
+            for name, apart, limit in zip(("HD", "HD95", "ASSD"), from_monai, PIXELS, strict=True)
+        ),
     ]
     for text, is_met in checks:
         print(f"{text}: {'met' if is_met else 'NOT MET'}")

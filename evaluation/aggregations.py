@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from spinforge.evaluation.case_metrics import ALL
+from spinforge.evaluation.empty_masks import ALL
 from spinforge.evaluation.score import VOLUME
 
 BACKGROUND = "background"

@@ -5,14 +5,11 @@ from jaxtyping import Bool, Float, Float64
 
 from spinforge.evaluation import overlap
 from spinforge.evaluation.calibration import reliability
-from spinforge.evaluation.empty_masks import EMPTY_VALUES, mask_cases, settled
+from spinforge.evaluation.empty_masks import ALL, EMPTY_VALUES, mask_cases, settled
 from spinforge.evaluation.outlines import LabelMaps
 from spinforge.evaluation.overlap import Confusion, LabelSlices, Scored
 from spinforge.evaluation.row_hausdorff import row_hausdorff_of_classes
 from spinforge.evaluation.surface import surface_distances
-
-ALL = "all"
-"""In the tissue column: all tissues together."""
 
 METRICS = (*EMPTY_VALUES, "mean_pixel_accuracy", "ece")
 """In the order in which they stand in the table; the last two are of all tissues only."""

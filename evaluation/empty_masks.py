@@ -15,6 +15,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float64, Num, Shaped
 
+ALL = "all"
+"""In the tissue column: all tissues together."""
+
 
 class MaskCase(StrEnum):
     """Which of the two maps a class is in."""
@@ -99,10 +102,16 @@ def count_mask_cases(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per network, level ("slice" or "volume") and tissue, with a column for each
         `MaskCase`; they sum to the number of slices or volumes.
+
+    Raises:
+        ValueError: If the sizes of masks are not among the metrics.
     """
     keys = ["network", "subject", "slice", "tissue"]
-    sizes = scores[scores["metric"].isin(["true_pixels", "predicted_pixels"])]
-    wide = sizes.pivot(index=keys, columns="metric", values="value").dropna().reset_index()
+    names = ["true_pixels", "predicted_pixels"]
+    sizes = scores[scores["metric"].isin(names) & (scores["tissue"] != ALL)]
+    if set(sizes["metric"]) != set(names):
+        raise ValueError(f"need rows of the metrics {names} to count missed and invented masks")
+    wide = sizes.pivot(index=keys, columns="metric", values="value").reset_index()
     cases = mask_cases(wide["true_pixels"].to_numpy(), wide["predicted_pixels"].to_numpy())
     level = np.where(wide["slice"] < 0, "volume", "slice")
     counted = (

@@ -34,7 +34,7 @@ def row_hausdorff(predicted: Mask, target: Mask) -> float:
     if not predicted.any() and not target.any():
         return math.nan
     rows = [_packed_rows(region) for region in (predicted, target)]
-    different = np.zeros((len(rows[0]), len(rows[1])), dtype=np.int32)
+    different = np.zeros((len(rows[0]), len(rows[1])), dtype=np.uint16)
     for own, other in zip(rows[0].T, rows[1].T, strict=True):
         different += np.bitwise_count(own[:, None] ^ other)
     return math.sqrt(max(different.min(axis=1).max(), different.min(axis=0).max()))

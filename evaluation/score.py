@@ -10,7 +10,6 @@ from jaxtyping import Float, Float64
 
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.case_metrics import (
-    ALL,
     METRICS,
     Values,
     calibration_values,
@@ -18,6 +17,7 @@ from spinforge.evaluation.case_metrics import (
     overlap_values,
     slice_values,
 )
+from spinforge.evaluation.empty_masks import ALL as ALL  # also imported from here
 from spinforge.evaluation.overlap import LabelSlices, Scored, confusion_matrices
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES

@@ -168,7 +168,7 @@ class _Outline:
     def points_mm(self, places: NDArray[Any], spacing_mm: _Spacing) -> NDArray[np.float64]:
         """Coordinates of places within their case."""
         indices = np.unravel_index(places, self.shape)[1:]
-        return np.stack(indices, axis=1) * np.asarray(spacing_mm, dtype=np.float64)
+        return np.stack(indices, axis=1).astype(np.float64) * np.asarray(spacing_mm)
 
 
 def _offsets(shape: tuple[int, ...], spacing_mm: _Spacing) -> tuple[np.ndarray, np.ndarray]:

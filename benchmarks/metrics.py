@@ -151,7 +151,7 @@ def main() -> None:
     both = np.isfinite(tree)
     from_tree = np.abs(found - tree)[both].max()
     from_monai = [
-        np.abs(one - other)[b].max() for one, other, b in zip(found, theirs, both, strict=True)
+        np.abs(one[b] - other[b]).max() for one, other, b in zip(found, theirs, both, strict=True)
     ]
     checks = [
         (

@@ -6,6 +6,7 @@ measures below are ratios of sums of $n_{jk}$. A volume's matrix is the sum of i
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64, UInt8
+from numpy.typing import ArrayLike
 
 from spinforge.simulation.tissue import TARGET_NAMES
 
@@ -66,7 +67,7 @@ def dice(confusion: Confusion) -> PerClass:
     Source:
         Dice, Ecology 26(3):297 (1945).
     """
-    both, true, found = _class_sizes(confusion)
+    both, true, found = class_sizes(confusion)
     return _ratio(2 * both, true + found)
 
 
@@ -75,30 +76,67 @@ def jaccard(confusion: Confusion) -> PerClass:
 
     $J_k = n_{kk} / (\sum_j n_{kj} + \sum_j n_{jk} - n_{kk}) = D_k / (2 - D_k)$.
     """
-    both, true, found = _class_sizes(confusion)
+    both, true, found = class_sizes(confusion)
     return _ratio(both, true + found - both)
 
 
 def pixel_accuracy(confusion: Confusion) -> Float64[np.ndarray, "*batch"]:
     r"""Fraction of all pixels whose class is right, background included: $\sum n_{kk} / \sum n$."""
     right = np.trace(confusion, axis1=-2, axis2=-1)
-    return _ratio(np.asarray(right), np.asarray(confusion.sum(axis=(-2, -1))))
+    return _ratio(right, confusion.sum(axis=(-2, -1)))
 
 
 def one_against_rest_accuracy(confusion: Confusion) -> PerClass:
     """Fraction of all pixels on which "is it this class?" is answered right, for each class."""
-    both, true, found = _class_sizes(confusion)
+    both, true, found = class_sizes(confusion)
     total = confusion.sum(axis=(-2, -1))[..., None]
     return _ratio(total - true - found + 2 * both, np.broadcast_to(total, both.shape))
 
 
-def _class_sizes(confusion: Confusion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def precision(confusion: Confusion) -> PerClass:
+    r"""Share of what was found that is right: $n_{kk} / \sum_j n_{jk}$; NaN where nothing was."""
+    both, _, found = class_sizes(confusion)
+    return _ratio(both, found)
+
+
+def recall(confusion: Confusion) -> PerClass:
+    r"""Share of what is there that was found: $n_{kk} / \sum_j n_{kj}$; NaN where there is none."""
+    both, true, _ = class_sizes(confusion)
+    return _ratio(both, true)
+
+
+def mean_pixel_accuracy(confusion: Confusion) -> Float64[np.ndarray, "*batch"]:
+    """Mean recall of all classes that are there, background included; NaN without any pixel.
+
+    Source:
+        What FCSLSTM's paper calls mPA (Gao et al., ISBI 2018).
+    """
+    return mean_of_defined(recall(confusion))
+
+
+def volume_difference(confusion: Confusion) -> PerClass:
+    r"""Relative error of the size: $(\sum_j n_{jk} - \sum_j n_{kj}) / \sum_j n_{kj}$.
+
+    Above 0 where too much was found; -1 if nothing was; NaN where there is nothing to be found.
+    """
+    _, true, found = class_sizes(confusion)
+    return _ratio(found - true, true)
+
+
+def mean_of_defined(values: Float64[np.ndarray, "*batch classes"]) -> Float64[np.ndarray, "*batch"]:
+    """Mean over the last axis of what is not NaN; NaN where nothing is defined."""
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def class_sizes(confusion: Confusion) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pixels of each class in both maps, in the true map, and in the predicted map."""
     both = np.diagonal(confusion, axis1=-2, axis2=-1)
     return both, confusion.sum(axis=-1), confusion.sum(axis=-2)
 
 
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Divide counts; NaN where the denominator is zero."""
+def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> np.ndarray:
+    """Divide; NaN where the denominator is zero."""
+    numerator, denominator = np.asarray(numerator), np.asarray(denominator)
     undefined = np.full(numerator.shape, np.nan)
     return np.divide(numerator, denominator, out=undefined, where=denominator > 0)

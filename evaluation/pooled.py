@@ -9,7 +9,14 @@ from pydantic import ValidationError
 
 from spinforge.datasets.reading.cases import Scorable, scored_target
 from spinforge.datasets.storage.files import replacing
-from spinforge.evaluation.overlap import Confusion, confusion_matrices, dice, pixel_accuracy
+from spinforge.evaluation.overlap import (
+    Confusion,
+    confusion_matrices,
+    dice,
+    jaccard,
+    mean_pixel_accuracy,
+    pixel_accuracy,
+)
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
@@ -19,13 +26,17 @@ class Pooled(Config):
 
     Attributes:
         dice: Mean Dice of all classes, the background included.
+        jaccard: Likewise the Jaccard index.
         accuracy: Fraction of the pixels whose class is right.
+        mean_accuracy: Mean recall of all classes, the background included.
         majority_dice: The Dice of calling every pixel the most frequent true class.
         majority_accuracy: Likewise the accuracy.
     """
 
     dice: float
+    jaccard: float
     accuracy: float
+    mean_accuracy: float
     majority_dice: float
     majority_accuracy: float
 
@@ -46,7 +57,9 @@ class Pooled(Config):
         majority[:, true.argmax()] = true
         return cls(
             dice=mean_class_dice(confusion),
+            jaccard=float(np.nanmean(jaccard(confusion))),
             accuracy=float(pixel_accuracy(confusion)),
+            mean_accuracy=float(mean_pixel_accuracy(confusion)),
             majority_dice=mean_class_dice(majority),
             majority_accuracy=float(pixel_accuracy(majority)),
         )

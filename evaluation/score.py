@@ -6,38 +6,29 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float64
+from jaxtyping import Float, Float64
 
 from spinforge.datasets.storage.files import replacing
-from spinforge.evaluation.overlap import (
-    Confusion,
-    LabelSlices,
-    Scored,
-    confusion_matrices,
-    dice,
-    jaccard,
-    one_against_rest_accuracy,
-    pixel_accuracy,
+from spinforge.evaluation.case_metrics import (
+    METRICS,
+    Values,
+    calibration_values,
+    distance_values,
+    overlap_values,
+    slice_values,
 )
-from spinforge.evaluation.surface import surface_distance
+from spinforge.evaluation.empty_masks import ALL as ALL  # also imported from here
+from spinforge.evaluation.overlap import LabelSlices, Scored, confusion_matrices
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
-METRICS_VERSION = "metrics-2"
+METRICS_VERSION = "metrics-3"
 """Version of prediction and metrics; whatever changes a score changes it."""
-
-ALL = "all"
-"""In the tissue column: all tissues together."""
 
 VOLUME = -1
 """In the slice column: the whole volume."""
 
-METRICS = ("dice", "jaccard", "pixel_accuracy", "hausdorff_mm", "hd95_mm")
-"""In the order in which they stand in the table."""
-
 COLUMNS = ["network", "subject", "slice", "tissue", "metric", "value"]
-
-SliceTissue = Float64[np.ndarray, "slice tissue"]
 
 
 def score_slices(
@@ -50,14 +41,14 @@ def score_slices(
     slices: Sequence[int],
     classes: Sequence[str] = TARGET_NAMES,
     scored: Scored | None = None,
+    slice_mm: float | None = None,
+    confidence: Float[np.ndarray, "slice ky kx"] | None = None,
 ) -> pd.DataFrame:
     """Score one network's label maps of one subject, slice by slice and as a volume.
 
-    Per slice and tissue: dice, jaccard, pixel_accuracy (this tissue against the rest),
-    hausdorff_mm and hd95_mm. Per slice for tissue "all": pixel_accuracy (all classes,
-    background included) and dice (mean over the tissues that are in either label map). For
-    the volume, slice -1: dice, jaccard and pixel_accuracy per tissue and for "all", from the
-    pixels of all slices together.
+    The metrics are those of `case_metrics.py`; `docs/metrics.md` has their formulas. For the
+    volume, slice -1, overlaps are those of the pixels of all slices together, and distances those
+    of its surfaces in three dimensions, if its slices lie beside each other without a gap.
 
     Args:
         predicted: Predicted class codes in the order of `classes`.
@@ -69,10 +60,14 @@ def score_slices(
         classes: Names of the classes, the background, which is not scored, first.
         scored: Pixels that count; all of them by default. Distances take the others for background
             in both label maps.
+        slice_mm: Distance between slices of neighbouring indices [mm]; without it the volume has
+            no distances.
+        confidence: Probability of each predicted class; without it there is no calibration.
 
     Returns:
         Columns network, subject, slice, tissue, metric, value. Undefined values (tissue in
-        neither map) are NaN; distances of a tissue that is in one map only are infinite.
+        neither map) are NaN; distances of a tissue that is in one map only are infinite; see
+        `empty_masks.py`.
 
     Raises:
         ValueError: If shapes, class codes, spacing or slice indices are not as above.
@@ -86,74 +81,29 @@ def score_slices(
     confusion = confusion_matrices(predicted, target, classes=len(classes), scored=scored)
     if scored is not None:
         predicted, target = predicted * scored, target * scored
-    volume = confusion.sum(axis=0, keepdims=True)
-    per_slice = {
-        **_overlap_scores(confusion, tissues),
-        **_distance_scores(predicted, target, spacing_mm, tissues),
-    }
-    del per_slice[ALL, "jaccard"]  # one summary of overlap per slice is enough
+    per_slice = slice_values(predicted, target, confusion, spacing_mm, tissues)
+    volume = overlap_values(confusion.sum(axis=0, keepdims=True), tissues)
+    if slice_mm is not None and (order := _consecutive(indices)) is not None:
+        maps = predicted[order][None], target[order][None]
+        volume |= distance_values(*maps, (slice_mm, *spacing_mm), tissues)
+    if confidence is not None:
+        per_slice[ALL, "ece"], volume[ALL, "ece"] = calibration_values(
+            confidence, predicted == target, scored
+        )
     table = pd.concat(
-        [
-            _long_table([VOLUME], _overlap_scores(volume, tissues), tissues),
-            _long_table(indices, per_slice, tissues),
-        ],
+        [_long_table([VOLUME], volume, tissues), _long_table(indices, per_slice, tissues)],
         ignore_index=True,
     )
     return table.assign(network=network, subject=subject)[COLUMNS]
 
 
-Scores = dict[tuple[str, str], np.ndarray]
-"""One value per slice, by (tissue, metric)."""
+def _consecutive(indices: list[int]) -> np.ndarray | None:
+    """Order of slices that lie beside each other without a gap; None if there are gaps."""
+    order = np.argsort(indices)
+    return order if max(indices) - min(indices) == len(indices) - 1 else None
 
 
-def _overlap_scores(confusion: Confusion, tissues: tuple[str, ...]) -> Scores:
-    """Dice, Jaccard and pixel accuracy of each tissue and of all."""
-    tissue_values = {
-        "dice": dice(confusion)[:, 1:],
-        "jaccard": jaccard(confusion)[:, 1:],
-        "pixel_accuracy": one_against_rest_accuracy(confusion)[:, 1:],
-    }
-    scores = _by_tissue(tissue_values, tissues)
-    scores[ALL, "dice"] = _mean_of_defined(tissue_values["dice"])
-    scores[ALL, "jaccard"] = _mean_of_defined(tissue_values["jaccard"])
-    scores[ALL, "pixel_accuracy"] = pixel_accuracy(confusion)
-    return scores
-
-
-def _distance_scores(
-    predicted: LabelSlices,
-    target: LabelSlices,
-    spacing_mm: tuple[float, float],
-    tissues: tuple[str, ...],
-) -> Scores:
-    """Hausdorff distance and HD95 of each tissue."""
-    values = np.empty((2, len(target), len(tissues)))
-    for row, (found, true) in enumerate(zip(predicted, target, strict=True)):
-        for column in range(len(tissues)):
-            code = column + 1
-            distance = surface_distance(found == code, true == code, spacing_mm=spacing_mm)
-            values[:, row, column] = distance.hausdorff_mm, distance.hd95_mm
-    return _by_tissue(dict(zip(("hausdorff_mm", "hd95_mm"), values, strict=True)), tissues)
-
-
-def _by_tissue(values: dict[str, SliceTissue], tissues: tuple[str, ...]) -> Scores:
-    """Split (slice, tissue) arrays into one column per tissue and metric."""
-    return {
-        (tissue, metric): value[:, column]
-        for column, tissue in enumerate(tissues)
-        for metric, value in values.items()
-    }
-
-
-def _mean_of_defined(values: SliceTissue) -> np.ndarray:
-    """Mean over the tissues whose value is not NaN; NaN where none is defined."""
-    defined = ~np.isnan(values)
-    count = defined.sum(axis=1)
-    total = np.where(defined, values, 0.0).sum(axis=1)
-    return np.divide(total, count, out=np.full(len(values), np.nan), where=count > 0)
-
-
-def _long_table(slices: list[int], scores: Scores, tissues: tuple[str, ...]) -> pd.DataFrame:
+def _long_table(slices: list[int], scores: Values, tissues: tuple[str, ...]) -> pd.DataFrame:
     """Columns slice, tissue, metric, value; all rows of a slice stand together."""
     keys = [key for key in itertools.product((*tissues, ALL), METRICS) if key in scores]
     return pd.DataFrame(
@@ -181,7 +131,8 @@ def summarise(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per network, level ("slice" or "volume"), tissue and metric, in order of first
         appearance: n (finite values), mean, sd, median, q25, q75, n_undefined (tissue in
-        neither map, NaN), n_infinite (tissue in one map only: missed or invented).
+        neither map, NaN), n_infinite (of distances: tissue in one map only; `count_mask_cases`
+        tells the missed from the false positives).
     """
     keys = ["network", "level", "tissue", "metric"]
     level = np.where(scores["slice"] == VOLUME, "volume", "slice")

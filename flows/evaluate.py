@@ -174,6 +174,7 @@ def _score_volumes(network: str, slices: StudySlices, predicted: NDArray[np.uint
             np.stack([scored.target for scored in volume]),
             scored=np.stack([scored.known for scored in volume]),
             spacing_mm=volume[0].case.pixel_mm,
+            slice_mm=volume[0].case.slice_mm,
             subject=name,
             network=network,
             slices=[scored.case.number for scored in volume],

@@ -19,12 +19,15 @@ class Case:
         number: Its place in that volume.
         pixel_mm: Distance between pixel centres along its two axes [mm].
         frame: Time point within a sequence; None for single slices.
+        slice_mm: Distance between slices of neighbouring numbers [mm]; None where they are no
+            parts of one object, such as photographs.
     """
 
     volume: str
     number: int
     pixel_mm: tuple[float, float]
     frame: int | None = None
+    slice_mm: float | None = None
 
 
 @runtime_checkable

@@ -150,7 +150,8 @@ class ImageSlices(Dataset[dict[str, Any]]):
         """The slice itself, in a volume of its subject and view."""
         subject, view, index = self.index[position]
         row, column = (mm for axis, mm in enumerate(self._spacing_mm) if axis != VIEW_AXIS[view])
-        return [Case(f"{subject}/{view}", index, (row, column))]
+        slice_mm = None if self._photographs else self._spacing_mm[VIEW_AXIS[view]]
+        return [Case(f"{subject}/{view}", index, (row, column), slice_mm=slice_mm)]
 
     def set_epoch(self, epoch: int) -> None:
         """Nothing changes between epochs."""

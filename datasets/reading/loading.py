@@ -232,7 +232,7 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
     def cases(self, position: int) -> list[Case]:
         """The slice itself."""
         subject, number = self.index[position]
-        return [Case(subject, number, self.pixel_mm)]
+        return [Case(subject, number, self.pixel_mm, slice_mm=self._slice_mm)]
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose masks are drawn."""

@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from spinforge.datasets.storage.files import replacing
+from spinforge.evaluation.empty_masks import count_mask_cases
 from spinforge.evaluation.report import colours, pictures, plots, tables
 from spinforge.evaluation.report.cases import RankedCase, ranked_cases
 from spinforge.evaluation.report.content import (
@@ -112,7 +113,9 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "dice_table": tables.dice_table(summary, names, len(subjects)),
         "other_table": tables.other_metrics_table(summary, names),
         "network_table": tables.network_table(content.networks),
-        "counts_table": tables.counts_table(summary, names),
+        "counts_table": tables.counts_table(
+            count_mask_cases(content.scores), summary.tissues, names
+        ),
         "examples": [_example_row(content, n) for n in range(len(content.examples))],
         "curves": plots.learning_curves(content.networks),
         "dice_boxes": plots.metric_boxes(content.scores, names, summary.tissues, "dice"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from spinforge.evaluation.empty_masks import MaskCase
 from spinforge.evaluation.report.content import NetworkReport
 from spinforge.evaluation.score import ALL, tissues_of
 
@@ -124,28 +125,30 @@ def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:
     return _metric_table(caption, groups, columns, summary, networks)
 
 
-def counts_table(summary: Summary, networks: Sequence[str]) -> Table:
-    """How many slices each tissue's statistics rest on, and how many were left out."""
-    statistics = {"n": "both", "n_infinite": "one", "n_undefined": "neither"}
-    columns = [Column(tissue, "slice", tissue, "hd95_mm") for tissue in summary.tissues]
+def counts_table(counts: pd.DataFrame, tissues: Sequence[str], networks: Sequence[str]) -> Table:
+    """How many slices each tissue's statistics rest on, and in how many it is in one map or none.
+
+    Args:
+        counts: Of `count_mask_cases`.
+        tissues: In their order.
+        networks: One row each.
+    """
+    slices = counts[counts["level"] == "slice"].set_index(["network", "tissue"])
+    cases = [case.value for case in MaskCase]
     rows = [
         (
             name,
-            [
-                Cell(_whole(summary.value(name, column, statistic)))
-                for column in columns
-                for statistic in statistics
-            ],
+            [Cell(str(slices.loc[(name, tissue), case])) for tissue in tissues for case in cases],
         )
         for name in networks
     ]
     return Table(
         caption=(
-            "Number of slices with the tissue in both label maps (ground truth and prediction), "
-            "in one of them only, and in neither."
+            "Number of slices with the tissue in both label maps, in the ground truth only "
+            "(missed), in the prediction only (false positive), and in neither."
         ),
-        groups=[(tissue, len(statistics)) for tissue in summary.tissues],
-        columns=["Network", *list(statistics.values()) * len(summary.tissues)],
+        groups=[(tissue, len(cases)) for tissue in tissues],
+        columns=["Network", *cases * len(tissues)],
         rows=rows,
     )
 

@@ -9,8 +9,12 @@ from spinforge.evaluation.overlap import (
     confusion_matrices,
     dice,
     jaccard,
+    mean_pixel_accuracy,
     one_against_rest_accuracy,
     pixel_accuracy,
+    precision,
+    recall,
+    volume_difference,
 )
 
 
@@ -46,6 +50,19 @@ def test_dice_by_hand():
 
 def test_jaccard_by_hand():
     np.testing.assert_array_equal(jaccard(BY_HAND), [[5 / 7, 3 / 5, 1 / 3, np.nan]])
+
+
+def test_precision_and_recall_by_hand():
+    np.testing.assert_array_equal(precision(BY_HAND), [[5 / 7, 3 / 4, 1.0, np.nan]])
+    np.testing.assert_array_equal(recall(BY_HAND), [[1.0, 3 / 4, 1 / 3, np.nan]])
+
+
+def test_mean_pixel_accuracy_leaves_out_a_class_that_is_not_there():
+    assert mean_pixel_accuracy(BY_HAND)[0] == pytest.approx((1 + 3 / 4 + 1 / 3) / 3, rel=1e-15)
+
+
+def test_volume_difference_has_a_sign():
+    np.testing.assert_array_equal(volume_difference(BY_HAND), [[2 / 5, 0.0, -2 / 3, np.nan]])
 
 
 def test_pixel_accuracy_by_hand():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from spinforge.evaluation.empty_masks import EMPTY_VALUES
 from spinforge.evaluation.score import (
     COLUMNS,
     VOLUME,
@@ -52,10 +53,13 @@ def without(labels: np.ndarray, code: int) -> np.ndarray:
 def test_every_row_is_there_once():
     target = np.concatenate([three_squares()] * 2)
     scores = score(target, target)
-    overlaps, distances = ["dice", "jaccard", "pixel_accuracy"], ["hausdorff_mm", "hd95_mm"]
-    per_slice = [*itertools.product(TISSUES, overlaps + distances)]
-    per_slice += [("all", "dice"), ("all", "pixel_accuracy")]
-    volume = [*itertools.product((*TISSUES, "all"), overlaps)]
+    distances = ["hausdorff_mm", "hd95_mm", "assd_mm", "surface_dice_1mm"]
+    overlaps = [metric for metric in EMPTY_VALUES if metric not in (*distances, "hd_rows")]
+    per_slice = [*itertools.product(TISSUES, [*overlaps, *distances, "hd_rows"])]
+    summary = ["dice", "pixel_accuracy", "mean_pixel_accuracy", "true_pixels", "shared_pixels"]
+    per_slice += [("all", metric) for metric in summary]
+    volume = [*itertools.product(TISSUES, overlaps)]
+    volume += [("all", metric) for metric in (*summary, "jaccard")]
     expected = {(s, *key) for s in (7, 8) for key in per_slice} | {(VOLUME, *k) for k in volume}
     rows = list(scores[["slice", "tissue", "metric"]].itertuples(index=False, name=None))
     assert len(rows) == len(set(rows))
@@ -67,9 +71,12 @@ def test_every_row_is_there_once():
 
 def test_perfect_prediction_scores_one_and_zero_distance():
     scores = score(three_squares(), three_squares())
-    distance = scores["metric"].isin(["hausdorff_mm", "hd95_mm"])
+    distances = ["hausdorff_mm", "hd95_mm", "assd_mm", "hd_rows", "volume_difference"]
+    distance = scores["metric"].isin(distances)
+    size = scores["metric"].str.endswith("_pixels")
     assert set(scores.loc[distance, "value"]) == {0.0}
-    assert set(scores.loc[~distance, "value"]) == {1.0}
+    assert set(scores.loc[~distance & ~size, "value"]) == {1.0}
+    assert set(scores.loc[size & (scores["tissue"] != "all"), "value"]) == {16.0}
 
 
 def test_shift_is_measured_along_the_right_axis():
@@ -110,9 +117,11 @@ def test_tissue_in_neither_map_is_undefined_and_left_out_of_the_mean():
 def test_all_empty_is_undefined_everywhere_but_in_pixel_accuracy():
     empty = np.zeros((2, *SHAPE), dtype=np.uint8)
     scores = score(empty, empty)
-    accuracy = scores["metric"] == "pixel_accuracy"
-    assert scores.loc[~accuracy, "value"].isna().all()
+    accuracy = scores["metric"].isin(["pixel_accuracy", "mean_pixel_accuracy"])
+    size = scores["metric"].str.endswith("_pixels")
+    assert scores.loc[~accuracy & ~size, "value"].isna().all()
     assert set(scores.loc[accuracy, "value"]) == {1.0}
+    assert set(scores.loc[size & (scores["tissue"] != "all"), "value"]) == {0.0}
 
 
 def test_volume_counts_pixels_not_slices():
@@ -141,6 +150,38 @@ def test_repeated_slice_indices_are_refused():
     labels = np.concatenate([three_squares()] * 2)
     with pytest.raises(ValueError, match="need different slice indices"):
         score(labels, labels, slices=[3, 3])
+
+
+def test_volume_has_distances_in_three_dimensions_if_the_slices_lie_beside_each_other():
+    empty = np.zeros_like(three_squares())
+    target = np.concatenate([empty, three_squares(), three_squares(), empty, empty])
+    predicted = np.roll(target, 1, axis=0)
+    spacing = {"slice_mm": 3.0, "spacing_mm": (1.0, 1.0)}
+    scores = score(predicted, target, **spacing)
+    assert value(scores, VOLUME, "GM", "hausdorff_mm") == 3.0
+    # All 16 pixels of the one slice that is in one map only are 3 mm away, both ways.
+    assert value(scores, VOLUME, "GM", "assd_mm") == pytest.approx(3 * 16 / 32)
+    assert value(scores, VOLUME, "GM", "surface_dice_1mm") == pytest.approx(16 / 32)
+    shuffled = [3, 0, 4, 1, 2]
+    again = score(
+        predicted[shuffled], target[shuffled], slices=[7 + n for n in shuffled], **spacing
+    )
+    volume = scores[scores["slice"] == VOLUME]
+    pd.testing.assert_frame_equal(again[again["slice"] == VOLUME], volume)
+    gaps = score(predicted, target, slices=[0, 1, 2, 3, 5], **spacing)
+    assert not ((gaps["slice"] == VOLUME) & gaps["metric"].str.endswith("_mm")).any()
+
+
+def test_calibration_is_scored_where_confidences_are_given():
+    target = np.concatenate([three_squares()] * 2)
+    predicted = target.copy()
+    predicted[1] = 0  # 48 of 240 pixels are wrong
+    confidence = np.full(target.shape, 0.9, dtype=np.float32)
+    scores = score(predicted, target, confidence=confidence)
+    # All right at 0.9, then 80 % right at 0.9, then 90 % right at 0.9; 0.9 in float32.
+    assert value(scores, 7, "all", "ece") == pytest.approx(0.1, abs=1e-6)
+    assert value(scores, 8, "all", "ece") == pytest.approx(0.1, abs=1e-6)
+    assert value(scores, VOLUME, "all", "ece") == pytest.approx(0.0, abs=1e-6)
 
 
 def table(values: list[float], **constant) -> pd.DataFrame:
@@ -174,7 +215,8 @@ def test_summary_has_one_row_per_network_level_tissue_and_metric():
     labels = three_squares()
     scores = pd.concat([score(labels, labels, network=name) for name in ("b", "a")])
     summary = summarise(scores)
-    assert len(summary) == 2 * (12 + 17)
+    # Three tissues and all of them: 9 and 6 metrics of the volume, 14 and 5 of the slices.
+    assert len(summary) == 2 * (3 * 9 + 6 + 3 * 14 + 5)
     assert list(summary["network"].unique()) == ["b", "a"]
 
 

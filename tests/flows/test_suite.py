@@ -8,7 +8,14 @@ from spinforge.flows.suite import suite as suite_flow
 from spinforge.flows.suite_file import Suite
 from spinforge.simulation.errors import SpinforgeError
 
-GOOD = Pooled(dice=0.9, accuracy=0.9, majority_dice=0.5, majority_accuracy=0.8)
+GOOD = Pooled(
+    dice=0.9,
+    jaccard=0.82,
+    accuracy=0.9,
+    mean_accuracy=0.9,
+    majority_dice=0.5,
+    majority_accuracy=0.8,
+)
 POOR = GOOD.model_copy(update={"dice": 0.5})
 
 

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from spinforge.flows import environment
 from spinforge.flows.answer import print_answer
+from spinforge.flows.dashboard_command import dashboard
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import export_network, models
@@ -270,7 +271,7 @@ def _checked_study(
     return resolved
 
 
-for _command in (predict, models, download, verify, export, card, pack, collect):
+for _command in (predict, models, download, verify, export, card, dashboard, pack, collect):
     app.command()(_command)
 app.command("export-network")(export_network)
 

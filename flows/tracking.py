@@ -88,7 +88,7 @@ class Tracker:
 
     def is_logged(self, folder: Path, what: str) -> bool:
         """Whether `what` was logged to the run of the network in `folder`, and is there still."""
-        note = _read_note(folder)
+        note = read_note(folder)
         same = note.get("uri") == self.uri and note.get("experiment") == self._experiment
         if not same or what not in note.get("logged", []):
             return False
@@ -97,7 +97,7 @@ class Tracker:
 
     def mark_logged(self, folder: Path, what: str) -> None:
         """Note that all of `what` is in the run of the network in `folder`."""
-        note = _read_note(folder)
+        note = read_note(folder)
         _write_note(folder, note | {"logged": [*note.get("logged", []), what]})
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
@@ -187,7 +187,7 @@ class Tracker:
 
     def _run_of(self, folder: Path) -> str | None:
         """Run of the network in `folder`, if it is there still."""
-        run = _read_note(folder).get("run_id")
+        run = read_note(folder).get("run_id")
         return run if run is not None and self._exists(run) else None
 
     @contextmanager
@@ -275,7 +275,7 @@ class Tracker:
 
     def _find_or_create(self, folder: Path, name: str, content: str, parent: str | None) -> str:
         """The run noted in `folder` for this content if MLflow still knows it, else a new one."""
-        note = _read_note(folder)
+        note = read_note(folder)
         wanted = {"uri": self.uri, "experiment": self._experiment, "content": content}
         same = all(note.get(key) == value for key, value in wanted.items())
         if same and self._exists(note["run_id"]):
@@ -295,7 +295,7 @@ class Tracker:
             return False
 
 
-def _read_note(folder: Path) -> dict[str, Any]:
+def read_note(folder: Path) -> dict[str, Any]:
     """What is noted in `folder` about its MLflow run; empty if nothing or if it is damaged."""
     try:
         note = json.loads((folder / "mlflow.json").read_text())

@@ -91,7 +91,7 @@ def serve(
         "client.toolbarMode": "minimal",
         "logger.hideWelcomeMessage": "true",
         "theme.light.primaryColor": "#0072B2",
-        "theme.dark.primaryColor": "#56B4E9",
+        "theme.dark.primaryColor": "#1F83C0",  # white text on it is read, and it on dark ground
     }
     flags = [f"--{name}={value}" for name, value in options.items()]
     if is_loopback(host):

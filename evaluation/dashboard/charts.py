@@ -4,6 +4,7 @@ Networks keep their colour, dash and marker whatever is filtered; texts and axes
 into dark mode.
 """
 
+import base64
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -19,7 +20,12 @@ MARKERS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross
 
 _NO_MENU = {"embedOptions": {"actions": False}}
 _LINE_WIDTH = 2
-_LONGEST_NAME = 22
+_LONGEST_NAME, _MOST_UPRIGHT = 14, 4
+_SHARES = {
+    "dice", "jaccard", "pixel_accuracy", "mean_pixel_accuracy", "precision", "recall",
+    "surface_dice", "surface_dice_1mm", "ssim",
+}  # fmt: skip
+_NEAR_ONE = 0.9
 
 
 def curve_limits(points: pd.DataFrame, metric: str) -> tuple[float, float]:
@@ -29,9 +35,9 @@ def curve_limits(points: pd.DataFrame, metric: str) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = float(values.min()), float(values.max())
     margin = max(0.05 * (high - low), 0.005)
-    # A share cannot be above 1, whatever the end of its interval.
-    highest = 1.0 if low <= 1 and "mm" not in metric and high > 1 - margin else high + margin
-    return max(0.0, low - margin), max(highest, low + margin)
+    if metric in _SHARES:  # none is above 1, whatever the end of its interval
+        return max(0.0, low - margin), 1.0 if high > _NEAR_ONE else high + margin
+    return max(0.0, low - margin), high + margin
 
 
 def severity_curves(
@@ -93,12 +99,12 @@ def heat_map(scores: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.
     transforms = list(dict.fromkeys(scores["transform"]))
     largest = max(float(scores["degradation"].max()), 1e-9)
     base = alt.Chart(scores).encode(
-        x=_nominal("model", "", networks), y=_nominal("transform", "", transforms)
+        x=_nominal("model", networks), y=_nominal("transform", transforms)
     )
     cells = base.mark_rect(stroke=GREY, strokeWidth=0.5).encode(
         color=alt.Color(
             "degradation:Q",
-            scale=alt.Scale(domain=[0, largest], range=["#FFFFFF", BLUE], clamp=True),
+            scale=alt.Scale(domain=[0, largest], range=["#FFFFFF", BLUE], interpolate="rgb", clamp=True),
             legend=None,
         ),
         tooltip=[
@@ -126,12 +132,12 @@ def comparison_chart(matrix: pd.DataFrame, networks: Sequence[str]) -> alt.Layer
     largest = max(float(matrix["difference"].abs().max()), 1e-9)
     shown = matrix.assign(
         text=[
-            marks.get(verdict, "") + format(difference, "+" + _digits(largest))
+            marks.get(verdict, "") + _signed(difference, _digits(largest))
             for verdict, difference in zip(matrix["verdict"], matrix["difference"], strict=True)
         ]
     )
     base = alt.Chart(shown).encode(
-        x=_nominal("column", "", networks), y=_nominal("row", "", networks)
+        x=_nominal("column", networks), y=_nominal("row", networks)
     )
     cells = base.mark_rect(stroke=GREY, strokeWidth=0.5).encode(
         color=alt.Color(
@@ -165,7 +171,7 @@ def learning_curve(points: pd.DataFrame, runs: Sequence[str], metric: str) -> al
         alt.Chart(points)
         .mark_line(point=alt.OverlayMarkDef(size=25), strokeWidth=_LINE_WIDTH)
         .encode(
-            x=alt.X("step:Q", axis=alt.Axis(grid=False)),
+            x=alt.X("step:Q", axis=alt.Axis(grid=False, tickMinStep=1)),
             y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False)),
             color=alt.Color("run:N", scale=_colours(runs), legend=None),
             strokeDash=alt.StrokeDash("run:N", scale=_dashes(runs), legend=None),
@@ -185,11 +191,11 @@ def legend(networks: Mapping[str, str], order: Sequence[str], *, markers: bool =
         markers: Whether the lines have them.
     """
     items = [
-        f'<li title="{escape(networks[name])}">{_swatch(place, markers)}{escape(name)}</li>'
+        f'<span title="{escape(networks[name])}">{_swatch(place, markers)}{escape(name)}</span>'
         for place, name in enumerate(order)
         if name in networks
     ]
-    return f'<ul class="sf-legend">{"".join(items)}</ul>'
+    return f'<div class="sf-legend">{"".join(items)}</div>'
 
 
 def _swatch(place: int, markers: bool) -> str:
@@ -200,7 +206,13 @@ def _swatch(place: int, markers: bool) -> str:
         f'stroke-dasharray="{dashes}"></line>'
     )
     marker = f'<path d="{_MARKER_PATHS[_marker(place)]}" fill="{colour}"></path>' if markers else ""
-    return f'<svg viewBox="0 0 36 16" width="36" height="16" aria-hidden="true">{line}{marker}</svg>'
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 16" width="36" height="16">'
+        f"{line}{marker}</svg>"
+    )
+    # A picture: Streamlit takes drawings out of HTML.
+    source = base64.b64encode(svg.encode()).decode("ascii")
+    return f'<img src="data:image/svg+xml;base64,{source}" width="36" height="16" alt="">'
 
 
 _MARKER_PATHS = {
@@ -230,16 +242,16 @@ def _shapes(names: Sequence[str]) -> alt.Scale:
     return alt.Scale(domain=list(names), range=[_marker(i) for i in range(len(names))])
 
 
-def _nominal(column: str, title: str, order: Sequence[str]) -> Any:
-    axis = alt.Axis(labelLimit=170, labelAngle=0, ticks=False, domain=False, labelOverlap=False)
-    if column in ("model", "column"):
-        angle = -35 if len(order) > 4 or max(map(len, order), default=0) > _LONGEST_NAME else 0
-        axis = alt.Axis(
-            labelLimit=170, labelAngle=angle, ticks=False, domain=False, orient="top",
-            labelOverlap=False,
-        )  # fmt: skip
-    make = alt.X if column in ("model", "column") else alt.Y
-    return make(f"{column}:N", title=title or None, sort=list(order), axis=axis)
+def _nominal(column: str, order: Sequence[str]) -> Any:
+    look: dict[str, Any] = {
+        "labelLimit": 170, "labelFontSize": 13, "ticks": False, "domain": False,
+        "labelOverlap": False,
+    }  # fmt: skip
+    if column not in ("model", "column"):
+        return alt.Y(f"{column}:N", title=None, sort=list(order), axis=alt.Axis(**look))
+    tilted = len(order) > _MOST_UPRIGHT or max(map(len, order), default=0) > _LONGEST_NAME
+    axis = alt.Axis(labelAngle=-35 if tilted else 0, orient="top", **look)
+    return alt.X(f"{column}:N", title=None, sort=list(order), axis=axis)
 
 
 def _grid(chart: alt.LayerChart, rows: int) -> alt.LayerChart:
@@ -250,3 +262,7 @@ def _grid(chart: alt.LayerChart, rows: int) -> alt.LayerChart:
 def _digits(largest: float) -> str:
     """Three digits of the largest value."""
     return f".{min(5, max(0, 2 - math.floor(math.log10(largest))))}f"
+
+
+def _signed(value: float, digits: str) -> str:
+    return format(value, "+" + digits).replace("-", "\N{MINUS SIGN}")

@@ -49,5 +49,6 @@ def _matrix(shown: Shown) -> None:
         "degrades less; ▼ orange: more; grey: no difference is shown. Wilcoxon's signed-rank test "
         f"over subjects, corrected by Holm for all {len(pairs)} pairs."
     )
+    st.markdown("**In words** (values are degradations: the larger, the worse)")
     for claim in pairs["claim"]:
-        st.markdown(f"- {claim}")
+        st.text(claim)

@@ -38,6 +38,7 @@ def show_page(source: StudySource) -> None:
     css = files("spinforge.evaluation.dashboard").joinpath("page.css").read_text(encoding="utf-8")
     st.html(f"<style>{css}</style>")
     st.title(TITLE)
+    st.html('<div class="sf-phone">Study and filters: » at the top left.</div>')
     try:
         _show(source)
     except SpinforgeError as error:

@@ -50,7 +50,7 @@ def colour_key(classes: Sequence[str]) -> str:
     """What the colours of tissues and errors mean."""
     colours = class_colours(classes) | ERROR_COLOURS
     items = "".join(
-        f'<li><span class="sf-swatch" style="background:{colour}"></span>{escape(name)}</li>'
+        f'<span><i class="sf-swatch" style="background:{colour}"></i>{escape(name)}</span>'
         for name, colour in colours.items()
     )
-    return f'<ul class="sf-legend">{items}</ul>'
+    return f'<div class="sf-legend">{items}</div>'

@@ -10,7 +10,8 @@ NOTE = (
     "Degradation: how far the score falls from clean images over the severities, mild ones "
     "weighing most (ROOD-MRI, α = 2/3); smaller is better. Intervals: 95 %, bootstrap over "
     "subjects, of the networks that were trained; none with fewer than five subjects. mCE: errors "
-    "in percent of the baseline's; smaller is better."
+    "in percent of the baseline's; smaller is better. Relative mCE compares what corruption adds, "
+    "and is huge where it adds hardly anything to the baseline."
 )
 
 
@@ -36,12 +37,15 @@ def score_table(scores: pd.DataFrame, metric: str) -> None:
             "without a value": scores["undefined"],
         }
     )
-    st.dataframe(shown, hide_index=True)
+    pinned = {"network": st.column_config.Column(pinned=True)}
+    st.dataframe(shown, hide_index=True, column_config=pinned)
     st.caption(NOTE)
 
 
 def _three(value: float) -> str:
-    return "–" if not np.isfinite(value) else f"{value:.3f}" if abs(value) < 100 else f"{value:.0f}"
+    if not np.isfinite(value):
+        return "–"
+    return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _percent(value: float) -> str:

@@ -20,7 +20,7 @@ def check_installed() -> None:
     for package in ("streamlit", "altair"):
         if importlib.util.find_spec(package) is None:
             raise SpinforgeError(
-                f'the dashboard needs {package}, which is not installed. Run: pip install '
+                f"the dashboard needs {package}, which is not installed. Run: pip install "
                 f'"spinforge[dashboard]"'
             )
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from spinforge.evaluation.dashboard.choices import metric_name
@@ -30,10 +31,10 @@ _NEAR_ONE = 0.9
 
 def curve_limits(points: pd.DataFrame, metric: str) -> tuple[float, float]:
     """One scale for the curves of all corruptions, wide enough for every band."""
-    values = points[["mean", "low", "high"]].stack()
-    if values.empty:
+    values = points[["mean", "low", "high"]].to_numpy(np.float64)
+    if not np.isfinite(values).any():
         return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = max(0.05 * (high - low), 0.005)
     if metric in _SHARES:  # none is above 1, whatever the end of its interval
         return max(0.0, low - margin), 1.0 if high > _NEAR_ONE else high + margin
@@ -87,8 +88,7 @@ def severity_curves(
             alt.Tooltip("undefined:Q", title="without a value"),
         ],
     )
-    chart: alt.LayerChart = alt.layer(band, lines, dots).properties(height=220, usermeta=_NO_MENU)
-    return chart
+    return alt.LayerChart(layer=[band, lines, dots]).properties(height=220, usermeta=_NO_MENU)
 
 
 def heat_map(scores: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.LayerChart:
@@ -104,13 +104,17 @@ def heat_map(scores: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.
     cells = base.mark_rect(stroke=GREY, strokeWidth=0.5).encode(
         color=alt.Color(
             "degradation:Q",
-            scale=alt.Scale(domain=[0, largest], range=["#FFFFFF", BLUE], interpolate="rgb", clamp=True),
+            scale=alt.Scale(
+                domain=[0, largest], range=["#FFFFFF", BLUE], interpolate="rgb", clamp=True
+            ),
             legend=None,
         ),
         tooltip=[
             alt.Tooltip("model:N", title="network"),
             alt.Tooltip("transform:N", title="corruption"),
-            alt.Tooltip("degradation:Q", title=f"degradation ({metric_name(metric)})", format=".4f"),
+            alt.Tooltip(
+                "degradation:Q", title=f"degradation ({metric_name(metric)})", format=".4f"
+            ),
             alt.Tooltip("overall:Q", title="overall", format=".4f"),
             alt.Tooltip("clean:Q", title="clean", format=".4f"),
             alt.Tooltip("cases:Q"),
@@ -123,7 +127,7 @@ def heat_map(scores: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.
             f"datum.degradation > {0.55 * largest}", alt.value("#FFFFFF"), alt.value("#000000")
         ),
     )
-    return _grid(alt.layer(cells, texts), len(transforms))
+    return _grid(alt.LayerChart(layer=[cells, texts]), len(transforms))
 
 
 def comparison_chart(matrix: pd.DataFrame, networks: Sequence[str]) -> alt.LayerChart:
@@ -136,9 +140,7 @@ def comparison_chart(matrix: pd.DataFrame, networks: Sequence[str]) -> alt.Layer
             for verdict, difference in zip(matrix["verdict"], matrix["difference"], strict=True)
         ]
     )
-    base = alt.Chart(shown).encode(
-        x=_nominal("column", networks), y=_nominal("row", networks)
-    )
+    base = alt.Chart(shown).encode(x=_nominal("column", networks), y=_nominal("row", networks))
     cells = base.mark_rect(stroke=GREY, strokeWidth=0.5).encode(
         color=alt.Color(
             "verdict:N",
@@ -162,12 +164,12 @@ def comparison_chart(matrix: pd.DataFrame, networks: Sequence[str]) -> alt.Layer
             "datum.verdict == 'row degrades less'", alt.value("#FFFFFF"), alt.value("#000000")
         ),
     )
-    return _grid(alt.layer(cells, texts), len(set(matrix["row"])))
+    return _grid(alt.LayerChart(layer=[cells, texts]), len(set(matrix["row"])))
 
 
 def learning_curve(points: pd.DataFrame, runs: Sequence[str], metric: str) -> alt.Chart:
     """A tracked metric against the step, one line a run; columns run, step, value."""
-    chart: alt.Chart = (
+    return (
         alt.Chart(points)
         .mark_line(point=alt.OverlayMarkDef(size=25), strokeWidth=_LINE_WIDTH)
         .encode(
@@ -179,7 +181,6 @@ def learning_curve(points: pd.DataFrame, runs: Sequence[str], metric: str) -> al
         )
         .properties(height=280, usermeta=_NO_MENU)
     )
-    return chart
 
 
 def legend(networks: Mapping[str, str], order: Sequence[str], *, markers: bool = True) -> str:
@@ -255,8 +256,7 @@ def _nominal(column: str, order: Sequence[str]) -> Any:
 
 
 def _grid(chart: alt.LayerChart, rows: int) -> alt.LayerChart:
-    shaped: alt.LayerChart = chart.properties(height=34 * rows + 60, usermeta=_NO_MENU)
-    return shaped
+    return chart.properties(height=34 * rows + 60, usermeta=_NO_MENU)
 
 
 def _digits(largest: float) -> str:

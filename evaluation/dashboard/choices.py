@@ -1,6 +1,6 @@
 """What of a study is looked at."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -115,12 +115,15 @@ def headline(facts: TableFacts, content: RobustnessContent) -> Choice:
 
 
 def chosen_rows(rows: pd.DataFrame, choice: Choice) -> pd.DataFrame:
-    """Rows of one metric, class and unit, less what was not chosen.
+    """Rows of one metric and unit, less what was not chosen.
 
     Clean images belong to every corruption. Networks that were retrained at each level have clean
     rows only as trained clean, unless the study says otherwise.
     """
-    rows = rows[rows["model"].isin(choice.networks) & rows["seed"].isin(choice.seeds)]
+    of_tissue = rows[rows["class"] == choice.tissue]
+    rows = of_tissue[
+        of_tissue["model"].isin(choice.networks) & of_tissue["seed"].isin(choice.seeds)
+    ]
     clean = rows["transform"] == CLEAN
     own = rows["protocol"] == choice.protocol
     if not (clean & own).any():
@@ -136,8 +139,3 @@ def with_order(table: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     places = [table[name].astype(object).map(keys) for name in columns]
     order = pd.concat(places, axis=1).sort_values(columns, kind="stable").index
     return table.loc[order].reset_index(drop=True)
-
-
-def only(choice: Choice, **changes: tuple[str, ...]) -> Choice:
-    """The choice with other networks or corruptions."""
-    return replace(choice, **changes)

@@ -72,7 +72,7 @@ def _levels(shown: Shown, transform: str) -> str:
 
 def _studies(shown: Shown) -> pd.DataFrame:
     """Every study, with the time of its table."""
-    rows = []
+    rows: list[tuple[str, str, str | None, str | None, int | None]] = []
     for name in shown.source.names():
         try:
             state = reading.stamp(shown.source.table(name))

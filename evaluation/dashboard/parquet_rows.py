@@ -108,23 +108,27 @@ def _levels(file: pq.ParquetFile) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return tuple((name, tuple(sorted(found[name]))) for name in sorted(found))
 
 
-def read_rows(path: Path, unit: Unit, **wanted: str | int) -> pd.DataFrame:
-    """Rows of a long table that have the wanted values.
+def read_rows(path: Path, unit: Unit, metric: str) -> pd.DataFrame:
+    """Rows of one metric, with all columns of a long table.
 
     Args:
         path: Parquet file.
         unit: Rows of slices, or of volumes.
-        wanted: Column -> value; "class" as `class_`.
+        metric: Its name.
 
     Raises:
         SpinforgeError: If it cannot be read.
     """
     volumes = ds.field("slice") == VOLUME
-    condition = volumes if unit == "volume" else ~volumes
-    for name, value in wanted.items():
-        condition &= ds.field(name.removesuffix("_")) == value
+    condition = (volumes if unit == "volume" else ~volumes) & (ds.field("metric") == metric)
     try:
-        rows = ds.dataset(path, format="parquet").to_table(COLUMNS, filter=condition)
+        # Names as numbers while millions are compared, four times as fast; text again at the end.
+        form = ds.ParquetFileFormat(dictionary_columns=_NAMES)
+        rows = ds.dataset(path, format=form).to_table(COLUMNS, filter=condition)
     except (OSError, pa.ArrowException) as error:
         raise SpinforgeError(f"{path} cannot be read ({error}). Run the study again") from error
-    return rows.to_pandas()
+    plain = [
+        pa.field(column.name, pa.string()) if column.name in _NAMES else column
+        for column in rows.schema
+    ]
+    return rows.cast(pa.schema(plain)).to_pandas()

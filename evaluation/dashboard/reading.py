@@ -45,13 +45,13 @@ def content(of: Stamp, name: str, _source: StudySource) -> RobustnessContent:
 
 
 @st.cache_resource(show_spinner="Reading the table …", max_entries=6)
-def _rows(of: Stamp, unit: Unit, metric: str, tissue: str) -> pd.DataFrame:
-    """Not to be changed: all sessions share it."""
-    return read_rows(Path(of[0]), unit, metric=metric, class_=tissue)
+def _rows(of: Stamp, unit: Unit, metric: str) -> pd.DataFrame:
+    """Of all tissues, which cost no more to read than one; shared, so not to be changed."""
+    return read_rows(Path(of[0]), unit, metric=metric)
 
 
 def _view(of: Stamp, choice: Choice) -> pd.DataFrame:
-    return chosen_rows(_rows(of, choice.unit, choice.metric, choice.tissue), choice)
+    return chosen_rows(_rows(of, choice.unit, choice.metric), choice)
 
 
 @st.cache_data(show_spinner="Averaging …", max_entries=64)
@@ -81,18 +81,12 @@ def comparisons(of: Stamp, choice: Choice) -> pd.DataFrame:
 
 
 @st.cache_data(show_spinner="Reading cases …", max_entries=128)
-def cases(of: Stamp, condition: Condition, unit: Unit, metric: str) -> pd.DataFrame:
-    """Rows of one network under one corruption, of all classes."""
-    return read_rows(
-        Path(of[0]),
-        unit,
-        model=condition.model,
-        transform=condition.transform,
-        severity=condition.severity,
-        seed=condition.seed,
-        protocol=condition.protocol,
-        metric=metric,
-    )
+def cases(of: Stamp, condition: Condition, metric: str) -> pd.DataFrame:
+    """Slices of one network under one corruption, of all classes."""
+    rows = _rows(of, "slice", metric)
+    for name in ("model", "transform", "severity", "seed", "protocol"):
+        rows = rows[rows[name] == getattr(condition, name)]
+    return rows
 
 
 @st.cache_data(show_spinner="Asking for the runs …", ttl=_RUNS_SECONDS, max_entries=8)

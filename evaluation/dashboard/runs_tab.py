@@ -26,7 +26,7 @@ def show(shown: Shown) -> None:
     if not runs:
         st.info(f"No run has {text!r}.")
         return
-    st.dataframe(_as_table(runs), hide_index=True, key="runs", placeholder="–")
+    st.dataframe(_as_table(runs), hide_index=True, key="runs", placeholder="-")
     _curves(shown, [run for run in runs if run.parent])
 
 

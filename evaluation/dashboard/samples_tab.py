@@ -25,7 +25,7 @@ def show(shown: Shown) -> None:
         st.info("The table has no rows of slices, so there is no slice to choose.")
         return
     condition = _condition(shown)
-    table = reading.cases(shown.stamp, condition, "slice", shown.choice.metric)
+    table = reading.cases(shown.stamp, condition, shown.choice.metric)
     own = table[table["class"] == shown.choice.tissue]
     if own.empty:
         st.info(
@@ -92,10 +92,10 @@ def _pictures(shown: Shown, condition: Condition, subject: str, number: int) -> 
     for one in (condition, clean):
         words = _words(shown, one)
         st.markdown(f"**{words}** · {subject}, slice {number} · {one.model}, seed {one.seed}")
-        cases = reading.cases(shown.stamp, one, "slice", shown.choice.metric)
+        cases = reading.cases(shown.stamp, one, shown.choice.metric)
         if cases.empty and one.transform == CLEAN:
             one = replace(one, protocol=TRAINED_CLEAN)
-            cases = reading.cases(shown.stamp, one, "slice", shown.choice.metric)
+            cases = reading.cases(shown.stamp, one, shown.choice.metric)
         here = (cases["subject"] == subject) & (cases["slice"] == number)
         values[words] = cases[here].set_index("class")["value"]
         try:

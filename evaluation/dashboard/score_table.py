@@ -8,10 +8,10 @@ from spinforge.evaluation.dashboard.choices import metric_name
 
 NOTE = (
     "Degradation: how far the score falls from clean images over the severities, mild ones "
-    "weighing most (ROOD-MRI, α = 2/3); smaller is better. Intervals: 95 %, bootstrap over "
-    "subjects, of the networks that were trained; none with fewer than five subjects. mCE: errors "
-    "in percent of the baseline's; smaller is better. Relative mCE compares what corruption adds, "
-    "and is huge where it adds hardly anything to the baseline."
+    "weighing most (ROOD-MRI, weight 2/3 a level); smaller is better. Intervals: 95 %, bootstrap "
+    "over subjects, of the networks that were trained; none with fewer than five subjects. mCE: "
+    "errors in percent of the baseline's; smaller is better. Relative mCE compares what corruption "
+    "adds, and is huge where it adds hardly anything to the baseline."
 )
 
 
@@ -44,9 +44,9 @@ def score_table(scores: pd.DataFrame, metric: str) -> None:
 
 def _three(value: float) -> str:
     if not np.isfinite(value):
-        return "–"
+        return "-"
     return f"{value:.3f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _percent(value: float) -> str:
-    return f"{value:.0f} %" if np.isfinite(value) else "–"
+    return f"{value:.0f} %" if np.isfinite(value) else "-"

@@ -84,16 +84,16 @@ def comparison_matrix(pairs: pd.DataFrame, networks: tuple[str, ...]) -> pd.Data
         Columns row, column, difference, p_holm and verdict: "row degrades less", "row degrades
         more" or that of `compare_pairs`.
     """
-    cells = []
-    for pair in pairs.itertuples():
-        for row, column, sign in ((pair.first, pair.second, 1), (pair.second, pair.first, -1)):
-            larger = {"first larger": 1, "second larger": -1}.get(pair.verdict, 0) * sign
-            verdict = {1: "row degrades more", -1: "row degrades less"}.get(larger, pair.verdict)
-            cells.append((row, column, sign * pair.mean_difference, pair.p_holm, verdict))
-    table = pd.DataFrame(cells, columns=["row", "column", "difference", "p_holm", "verdict"])
-    place = {name: number for number, name in enumerate(networks)}
-    keys = table[["row", "column"]].map(place.get)
-    return table.loc[keys.sort_values(["row", "column"]).index].reset_index(drop=True)
+    names = {"first": "row", "second": "column", "mean_difference": "difference"}
+    upper = pairs.rename(columns=names)
+    lower = upper.rename(columns={"row": "column", "column": "row"})
+    more, less = "row degrades more", "row degrades less"
+    upper = upper.replace({"verdict": {"first larger": more, "second larger": less}})
+    lower = lower.replace({"verdict": {"first larger": less, "second larger": more}})
+    both = pd.concat([upper, lower.assign(difference=-lower["difference"])])
+    places = {name: number for number, name in enumerate(networks)}
+    ordered = both.sort_values(["row", "column"], key=lambda column: column.map(places))
+    return ordered[["row", "column", "difference", "p_holm", "verdict"]].reset_index(drop=True)
 
 
 def worst_cases(rows: pd.DataFrame, larger_is_better: bool) -> pd.DataFrame:

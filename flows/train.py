@@ -60,9 +60,10 @@ def train(study: Study, only: str | None = None, parent: Study | None = None) ->
     return {name: str(folder) for name, folder in folders.items()}
 
 
-def run_name(study: Study, network: NetworkConfig) -> str:
-    """What MLflow's page calls a training: the network, and what it learned from if not clean."""
-    return network.name if study.train_on is None else f"{network.name} on {study.train_on}"
+def _title(study: Study, network: NetworkConfig) -> str:
+    """What MLflow's page calls a training: the network, its seed and set if there are several."""
+    seed = f", seed {study.seed}" if study.robustness.seeds else ""
+    return network.name + seed + (f", on {study.train_on}" if study.train_on else "")
 
 
 def _reading_the_same(networks: list[NetworkConfig]) -> list[list[NetworkConfig]]:
@@ -93,11 +94,9 @@ def _train_one(
         say(f"network   {folder} (trained before)")
         return
     training, validation = data
-    n_slices = count_slices(training)
-    say(
-        f"training  {network.name} on {n_slices} slices{_length(study.training, network, n_slices)}"
-    )
-    with tracker.network_run(folder, run_name(study, network), watched=True) as run:
+    n_slices, title = count_slices(training), _title(study, network)
+    say(f"training  {title}: {n_slices} slices{_length(study.training, network, n_slices)}")
+    with tracker.network_run(folder, title, watched=True) as run:
         tracker.set_tags(run, {"seed": str(study.seed), "learned_from": study.train_on or "clean"})
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pydantic import ValidationError
 
 from spinforge.datasets.corruption.settings import Corruptions
@@ -152,9 +153,17 @@ def test_retrained_networks_learn_from_the_corrupted_images(copy):
     folder = RunFolder.of(study)
     assert len(list(folder.networks.iterdir())) == 2 * len(study.networks)
     table = read_long_table(folder.robustness / "robustness.parquet")
-    dice = table[(table["metric"] == "dice") & (table["severity"] == 5)]
-    by_protocol = dice.groupby("protocol")["value"].mean()
-    assert by_protocol.nunique() == 2
+    retrained = next(t for t in trials_of(study) if t.study.train_on)
+    assert retrained.study.train_on == retrained.study.test_on == "noise_gauss/5"
+    scores = read_scores(scores_folder(retrained.study, retrained.network) / "cases.parquet")
+    rows = table[(table["protocol"] == RETRAINED) & (table["severity"] == 5)]
+    rows = rows[rows["model"] == retrained.network.name]
+    assert sorted(rows["value"].dropna()) == sorted(scores["value"].dropna())
+    weights = [
+        load_network(network_folder(of, retrained.network) / "network.pt").network.state_dict()
+        for of in (study, retrained.study)
+    ]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     clean = table[table["severity"] == 0].groupby(["protocol", "model"])["value"].sum()
     assert clean["trained clean"].equals(clean[RETRAINED])
     learned = study_slices(study.model_copy(update={"train_on": "noise_gauss/5"}), "train")

@@ -103,8 +103,9 @@ def one_hot(labels: Labels) -> torch.Tensor:
 def print_whole_table(predicted: Labels, target: Labels) -> None:
     """What all metrics of the table of scores cost, of three volumes."""
     tens = len(target) // 3
+    confidence = np.random.default_rng(0).random(target.shape, dtype=np.float32)
 
-    def table(slice_mm: float | None) -> None:
+    def table(slice_mm: float | None, calibrated: bool = False) -> None:
         for first in range(0, 3 * tens, tens):
             score_slices(
                 predicted[first : first + tens],
@@ -114,6 +115,7 @@ def print_whole_table(predicted: Labels, target: Labels) -> None:
                 subject="",
                 network="",
                 slices=range(tens),
+                confidence=confidence[first : first + tens] if calibrated else None,
             )
 
     def milliseconds(seconds: float) -> str:
@@ -123,6 +125,8 @@ def print_whole_table(predicted: Labels, target: Labels) -> None:
     rows = best_seconds(lambda: row_hausdorff_of_classes(predicted, target, classes=CLASSES))
     print(f"all metrics of slices   {milliseconds(slices)}, of which hd_rows {milliseconds(rows)}")
     print(f"distances of volumes    {milliseconds(whole - slices)} more")
+    with_ece = best_seconds(lambda: table(None, calibrated=True))
+    print(f"calibration             {milliseconds(with_ece - slices)} more")
 
 
 def main() -> None:

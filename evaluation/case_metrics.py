@@ -105,17 +105,24 @@ def calibration_values(
 ) -> tuple[Float64[np.ndarray, " slice"], Float64[np.ndarray, " volume"]]:
     """Expected calibration error of every slice, and of all of them together.
 
+    It is not a number where a confidence that counts is none, as of a network that gives up.
+
     Args:
         confidence: Probability of each predicted class.
         right: Whether it is the true one.
         scored: Pixels that count; all of them by default.
     """
     kept = np.ones_like(right) if scored is None else scored
-    counted = [reliability(c[k], r[k]) for c, r, k in zip(confidence, right, kept, strict=True)]
-    whole = counted[0]
-    for one in counted[1:]:
-        whole = whole + one
-    return np.array([one.expected_error() for one in counted]), np.array([whole.expected_error()])
+    known = ~np.isnan(confidence)
+    counted = [
+        reliability(c[k & n], r[k & n])
+        for c, r, k, n in zip(confidence, right, kept, known, strict=True)
+    ]
+    errors = np.array([one.expected_error() for one in counted])
+    lacking = (kept & ~known).any(axis=(1, 2))
+    errors[lacking] = np.nan
+    whole = sum(counted[1:], start=counted[0]).expected_error()
+    return errors, np.array([np.nan if lacking.any() else whole])
 
 
 def _by_tissue(values: dict[str, PerTissue], tissues: tuple[str, ...]) -> Values:

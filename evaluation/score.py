@@ -22,7 +22,7 @@ from spinforge.evaluation.overlap import LabelSlices, Scored, confusion_matrices
 from spinforge.simulation.errors import SpinforgeError
 from spinforge.simulation.tissue import TARGET_NAMES
 
-METRICS_VERSION = "metrics-3"
+METRICS_VERSION = "metrics-4"
 """Version of prediction and metrics; whatever changes a score changes it."""
 
 VOLUME = -1

@@ -7,12 +7,16 @@ import pandas as pd
 
 from spinforge.evaluation.dashboard.source import TrackedRuns
 from spinforge.evaluation.robustness.content import RobustnessContent
+from spinforge.evaluation.robustness.long_table import COLUMNS
 from spinforge.flows.config import Study, load_study
 from spinforge.flows.dashboard_runs import metric_curve, tracked_runs
+from spinforge.flows.robustness_content import robustness_content
 from spinforge.simulation.errors import SpinforgeError
 
 TABLE = Path("robustness") / "robustness.parquet"
 REPORT = "robustness.html"
+
+_NO_ROWS = pd.DataFrame(columns=COLUMNS)
 
 
 class RunFolders:
@@ -41,10 +45,8 @@ class RunFolders:
         return self._out / name / TABLE
 
     def content(self, name: str) -> RobustnessContent:
-        """The study as its report has it."""
-        from spinforge.flows.robustness_content import robustness_content
-
-        return robustness_content(self._study(name))
+        """The study as its report has it, without the long table; MLflow is not asked here."""
+        return robustness_content(self._study(name), table=_NO_ROWS, tracked=False)
 
     def report(self, name: str) -> Path | None:
         """The study's HTML report, if it was written."""

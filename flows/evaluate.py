@@ -9,8 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from spinforge.datasets.reading.cases import Case, scored_target
+from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.pooled import Pooled, pooled_confusion, read_pooled, write_pooled
+from spinforge.evaluation.reconstructions import score_reconstructions
 from spinforge.evaluation.score import (
     average_dice,
     read_scores,
@@ -30,7 +32,7 @@ from spinforge.flows.slices import (
     select_networks,
     study_slices,
 )
-from spinforge.models.inference import predict_labels
+from spinforge.models.inference import SlicePredictions, predict_slices
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.possible import available_device
 from spinforge.models.training.product_slices import StudySlices, showing
@@ -107,19 +109,32 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
         ) from error
 
 
-def _score_network(
-    study: Study, network: NetworkConfig, slices: StudySlices, tracker: Tracker
-) -> None:
-    """Predict, score and log one network; all only as far as not done before."""
+def network_scores(study: Study, network: NetworkConfig, slices: StudySlices) -> pd.DataFrame:
+    """Scores of one trained network; it predicts only what is not there already.
+
+    Args:
+        study: Which training of the network, and the images it is tested on.
+        network: The network.
+        slices: Those images, as `study_slices` opens them.
+    """
     target = scores_folder(study, network)
     try:
-        scores, pooled = read_scores(target / "cases.parquet"), read_pooled(target)
+        scores = read_scores(target / "cases.parquet")
+        read_pooled(target)
         read_predictions(target / "predictions.npz")
     except SpinforgeError:  # not there or damaged: `evaluate` is what its message says to run
         if target.exists():
             say(f"scores    {target} is damaged or not complete: scoring again")
-        scores = _predict_and_score(study, network, slices)
-        pooled = read_pooled(target)
+        return _predict_and_score(study, network, slices)
+    return scores
+
+
+def _score_network(
+    study: Study, network: NetworkConfig, slices: StudySlices, tracker: Tracker
+) -> None:
+    """Predict, score and log one network; all only as far as not done before."""
+    scores, target = network_scores(study, network, slices), scores_folder(study, network)
+    pooled = read_pooled(target)
     folder = network_folder(study, network)
     if tracker.is_logged(folder, target.name):
         return
@@ -133,10 +148,11 @@ def _score_network(
 
 
 class _ScoredSlice(NamedTuple):
-    """Labels found and labels given of one slice, and where there are any."""
+    """Labels found, how surely, and labels given of one slice, and where there are any."""
 
     case: Case
     predicted: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
     target: NDArray[np.uint8]
     known: NDArray[np.bool_]
 
@@ -145,28 +161,28 @@ def _predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices
     """Write label maps and, last, the table of scores."""
     folder, target = network_folder(study, network), scores_folder(study, network)
     loaded = load_network(folder / "network.pt")
-    predicted = predict_labels(
+    predicted = predict_slices(
         loaded,
         showing(slices, network),
         batch_size=study.evaluation.batch_size,
         device=available_device(study.training),
     )
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
-        np.savez_compressed(stream, labels=predicted)
+        np.savez_compressed(stream, labels=predicted.labels)
     scores = _score_volumes(network.name, slices, predicted)
-    write_pooled(Pooled.of(pooled_confusion(slices, predicted)), target)
+    write_pooled(Pooled.of(pooled_confusion(slices, predicted.labels)), target)
     write_scores(scores, target)
     return scores
 
 
-def _score_volumes(network: str, slices: StudySlices, predicted: NDArray[np.uint8]) -> pd.DataFrame:
+def _score_volumes(network: str, slices: StudySlices, predicted: SlicePredictions) -> pd.DataFrame:
     """Scores of every volume: of a subject, or of a subject in one view or at one age."""
     volumes: dict[str, list[_ScoredSlice]] = {}
-    for position, labels in enumerate(predicted):
+    for position, pair in enumerate(zip(predicted.labels, predicted.confidence, strict=True)):
         item = slices[position]
         for case in slices.cases(position):
-            found = labels if case.frame is None else labels[case.frame]
-            scored = _ScoredSlice(case, found, *scored_target(item, case))
+            labels, confidence = pair if case.frame is None else (part[case.frame] for part in pair)
+            scored = _ScoredSlice(case, labels, confidence, *scored_target(item, case))
             volumes.setdefault(case.volume, []).append(scored)
     tables = [
         score_slices(
@@ -179,9 +195,12 @@ def _score_volumes(network: str, slices: StudySlices, predicted: NDArray[np.uint
             network=network,
             slices=[scored.case.number for scored in volume],
             classes=slices.class_names,
+            confidence=np.stack([scored.confidence for scored in volume]),
         )
         for name, volume in volumes.items()
     ]
+    if predicted.images is not None and isinstance(slices, ZeroFilledSlices):
+        tables.append(score_reconstructions(predicted.images, slices, network=network))
     return pd.concat(tables, ignore_index=True)
 
 

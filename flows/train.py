@@ -25,12 +25,14 @@ from spinforge.models.weights import load_network
 
 
 @flow(name="train")
-def train(study: Study, only: str | None = None) -> dict[str, str]:
+def train(study: Study, only: str | None = None, parent: Study | None = None) -> dict[str, str]:
     """Train every network of a study that is not trained yet.
 
     Args:
         study: Networks, recipe and data.
         only: Name of the one network to train; all of them by default.
+        parent: The study in whose MLflow run the networks' runs lie, if this one is a part of it:
+            with another seed, or learning from a corruption set.
 
     Returns:
         Network name -> folder of its weights, checkpoint and history.
@@ -42,7 +44,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
         if not is_trained(study, network):
             require_possible(study.training)
             require_resumable(network, study.training, folders[name], seed=study.seed)
-    tracker = Tracker(study)
+    tracker = Tracker(parent or study)
     opened = training_data(study, networks.values())
     with opened as data_of, RunFolder.of(study).opened(study):
         # A GPU gets one copy of the set for all networks that read the same of it.
@@ -56,6 +58,12 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
             for network in group:
                 task(name="train-network", task_run_name="{name}")(train_one)(network.name)
     return {name: str(folder) for name, folder in folders.items()}
+
+
+def _title(study: Study, network: NetworkConfig) -> str:
+    """What MLflow's page calls a training: the network, its seed and set if there are several."""
+    seed = f", seed {study.seed}" if study.robustness.seeds else ""
+    return network.name + seed + (f", on {study.train_on}" if study.train_on else "")
 
 
 def _reading_the_same(networks: list[NetworkConfig]) -> list[list[NetworkConfig]]:
@@ -86,11 +94,10 @@ def _train_one(
         say(f"network   {folder} (trained before)")
         return
     training, validation = data
-    n_slices = count_slices(training)
-    say(
-        f"training  {network.name} on {n_slices} slices{_length(study.training, network, n_slices)}"
-    )
-    with tracker.network_run(folder, network.name, watched=True) as run:
+    n_slices, title = count_slices(training), _title(study, network)
+    say(f"training  {title}: {n_slices} slices{_length(study.training, network, n_slices)}")
+    with tracker.network_run(folder, title, watched=True) as run:
+        tracker.set_tags(run, {"seed": str(study.seed), "learned_from": study.train_on or "clean"})
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
         tracker.log_params(run, {"reading": way_of(training)})

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -11,6 +11,8 @@ from jaxtyping import Float, Float32, Integer, UInt8
 from torch import Tensor, nn
 
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig, SequenceNetwork
+from spinforge.models.seranet.baselines import FullySampledConfig
+from spinforge.models.seranet.consistency import complex_image
 from spinforge.models.seranet.measurement import KSpaceSegmentation, Measurement
 from spinforge.models.weights import LoadedNetwork
 from spinforge.simulation.errors import SpinforgeError
@@ -32,6 +34,23 @@ class Slices(Protocol):
     def __getitem__(self, index: int, /) -> Mapping[str, Any]:
         """One slice, see `network_input`."""
         ...
+
+
+class SlicePredictions(NamedTuple):
+    """What a network makes of slices.
+
+    Attributes:
+        labels: The class with the largest logit of each pixel.
+        confidence: The probability of that class, from 1 / classes to 1; not a number where a logit
+            is none.
+        images: Magnitude of the image that was segmented, as the network reconstructed it, in the
+            scale of its measurement. None of networks that are given the image, which are those of
+            images and the one that sees all lines.
+    """
+
+    labels: UInt8[np.ndarray, "slice *time ky kx"]
+    confidence: Float32[np.ndarray, "slice *time ky kx"]
+    images: Float32[np.ndarray, "slice ky kx"] | None
 
 
 def network_input(config: NetworkConfig, batch: Mapping[str, Any]) -> Tensor | Measurement:
@@ -146,7 +165,22 @@ def predict_labels(
     batch_size: int = 12,
     device: torch.device | str = "cpu",
 ) -> UInt8[np.ndarray, "slice *time ky kx"]:
-    """Label of each pixel: the class with the largest logit, in float32; see `labels_of`.
+    """Labels alone, (slice, ky, kx) or of sequences (slice, time, ky, kx); see `predict_slices`."""
+    return predict_slices(loaded, slices, batch_size=batch_size, device=device).labels
+
+
+def predict_slices(
+    loaded: LoadedNetwork,
+    slices: Slices | Iterable[Mapping[str, Any]],
+    *,
+    batch_size: int = 12,
+    device: torch.device | str = "cpu",
+) -> SlicePredictions:
+    """Label of each pixel, its probability, and the reconstruction, where there is one.
+
+    Labels are those of the largest logit, in float32, see `labels_of`: not of the largest
+    probability, which rounding may make equal to another. Probabilities are those that every loss
+    of `losses.py` takes the logits for: their softmax over the classes.
 
     On a GPU convolutions round their factors to TF32, PyTorch's default: near a tie the label may
     differ from the processor's.
@@ -161,25 +195,45 @@ def predict_labels(
         device: Where to compute; `find_device` and, of a recipe, `device_of` tell.
 
     Returns:
-        (slice, ky, kx) in the order given, of sequences (slice, time, ky, kx).
+        In the order given.
 
     Raises:
         SpinforgeError: If there are no slices, they differ in shape, or the network reads others.
     """
 
-    def ask(batch: dict[str, Tensor]) -> np.ndarray:
-        logits = final_logits(loaded.network(network_input(loaded.config, batch)))
-        found = labels_of(logits)
-        if "image" in batch:  # the frames of a sequence belong together again
-            found = found.reshape(*batch["image"].shape[:-3], *found.shape[-2:])
-        return found.cpu().numpy()
+    def ask(batch: dict[str, Tensor]) -> SlicePredictions:
+        output = loaded.network(network_input(loaded.config, batch))
+        logits = final_logits(output)
+        # The frames of a sequence belong together again.
+        items = batch["image"].shape[:-3] if "image" in batch else logits.shape[:1]
+        shape = (*items, *logits.shape[-2:])
+        confidence = probabilities_of(logits).amax(dim=1)
+        return SlicePredictions(
+            labels_of(logits).reshape(shape).cpu().numpy(),
+            confidence.reshape(shape).cpu().numpy(),
+            _reconstructed(loaded.config, output),
+        )
 
-    labels = apply_to_batches([loaded.network], _batches(slices, batch_size), ask, device=device)
-    if not labels:
+    found = apply_to_batches([loaded.network], _batches(slices, batch_size), ask, device=device)
+    if not found:
         raise SpinforgeError("there are no images to segment")
-    if len({batch.shape[1:] for batch in labels}) > 1:
+    if len({batch.labels.shape[1:] for batch in found}) > 1:
         raise SpinforgeError("the images to segment differ in size")
-    return np.concatenate(labels)
+    images = [batch.images for batch in found if batch.images is not None]
+    return SlicePredictions(
+        np.concatenate([batch.labels for batch in found]),
+        np.concatenate([batch.confidence for batch in found]),
+        np.concatenate(images) if images else None,
+    )
+
+
+def _reconstructed(
+    config: NetworkConfig, output: Tensor | KSpaceSegmentation
+) -> Float32[np.ndarray, "item ky kx"] | None:
+    """Magnitude of a network's last image; None if it was given one."""
+    if not isinstance(output, KSpaceSegmentation) or isinstance(config, FullySampledConfig):
+        return None
+    return complex_image(output.images[-1]).abs().cpu().numpy()
 
 
 def labels_of(logits: Float[Tensor, "*batch classes ky kx"]) -> UInt8[Tensor, "*batch ky kx"]:

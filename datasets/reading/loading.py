@@ -278,6 +278,12 @@ class ZeroFilledSlices(Dataset[dict[str, Any]]):
         target = self.slice_target(position).long()
         return {**shown, "target": target, "subject": subject, "slice": number}
 
+    def scale(self, position: int) -> float:
+        """What an item's image or measurement was divided by."""
+        mask = self.line_mask(position)
+        image = self._combined(self._scanned(position, mask), position, mask)
+        return float(intensity_scale(image))
+
     def fully_sampled(self, position: int) -> torch.Tensor:
         """Complex image of one slice from all its lines, noise included, (ky, kx)."""
         every_line = torch.ones(self.masks.stored.shape[-1], dtype=torch.bool)

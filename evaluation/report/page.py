@@ -112,6 +112,8 @@ def _context(content: ReportContent) -> dict[str, Any]:
         "subjects": subjects,
         "dice_table": tables.dice_table(summary, names, len(subjects)),
         "other_table": tables.other_metrics_table(summary, names),
+        "error_table": tables.kinds_of_error_table(summary, names),
+        "confidence_table": tables.confidence_and_image_table(summary, names),
         "network_table": tables.network_table(content.networks),
         "counts_table": tables.counts_table(
             count_mask_cases(content.scores), summary.tissues, names

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from spinforge.evaluation.empty_masks import MaskCase
+from spinforge.evaluation.metric_direction import larger_is_better
 from spinforge.evaluation.report.content import NetworkReport
 from spinforge.evaluation.score import ALL, tissues_of
 
@@ -49,7 +50,6 @@ class Column:
     metric: str
     statistic: str = "mean"
     digits: int = 3
-    lowest_is_best: bool = False
     with_sd: bool = False
 
 
@@ -109,10 +109,7 @@ def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:
     columns = [
         *[Column(tissue, "slice", tissue, "jaccard") for tissue in summary.tissues],
         Column("all classes", "slice", ALL, "pixel_accuracy"),
-        *[
-            Column(tissue, "slice", tissue, "hd95_mm", "median", 2, lowest_is_best=True)
-            for tissue in summary.tissues
-        ],
+        *[Column(tissue, "slice", tissue, "hd95_mm", "median", 2) for tissue in summary.tissues],
         *[Column(tissue, "volume", tissue, "dice") for tissue in summary.tissues],
     ]
     groups = [
@@ -123,6 +120,40 @@ def other_metrics_table(summary: Summary, networks: Sequence[str]) -> Table:
     ]
     caption = "Other measures, per slice except in the last group; best in bold."
     return _metric_table(caption, groups, columns, summary, networks)
+
+
+def kinds_of_error_table(summary: Summary, networks: Sequence[str]) -> Table:
+    """What was labelled too much and too little, and how far the outlines are apart."""
+    metrics = {
+        "Precision, mean": ("precision", "mean", 3),
+        "Recall, mean": ("recall", "mean", 3),
+        "ASSD [mm], median": ("assd_mm", "median", 2),
+        "Surface Dice at 1 mm, mean": ("surface_dice_1mm", "mean", 3),
+    }
+    columns = [
+        Column(tissue, "slice", tissue, metric, statistic, digits)
+        for metric, statistic, digits in metrics.values()
+        for tissue in summary.tissues
+    ]
+    groups = [(heading, len(summary.tissues)) for heading in metrics]
+    caption = "Kinds of error and outlines, per slice; best in bold."
+    return _metric_table(caption, groups, columns, summary, networks)
+
+
+def confidence_and_image_table(summary: Summary, networks: Sequence[str]) -> Table | None:
+    """Calibration and reconstructions, as far as any network has them; None if none has."""
+    columns = [
+        Column("ECE, slices", "slice", ALL, "ece", digits=4),
+        Column("ECE, volumes", "volume", ALL, "ece", digits=4),
+        Column("PSNR [dB]", "slice", ALL, "psnr_db", digits=2),
+        Column("SSIM", "slice", ALL, "ssim"),
+        Column("NRMSE", "slice", ALL, "nrmse"),
+    ]
+    known = [c for c in columns if any(summary.value(name, c, "n") > 0 for name in networks)]
+    if not known:
+        return None
+    caption = "Calibration, and images where networks reconstruct them, means; best in bold."
+    return _metric_table(caption, [], known, summary, networks)
 
 
 def counts_table(counts: pd.DataFrame, tissues: Sequence[str], networks: Sequence[str]) -> Table:
@@ -200,7 +231,7 @@ def _metric_table(
 def _column_cells(column: Column, summary: Summary, networks: Sequence[str]) -> list[Cell]:
     values = [summary.value(name, column, column.statistic) for name in networks]
     known = [value for value in values if not math.isnan(value)]
-    best = (min if column.lowest_is_best else max)(known, default=math.nan)
+    best = (max if larger_is_better(column.metric) else min)(known, default=math.nan)
     return [
         Cell(
             text=number(value, column.digits),

@@ -115,9 +115,36 @@ def test_best_of_every_column_is_bold(make_content, tmp_path):
     scores = content.scores.assign(value=content.scores["network"].map(value))
     write_report(make_content(scores=scores), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert page.count("<strong>0.750</strong>") == 4 + 3 + 1 + 3  # the other is never bold
-    assert page.count("<strong>0.25</strong>") == 3  # except for its smaller distances
-    assert page.count("<strong>") == 14
+    # Dice, Jaccard, accuracy, Dice of volumes; precision, recall, surface Dice.
+    assert page.count("<strong>0.750</strong>") == 4 + 3 + 1 + 3 + 3 * 3
+    assert page.count("<strong>0.25</strong>") == 3 + 3  # the smaller HD95 and ASSD is the better
+    assert page.count("<strong>") == 26
+
+
+def test_calibration_and_images_stand_in_the_page_where_they_were_scored(make_content, tmp_path):
+    content = make_content()
+    first, second = (network.name for network in content.networks)
+    keys = {"subject": "38", "slice": 1, "tissue": "all"}
+    rows = [
+        {"network": first, "metric": "ece", "value": 0.0123, **keys},
+        {"network": second, "metric": "ece", "value": 0.0456, **keys},
+        {"network": second, "metric": "psnr_db", "value": 31.25, **keys},
+    ]
+    scores = pd.concat([content.scores, pd.DataFrame(rows)])
+    write_report(make_content(scores=scores), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    Page(page)
+    assert "<strong>0.0123</strong>" in page
+    assert "<td>0.0456</td>" in page
+    assert "<strong>31.25</strong>" in page
+    assert "<dt>ECE</dt>" in page
+    # Nothing had these, so there is no column of dashes.
+    assert not {"ECE, volumes", "SSIM", "NRMSE"} & set(re.findall(r'"col">([^<]*)<', page))
+
+
+def test_nothing_is_said_of_calibration_that_was_not_scored(page):
+    assert "ECE" not in page
+    assert "PSNR" not in page
 
 
 def test_one_failed_slice_does_not_squeeze_the_boxes(make_content):

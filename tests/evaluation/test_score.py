@@ -184,6 +184,20 @@ def test_calibration_is_scored_where_confidences_are_given():
     assert value(scores, VOLUME, "all", "ece") == pytest.approx(0.0, abs=1e-6)
 
 
+def test_calibration_of_what_is_no_number_is_undefined_and_stops_nothing():
+    target = np.concatenate([three_squares()] * 2)
+    confidence = np.full(target.shape, 0.9, dtype=np.float32)
+    confidence[1, 0, 0] = np.nan
+    scores = score(target, target, confidence=confidence)
+    assert value(scores, 7, "all", "ece") == pytest.approx(0.1, abs=1e-6)
+    assert np.isnan(value(scores, 8, "all", "ece"))
+    assert np.isnan(value(scores, VOLUME, "all", "ece"))
+    scored = np.ones(target.shape, dtype=bool)
+    scored[1, 0, 0] = False  # a pixel that does not count
+    scores = score(target, target, confidence=confidence, scored=scored)
+    assert value(scores, 8, "all", "ece") == pytest.approx(0.1, abs=1e-6)
+
+
 def table(values: list[float], **constant) -> pd.DataFrame:
     """Slice rows of one metric."""
     defaults = {"network": "unet", "subject": "04", "tissue": "GM", "metric": "hd95_mm"}

@@ -9,6 +9,7 @@ from spinforge.evaluation.metric_direction import LARGER_IS_BETTER
 from spinforge.evaluation.robustness.content import RobustnessContent
 from spinforge.evaluation.robustness.long_table import CLEAN, TRAINED_CLEAN
 from spinforge.evaluation.score import ALL
+from spinforge.simulation.errors import SpinforgeError
 
 METRIC_NAMES = {
     "dice": "Dice",
@@ -71,15 +72,25 @@ def tissue_name(tissue: str) -> str:
 
 
 def known_metrics(facts: TableFacts) -> list[str]:
-    """Metrics of which it is known which way is better; Dice first."""
+    """Metrics of which it is known which way is better; Dice first.
+
+    Raises:
+        SpinforgeError: If there is none.
+    """
     known = [name for name in facts.metrics if name in LARGER_IS_BETTER]
+    if not known:
+        raise SpinforgeError(
+            f"the table has no metric of which it is known which way is better, only "
+            f"{', '.join(facts.metrics) or 'no row'}. Run the study again"
+        )
     return sorted(known, key=lambda name: (name != "dice", metric_name(name)))
 
 
-def tissues(facts: TableFacts, content: RobustnessContent) -> list[str]:
-    """Their mean first, then in the order of the classes."""
-    named = [name for name in (ALL, *content.classes[1:]) if name in facts.classes]
-    return [*named, *(name for name in facts.classes if name not in named)]
+def tissues(facts: TableFacts, content: RobustnessContent, metric: str) -> list[str]:
+    """Those that have a metric: their mean first, then in the order of the classes."""
+    there = facts.classes_of(metric)
+    named = [name for name in (ALL, *content.classes[1:]) if name in there]
+    return [*named, *(name for name in there if name not in named)]
 
 
 def networks(facts: TableFacts, content: RobustnessContent) -> list[str]:
@@ -102,12 +113,12 @@ def protocols(facts: TableFacts) -> list[str]:
 
 def headline(facts: TableFacts, content: RobustnessContent) -> Choice:
     """What is looked at first: Dice of all tissues in all of the study."""
-    metrics = known_metrics(facts)
+    metric = known_metrics(facts)[0]
     return Choice(
         networks=tuple(networks(facts, content)),
         transforms=tuple(transforms(facts, content)),
-        tissue=tissues(facts, content)[0],
-        metric=metrics[0] if metrics else "",
+        tissue=tissues(facts, content, metric)[0],
+        metric=metric,
         unit=facts.units[0],
         protocol=protocols(facts)[0],
         seeds=facts.seeds,

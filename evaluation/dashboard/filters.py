@@ -29,17 +29,17 @@ def choose(facts: TableFacts, content: RobustnessContent) -> Choice:
     transforms = st.multiselect(
         "Corruptions", first.transforms, default=first.transforms, key=f"corruptions of {name}"
     )
-    tissue = st.selectbox(
-        "Tissue",
-        choices.tissues(facts, content),
-        format_func=choices.tissue_name,
-        key=f"tissue of {name}",
-    )
     metric = st.selectbox(
         "Metric",
         choices.known_metrics(facts),
         format_func=choices.metric_name,
         key=f"metric of {name}",
+    )
+    tissue = st.selectbox(
+        "Tissue",
+        choices.tissues(facts, content, metric),
+        format_func=choices.tissue_name,
+        key=f"tissue of {name}",
     )
     unit = st.radio(
         "Cases",

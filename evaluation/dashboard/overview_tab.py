@@ -18,9 +18,8 @@ def show(shown: Shown) -> None:
         f"{content.created} · {len(first.networks)} networks · {len(first.transforms)} corruptions "
         f"· {len(facts.subjects)} subjects · {len(facts.seeds)} seeds · {facts.rows:,} values"
     )
-    if first.metric:
-        st.markdown(f"**{first.in_words}**, all corruptions, whatever the filters")
-        score_table(reading.network_scores(shown.stamp, first, content.baseline), first.metric)
+    st.markdown(f"**{first.in_words}**, all corruptions, whatever the filters")
+    score_table(reading.network_scores(shown.stamp, first, content.baseline), first.metric)
     _report(shown)
     st.subheader("Networks")
     st.dataframe(

@@ -20,6 +20,7 @@ from spinforge.simulation.errors import SpinforgeError
 
 Unit = Literal["slice", "volume"]
 
+_SINGLE = ["model", "task", "protocol", "seed", "transform", "subject"]
 _NAMES = ["model", "task", "protocol", "transform", "subject", "class", "metric"]
 
 
@@ -29,7 +30,9 @@ class TableFacts:
 
     Attributes:
         rows: Of the table.
-        tasks: Values of that column; the others likewise.
+        tasks: Values of that column; models to subjects likewise.
+        levels: Of every transform.
+        classes: Of every metric; not every metric has an "all".
         units: Whether there are rows of slices, of volumes, or of both.
     """
 
@@ -41,13 +44,21 @@ class TableFacts:
     transforms: tuple[str, ...]
     levels: tuple[tuple[str, tuple[int, ...]], ...]
     subjects: tuple[str, ...]
-    classes: tuple[str, ...]
-    metrics: tuple[str, ...]
+    classes: tuple[tuple[str, tuple[str, ...]], ...]
     units: tuple[Unit, ...]
 
     def levels_of(self, transform: str) -> tuple[int, ...]:
         """Severities of a transform."""
         return dict(self.levels).get(transform, ())
+
+    def classes_of(self, metric: str) -> tuple[str, ...]:
+        """Classes that have a metric."""
+        return dict(self.classes).get(metric, ())
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """All metrics."""
+        return tuple(dict(self.classes))
 
 
 def table_facts(path: Path) -> TableFacts:
@@ -57,14 +68,16 @@ def table_facts(path: Path) -> TableFacts:
         SpinforgeError: If it cannot be read or is no long table.
     """
     try:
-        file = pq.ParquetFile(path, read_dictionary=_NAMES)
-        if missing := [name for name in COLUMNS if name not in file.schema_arrow.names]:
+        there = pq.read_schema(path).names
+        if missing := [name for name in COLUMNS if name not in there]:
             raise SpinforgeError(
                 f"{path} is no table of a robustness study: it lacks {', '.join(missing)}. Run the "
                 f"study again"
             )
-        one = {name: _unique(file, name) for name in (*_NAMES, "seed")}
-        levels = _levels(file)
+        file = pq.ParquetFile(path, read_dictionary=_NAMES)
+        one = {name: _unique(file, name) for name in _SINGLE}
+        levels = _pairs(file, "transform", "severity")
+        classes = _pairs(file, "metric", "class")
         slices = _unique(file, "slice")
     except (OSError, pa.ArrowException) as error:
         raise SpinforgeError(f"{path} cannot be read ({error}). Run the study again") from error
@@ -82,8 +95,7 @@ def table_facts(path: Path) -> TableFacts:
         transforms=one["transform"],
         levels=levels,
         subjects=one["subject"],
-        classes=one["class"],
-        metrics=one["metric"],
+        classes=classes,
         units=tuple(units),
     )
 
@@ -98,13 +110,15 @@ def _unique(file: pq.ParquetFile, column: str) -> tuple[Any, ...]:
     return tuple(sorted(found))
 
 
-def _levels(file: pq.ParquetFile) -> tuple[tuple[str, tuple[int, ...]], ...]:
-    """Severities of every transform."""
-    found: dict[str, set[int]] = {}
+def _pairs(
+    file: pq.ParquetFile, first: str, second: str
+) -> tuple[tuple[str, tuple[Any, ...]], ...]:
+    """Every value of the first column with those of the second that stand beside it."""
+    found: dict[str, set[Any]] = {}
     for number in range(file.num_row_groups):
-        pairs = file.read_row_group(number, columns=["transform", "severity"])
-        for row in pairs.group_by(["transform", "severity"]).aggregate([]).to_pylist():
-            found.setdefault(row["transform"], set()).add(row["severity"])
+        pairs = file.read_row_group(number, columns=[first, second])
+        for row in pairs.group_by([first, second]).aggregate([]).to_pylist():
+            found.setdefault(row[first], set()).add(row[second])
     return tuple((name, tuple(sorted(found[name]))) for name in sorted(found))
 
 

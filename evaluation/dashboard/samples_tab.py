@@ -118,7 +118,7 @@ def _pictures(shown: Shown, condition: Condition, subject: str, number: int) -> 
 
 def _table(shown: Shown, values: dict[str, pd.Series]) -> None:
     name = choices.metric_name(shown.choice.metric)
-    tissues = choices.tissues(shown.facts, shown.content)
+    tissues = choices.tissues(shown.facts, shown.content, shown.choice.metric)
     rows = [
         {"image": words} | {choices.tissue_name(t): _shown(one.get(t, np.nan)) for t in tissues}
         for words, one in values.items()

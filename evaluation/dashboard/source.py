@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import pandas as pd
 
@@ -48,6 +48,7 @@ class TrackedRuns:
     message: str = ""
 
 
+@runtime_checkable
 class StudySource(Protocol):
     """Robustness studies by name.
 

@@ -90,6 +90,7 @@ def serve(
         "browser.gatherUsageStats": "false",
         "client.toolbarMode": "minimal",
         "logger.hideWelcomeMessage": "true",
+        "runner.magicEnabled": "false",  # would print texts that stand alone in a script
         "theme.light.primaryColor": "#0072B2",
         "theme.dark.primaryColor": "#1F83C0",  # white text on it is read, and it on dark ground
     }

@@ -122,9 +122,9 @@ def heat_map(scores: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.
     )
     texts = base.mark_text(fontSize=13).encode(
         text=alt.Text("degradation:Q", format=_digits(largest)),
-        # White on the dark half, black on the light one, in dark mode too.
+        # White on the darkest quarter only: on middle blue black is read better.
         color=alt.condition(
-            f"datum.degradation > {0.55 * largest}", alt.value("#FFFFFF"), alt.value("#000000")
+            f"datum.degradation > {0.75 * largest}", alt.value("#FFFFFF"), alt.value("#000000")
         ),
     )
     return _grid(alt.LayerChart(layer=[cells, texts]), len(transforms))

@@ -14,7 +14,7 @@ from spinforge.evaluation.robustness.content import RobustnessContent
 from spinforge.evaluation.robustness.degradation import ALL_TRANSFORMS, degradation_scores
 from spinforge.evaluation.robustness.long_table import CLEAN
 from spinforge.evaluation.robustness.regressions import severity_steps
-from spinforge.evaluation.robustness.report.cases import METRICS, StudyCases, study_cases
+from spinforge.evaluation.robustness.report.cases import StudyCases, study_cases
 from spinforge.evaluation.robustness.report.worst import worst_cases
 from spinforge.evaluation.score import ALL
 from spinforge.simulation.errors import SpinforgeError

@@ -72,8 +72,8 @@ def study_cases(content: RobustnessContent) -> StudyCases:
     shown = _with_mean_of_tissues(replace_infinite(shown, None))
     if not (shown["metric"] == next(iter(METRICS))).any():
         raise SpinforgeError(
-            f"the long table has no row of the metric {next(iter(METRICS))!r} of any condition that "
-            f"all networks have: score it, and the same conditions for every network"
+            f"the long table has no row of the metric {next(iter(METRICS))!r} of any condition "
+            f"that all networks have: score it, and the same conditions for every network"
         )
     if (shown["transform"] == CLEAN).all():
         raise SpinforgeError("the table has clean rows only: there is no corruption to judge")

@@ -1,7 +1,7 @@
 """The robustness report: one HTML file that needs nothing else to be read.
 
-The page holds every plot of every metric and tissue; a few lines of style sheet, and no script, show
-those that the reader chose. In print they are those of the mean of tissues.
+The page holds every plot of every metric and tissue; a style sheet, and no script, shows those that
+the reader chose. In print they are those of the mean of tissues.
 """
 
 from pathlib import Path
@@ -38,9 +38,9 @@ LEAST_FOR_PICTURES = 300_000
 
 
 class View(NamedTuple):
-    """Plots of one metric of one tissue; `tissue` is the number of its radio button."""
+    """Plots of one tissue, the number of a radio button; `kind` is the metric, or "boxes"."""
 
-    metric: str
+    kind: str
     tissue: int
     plots: list[Markup]
 
@@ -83,7 +83,11 @@ def _page(content: RobustnessContent, results: RobustnessResults, links: dict[st
             break
     # Of the space, headings and captions take some too.
     cases, lacking = fitting_cases(content, results.worst, space - 40_000)
-    return template.render(context | {"cases": cases, "left_out_cases": lacking})
+    by_network = [
+        (name, [case for case in cases if case.network == name])
+        for name in results.cases.present("model")
+    ]
+    return template.render(context | {"cases": by_network, "left_out_cases": lacking})
 
 
 def _means_only(views: list[View]) -> list[View]:
@@ -147,6 +151,10 @@ def _view_style(metrics: list[str], tissues: int, networks: int) -> str:
         for tissue in range(tissues)
     ]
     rules += [
+        f"body:has(#tissue-{tissue}:checked) .view.boxes-{tissue}{{display:grid}}"
+        for tissue in range(tissues)
+    ]
+    rules += [
         f"body:has(#net-{n}:not(:checked)) .plot .n{n}{{display:none}}" for n in range(networks)
     ]
     hidden = "body:has(#metric-dice) .view{display:none}"
@@ -194,7 +202,7 @@ def _box_views(results: RobustnessResults, content: RobustnessContent) -> list[V
             metric="dice",
             tissue=_tissue_words(tissue),
         )
-        views.append(View("dice", position, [Markup(plot) for plot in drawn]))
+        views.append(View("boxes", position, [Markup(plot) for plot in drawn]))
     return views
 
 
@@ -216,18 +224,10 @@ def _strongest_boxes(
         for level in [axis.severities[-1]]
     }
     tissues = [name for name in results.cases.present("class") if name != ALL] or [ALL]
-    return {
-        METRICS[metric]: [
-            Markup(
-                plots.boxes_at_strongest(
-                    _finite(results, metric, tissue),
-                    results.cases.present("model"),
-                    strongest,
-                    metric=metric,
-                    tissue=_tissue_words(tissue),
-                )
-            )
-            for tissue in tissues
-        ]
-        for metric in results.cases.present("metric")
-    }
+    networks = results.cases.present("model")
+    found = {}
+    for metric in results.cases.present("metric"):
+        values = {_tissue_words(name): _finite(results, metric, name) for name in tissues}
+        drawn = plots.boxes_at_strongest(values, networks, strongest, metric=metric)
+        found[METRICS[metric]] = [Markup(plot) for plot in drawn]
+    return found

@@ -33,7 +33,7 @@ def corruptions_table(content: RobustnessContent, results: RobustnessResults) ->
     for name in results.cases.present("transform")[1:]:
         levels = _levels_of(results, name)
         words = "; ".join(
-            f"{level}: {content.strengths.get((name, level), f'level {level}')}" for level in levels
+            content.strengths.get((name, level), f"level {level}") for level in levels
         )
         rows.append((name, [Cell(content.transforms.get(name, "")), Cell(words)]))
     return Table("The corruptions.", [], ["Corruption", "What it does", "Severities"], rows)
@@ -54,8 +54,8 @@ def score_tables(results: RobustnessResults, baseline: str) -> list[Table]:
             for name in results.cases.present("model")
         ]
         caption = (
-            f"{METRICS[metric]}, mean of tissues, over all corruptions{_of(results, protocol)}; 95 % "
-            f"intervals in brackets. Corruption errors relative to {baseline}."
+            f"{METRICS[metric]}, mean of tissues, over all corruptions{_of(results, protocol)}; "
+            f"95 % intervals in brackets. Corruption errors relative to {baseline}."
         )
         tables.append(Table(caption, [], ["Network", *HEADINGS.values()], rows))
     return tables
@@ -76,7 +76,10 @@ def corruption_tables(results: RobustnessResults, baseline: str) -> list[Table]:
             if not found:
                 continue
             rows = [
-                (name, [_cell(found.get((n, name)), _digits(metric, score)) for n in networks])
+                (
+                    "all corruptions" if name == ALL_TRANSFORMS else name,
+                    [_cell(found.get((n, name)), _digits(metric, score)) for n in networks],
+                )
                 for name in [*results.cases.present("transform")[1:], ALL_TRANSFORMS]
             ]
             caption = f"{heading}, by corruption: {METRICS[metric]}{_of(results, protocol)}."
@@ -136,7 +139,7 @@ def comparison_table(results: RobustnessResults, protocol: str) -> Table:
     caption = (
         "Does the network of the row degrade more or less than that of the column? Degradation "
         f"score of Dice over all corruptions{_of(results, protocol)}; signed-rank tests over "
-        f"subjects, Holm over {len(results.comparisons)} pairs. Beneath: mean difference, "
+        f"subjects, Holm over {len(results.comparisons)} pairs. After it: mean difference, "
         "rank-biserial correlation r, corrected p."
     )
     return Table(caption, [], ["Network", *names], rows)
@@ -182,8 +185,8 @@ def rank_table(results: RobustnessResults, protocol: str) -> Table:
     else:
         tau = f"{ranks.subjects} subjects are too few to say."
     caption = (
-        f"Ranks by degradation of Dice if other {drawn} had been drawn{_of(results, protocol)}: share "
-        f"of the bootstrap resamples. {tau}"
+        f"Ranks by degradation of Dice if other {drawn} had been drawn{_of(results, protocol)}: "
+        f"share of the bootstrap resamples. {tau}"
     )
     heads = [f"rank {rank}" for rank in ranks.shares.columns]
     return Table(caption, [], ["Network", "Mean rank", *heads], rows)
@@ -221,9 +224,9 @@ def step_table(results: RobustnessResults, strengths: Mapping[tuple[str, int], s
         ]
         rows.append((row["model"], cells))
     caption = (
-        f"Steps from one severity to the next: regressions first, then the largest falls of Dice; at "
-        f"most {STEPS_SHOWN} of {len(results.steps)}. Signed-rank tests over subjects, Holm over all "
-        f"steps."
+        f"Steps from one severity to the next: regressions first, then the largest falls of "
+        f"Dice; at most {STEPS_SHOWN} of {len(results.steps)}. Signed-rank tests over subjects, "
+        f"Holm over all steps."
     )
     heads = ["Corruption", "Severity", "Milder", "Here", "Stronger", "Drop", "r", "p", "Shown"]
     return Table(caption, [], ["Network", *(["Protocol"] if several else []), *heads], rows)
@@ -251,8 +254,8 @@ def empty_mask_tables(results: RobustnessResults) -> list[Table]:
         ]
         caption = (
             f"Tissues missed / invented, of so many {results.cases.unit}s, by severity, all "
-            f"corruptions together{_of(results, protocol)}. Both have Dice 0 and an infinite distance, "
-            f"which no mean of HD95 counts."
+            f"corruptions together{_of(results, protocol)}. Both have Dice 0 and an infinite "
+            f"distance, which no mean of HD95 counts."
         )
         heads = ["clean" if level == 0 else f"level {level}" for level in levels]
         tables.append(Table(caption, [], ["Network, tissue", *heads], rows))

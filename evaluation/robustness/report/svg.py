@@ -1,7 +1,7 @@
 """Small plots as SVG text: hundreds of them fit into one page, where matplotlib's would not.
 
-Colours, dashes and markers are classes that the page's style defines (`n0`, `n1`: the networks; `p1`:
-the second protocol), so that plots follow the page into dark mode and print.
+Colours, dashes and markers are classes that the page's style defines (`n0`, `n1`: the networks;
+`p1`: the second protocol), so that plots follow the page into dark mode and print.
 """
 
 import math
@@ -66,7 +66,7 @@ class Scale:
         """Four to seven round values."""
         if self.logarithmic:
             return [tick for tick in (0, 1, 3, 10, 30, 100, 300) if self.low <= tick <= self.high]
-        raw = (self.high - self.low) / 4
+        raw = (self.high - self.low) / 4.5
         power = 10.0 ** math.floor(math.log10(raw))
         step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
         first = math.ceil(self.low / step - 1e-6)
@@ -199,6 +199,8 @@ def network_style(networks: int) -> str:
     for position in range(networks):
         colour = NETWORK_COLOURS[position % len(NETWORK_COLOURS)]
         rules.append(f".n{position}{{--c:{colour}}}.n{position} .l{{marker:url(#k{position})}}")
+        light = f".n{position}{{--c:color-mix(in srgb,{colour} 70%,white)}}"
+        rules.append(f"@media screen and (prefers-color-scheme:dark){{{light}}}")
     return "\n".join(rules)
 
 
@@ -206,8 +208,8 @@ def marker_definitions(networks: int) -> str:
     """The markers that `network_style` names."""
     shapes = "".join(
         f'<marker id="k{position}" class="n{position}" viewBox="-4 -4 8 8" markerWidth="8" '
-        f'markerHeight="8" markerUnits="userSpaceOnUse"><path d="{MARKERS[position % len(MARKERS)]}"'
-        f"/></marker>"
+        f'markerHeight="8" markerUnits="userSpaceOnUse">'
+        f'<path d="{MARKERS[position % len(MARKERS)]}"/></marker>'
         for position in range(networks)
     )
     return (

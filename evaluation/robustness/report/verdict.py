@@ -15,12 +15,15 @@ from spinforge.evaluation.signed_rank import fewest_pairs
 Strengths = Mapping[tuple[str, int], str]
 
 
-def verdict(results: RobustnessResults, strengths: Strengths) -> list[str]:
-    """A paragraph a protocol: which network degrades least, what hurts most, what is shown.
+def verdict(results: RobustnessResults, strengths: Strengths) -> list[tuple[str, list[str]]]:
+    """Sentences a protocol: which network degrades least, what hurts most, what is shown.
 
     Args:
         results: Of the study.
         strengths: (transform, severity) -> its strength in words.
+
+    Returns:
+        Name of the protocol, empty if there is one only, and the sentences.
     """
     protocols = results.cases.present("protocol")
     paragraphs = []
@@ -31,8 +34,8 @@ def verdict(results: RobustnessResults, strengths: Strengths) -> list[str]:
             _difference(results, protocol),
             regression_sentence(results, protocol, strengths),
         ]
-        start = f"{protocol.capitalize()}: " if len(protocols) > 1 else ""
-        paragraphs.append(start + " ".join(filter(None, sentences)))
+        name = protocol if len(protocols) > 1 else ""
+        paragraphs.append((name, [sentence for sentence in sentences if sentence]))
     return paragraphs
 
 
@@ -65,7 +68,7 @@ def _least(results: RobustnessResults, protocol: str) -> str:
 
 def _with_interval(row: Any) -> str:
     ends = f" [{row['low']:.3f}, {row['high']:.3f}]" if math.isfinite(row["low"]) else ""
-    return f"{row['mean']:.3f}{ends}"
+    return f"{row['mean']:.3f}{ends}".replace("-0.000", "0.000")
 
 
 def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths) -> str:

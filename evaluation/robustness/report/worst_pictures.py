@@ -75,7 +75,7 @@ def _pictures(
     panels = [
         Panel(
             pictures.magnitude_picture(images.image),
-            f"{content.seen}, {words}",
+            content.seen,
             f"{content.seen}, {where}",
             name=name,
         ),
@@ -97,7 +97,7 @@ def _pictures(
             f"Map of the errors of {condition.model}, {where}: {wrong:.1%} of all pixels are wrong",
         ),
     ]
-    return Row(words.capitalize(), "", images.image.shape, panels)
+    return Row(words, "", images.image.shape, panels)
 
 
 def fitting_cases(

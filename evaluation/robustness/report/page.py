@@ -17,13 +17,17 @@ from spinforge.evaluation.report.environment import FOLDER as SHARED
 from spinforge.evaluation.report.environment import environment, relative_links
 from spinforge.evaluation.robustness.content import RobustnessContent
 from spinforge.evaluation.robustness.report import page_tables, plots, svg
+from spinforge.evaluation.robustness.report.artifacts import (
+    severity_axes,
+    strongest_severities,
+    values_of,
+)
 from spinforge.evaluation.robustness.report.cases import METRICS
 from spinforge.evaluation.robustness.report.results import (
     RobustnessResults,
     level_means,
     robustness_results,
 )
-from spinforge.evaluation.robustness.report.severity_words import SeverityAxis, severity_axis
 from spinforge.evaluation.robustness.report.verdict import verdict
 from spinforge.evaluation.robustness.report.worst_pictures import fitting_cases
 from spinforge.evaluation.score import ALL
@@ -134,8 +138,14 @@ def _context(content: RobustnessContent, results: RobustnessResults) -> dict[str
             (f"{model}, seed {seed}", run, urlsplit(run).scheme in ("http", "https"))
             for (model, seed), run in content.runs.items()
         ],
-        "infinite": int(results.cases.rows["infinite"].sum()),
+        "infinite": _infinite(results),
     }
+
+
+def _infinite(results: RobustnessResults) -> int:
+    """Slices or volumes with an infinite distance of any tissue, of all conditions together."""
+    rows = results.cases.rows
+    return int(rows.loc[rows["class"] == ALL, "infinite"].sum())
 
 
 def _tissue_words(name: str) -> str:
@@ -161,18 +171,6 @@ def _view_style(metrics: list[str], tissues: int, networks: int) -> str:
     return "@media screen{" + "\n".join([hidden, *rules]) + "}"
 
 
-def _axes(results: RobustnessResults, content: RobustnessContent) -> dict[str, SeverityAxis]:
-    levels = results.levels
-    return {
-        name: severity_axis(
-            name,
-            sorted(set(levels.loc[levels["transform"] == name, "severity"])),
-            content.strengths,
-        )
-        for name in results.cases.present("transform")[1:]
-    }
-
-
 def _curve_views(results: RobustnessResults, content: RobustnessContent) -> list[View]:
     protocols = results.cases.present("protocol")
     views = []
@@ -182,7 +180,7 @@ def _curve_views(results: RobustnessResults, content: RobustnessContent) -> list
             drawn = plots.severity_curves(
                 means,
                 results.cases.present("model"),
-                _axes(results, content),
+                severity_axes(results, content),
                 protocols,
                 metric=metric,
                 tissue=_tissue_words(tissue),
@@ -196,9 +194,9 @@ def _box_views(results: RobustnessResults, content: RobustnessContent) -> list[V
     views = []
     for position, tissue in enumerate(results.cases.present("class")):
         drawn = plots.boxes_by_severity(
-            _finite(results, "dice", tissue),
+            values_of(results, "dice", tissue),
             results.cases.present("model"),
-            _axes(results, content),
+            severity_axes(results, content),
             metric="dice",
             tissue=_tissue_words(tissue),
         )
@@ -206,28 +204,16 @@ def _box_views(results: RobustnessResults, content: RobustnessContent) -> list[V
     return views
 
 
-def _finite(results: RobustnessResults, metric: str, tissue: str) -> Any:
-    rows = results.cases.rows
-    first = results.cases.present("protocol")[0]
-    return plots.finite_values(
-        rows[(rows["metric"] == metric) & (rows["class"] == tissue) & (rows["protocol"] == first)]
-    )
-
-
 def _strongest_boxes(
     results: RobustnessResults, content: RobustnessContent
 ) -> dict[str, list[Markup]]:
     """Of every metric, a plot a tissue."""
-    strongest = {
-        name: (level, content.strengths.get((name, level), f"level {level}"))
-        for name, axis in _axes(results, content).items()
-        for level in [axis.severities[-1]]
-    }
+    strongest = strongest_severities(severity_axes(results, content), content.strengths)
     tissues = [name for name in results.cases.present("class") if name != ALL] or [ALL]
     networks = results.cases.present("model")
     found = {}
     for metric in results.cases.present("metric"):
-        values = {_tissue_words(name): _finite(results, metric, name) for name in tissues}
+        values = {_tissue_words(name): values_of(results, metric, name) for name in tissues}
         drawn = plots.boxes_at_strongest(values, networks, strongest, metric=metric)
         found[METRICS[metric]] = [Markup(plot) for plot in drawn]
     return found

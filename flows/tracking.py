@@ -12,6 +12,7 @@ import mlflow
 import mlflow.pyfunc
 import pandas as pd
 from lightning.pytorch.loggers import MLFlowLogger
+from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -155,6 +156,15 @@ class Tracker:
     def log_file(self, run: str, path: Path) -> None:
         """Copy a file into a run's artifacts."""
         self._client.log_artifact(run, str(path))
+
+    def log_table(self, run: str, table: pd.DataFrame, name: str) -> None:
+        """A table that MLflow's page shows; `name` ends in .json. It replaces an earlier one."""
+        content = json.loads(table.to_json(orient="split", index=False))
+        self._client.log_dict(run, {"columns": content["columns"], "data": content["data"]}, name)
+
+    def log_figure(self, run: str, figure: Figure, name: str) -> None:
+        """A matplotlib figure as a picture; `name` ends in .png."""
+        self._client.log_figure(run, figure, name)
 
     def log_network(self, run: str, file: Path, *, coils: int = 1) -> None:
         """A network's file as a model that MLflow loads and serves; see `model_registry.py`.

@@ -17,12 +17,12 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from spinforge.datasets.storage.files import replacing
 from spinforge.flows.config import Study
 from spinforge.flows.curves import METRICS_PER_BATCH, missing_points, named_curves
 from spinforge.flows.machine import machine_facts
 from spinforge.flows.model_registry import crown, mlflow_model, register
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.run_notes import read_note, write_note
 from spinforge.flows.whole_calls import WholeCalls
 from spinforge.models.training.possible import available_device
 from spinforge.models.weights import load_network
@@ -89,7 +89,7 @@ class Tracker:
 
     def is_logged(self, folder: Path, what: str) -> bool:
         """Whether `what` was logged to the run of the network in `folder`, and is there still."""
-        note = _read_note(folder)
+        note = read_note(folder)
         same = note.get("uri") == self.uri and note.get("experiment") == self._experiment
         if not same or what not in note.get("logged", []):
             return False
@@ -98,8 +98,8 @@ class Tracker:
 
     def mark_logged(self, folder: Path, what: str) -> None:
         """Note that all of `what` is in the run of the network in `folder`."""
-        note = _read_note(folder)
-        _write_note(folder, note | {"logged": [*note.get("logged", []), what]})
+        note = read_note(folder)
+        write_note(folder, note | {"logged": [*note.get("logged", []), what]})
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
         """Logger that sends Lightning's metrics to a run."""
@@ -206,7 +206,7 @@ class Tracker:
 
     def _run_of(self, folder: Path) -> str | None:
         """Run of the network in `folder`, if it is there still."""
-        run = _read_note(folder).get("run_id")
+        run = read_note(folder).get("run_id")
         return run if run is not None and self._exists(run) else None
 
     @contextmanager
@@ -294,7 +294,7 @@ class Tracker:
 
     def _find_or_create(self, folder: Path, name: str, content: str, parent: str | None) -> str:
         """The run noted in `folder` for this content if MLflow still knows it, else a new one."""
-        note = _read_note(folder)
+        note = read_note(folder)
         wanted = {"uri": self.uri, "experiment": self._experiment, "content": content}
         same = all(note.get(key) == value for key, value in wanted.items())
         if same and self._exists(note["run_id"]):
@@ -302,7 +302,7 @@ class Tracker:
         tags = machine_facts(available_device(self.study.training)) if parent else {}
         tags |= {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
-        _write_note(folder, wanted | {"run_id": run.info.run_id})
+        write_note(folder, wanted | {"run_id": run.info.run_id})
         return str(run.info.run_id)
 
     def _exists(self, run: str) -> bool:
@@ -312,20 +312,6 @@ class Tracker:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return False
-
-
-def _read_note(folder: Path) -> dict[str, Any]:
-    """What is noted in `folder` about its MLflow run; empty if nothing or if it is damaged."""
-    try:
-        note = json.loads((folder / "mlflow.json").read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return note if isinstance(note, dict) and "run_id" in note else {}
-
-
-def _write_note(folder: Path, note: dict[str, Any]) -> None:
-    with replacing(folder / "mlflow.json") as temporary:
-        temporary.write_text(json.dumps(note, indent=2) + "\n")
 
 
 def default_uri(study: Study) -> str:

@@ -18,6 +18,7 @@ from spinforge.flows.models_command import export_network, models
 from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
 from spinforge.flows.predict_command import predict
+from spinforge.flows.robustness_command import robustness
 from spinforge.simulation.errors import SpinforgeError
 
 environment.prepare()
@@ -271,7 +272,7 @@ def _checked_study(
     return resolved
 
 
-for _command in (predict, models, download, verify, export, card, pack, collect):
+for _command in (robustness, predict, models, download, verify, export, card, pack, collect):
     app.command()(_command)
 app.command("export-network")(export_network)
 app.command("compare-paper")(compare_paper)

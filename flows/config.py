@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.datasets.products.catalogue import Product
@@ -20,11 +21,43 @@ from spinforge.models.training.recipes import Recipe, TrainingConfig
 from spinforge.simulation.config import Config
 from spinforge.simulation.errors import SpinforgeError
 
+Protocol = Literal["clean", "retrained"]
+
+CorruptionSet = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*/[a-z0-9.-]+$", max_length=96)]
+"""Name and strength of a corruption set."""
+
 
 class Evaluation(Config):
     """How the trained networks are judged."""
 
     batch_size: int = Field(16, ge=1, le=1024, description="slices predicted at a time")
+
+
+class Robustness(Config):
+    """How `spinforge robustness` judges the networks under the study's corruptions."""
+
+    protocols: tuple[Protocol, ...] = Field(
+        ("clean",),
+        min_length=1,
+        description="clean: networks trained on clean images are tested at every level; retrained: "
+        "another one is trained at each level and tested there, which takes as many trainings",
+    )
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="seeds of the trainings, one of each network a seed; by default the study's",
+    )
+    baseline: str | None = Field(
+        None, description="network whose errors are the unit of mCE; by default the first one"
+    )
+
+    @model_validator(mode="after")
+    def _all_differ(self) -> "Robustness":
+        for name in ("protocols", "seeds"):
+            values = getattr(self, name) or ()
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} names one twice: {list(values)}")
+        return self
 
 
 class Tracking(Config):
@@ -67,6 +100,15 @@ class Study(Config):
     )
     training: Recipe = TrainingConfig()
     evaluation: Evaluation = Evaluation()
+    robustness: Robustness = Robustness()
+    train_on: CorruptionSet | None = Field(
+        None,
+        description="corruption set that networks learn from and are validated on, such as "
+        "noise/3, which `spinforge corrupt` has made; by default the clean images",
+    )
+    test_on: CorruptionSet | None = Field(
+        None, description="corruption set whose test images are scored; by default the clean ones"
+    )
     tracking: Tracking = Tracking()
 
     @field_validator("networks")
@@ -76,6 +118,16 @@ class Study(Config):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"two networks are named {', '.join(twice)}; give each its own `name`")
         return networks
+
+    @model_validator(mode="after")
+    def _baseline_is_there(self) -> "Study":
+        names = [network.name for network in self.networks]
+        if self.robustness.baseline not in (None, *names):
+            raise ValueError(
+                f"robustness.baseline: no network is named {self.robustness.baseline!r}; choose "
+                f"one of {', '.join(names)}"
+            )
+        return self
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:

@@ -107,19 +107,32 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
         ) from error
 
 
-def _score_network(
-    study: Study, network: NetworkConfig, slices: StudySlices, tracker: Tracker
-) -> None:
-    """Predict, score and log one network; all only as far as not done before."""
+def network_scores(study: Study, network: NetworkConfig, slices: StudySlices) -> pd.DataFrame:
+    """Scores of one trained network; it predicts only what is not there already.
+
+    Args:
+        study: Which training of the network, and the images it is tested on.
+        network: The network.
+        slices: Those images, as `study_slices` opens them.
+    """
     target = scores_folder(study, network)
     try:
-        scores, pooled = read_scores(target / "cases.parquet"), read_pooled(target)
+        scores = read_scores(target / "cases.parquet")
+        read_pooled(target)
         read_predictions(target / "predictions.npz")
     except SpinforgeError:  # not there or damaged: `evaluate` is what its message says to run
         if target.exists():
             say(f"scores    {target} is damaged or not complete: scoring again")
-        scores = _predict_and_score(study, network, slices)
-        pooled = read_pooled(target)
+        return _predict_and_score(study, network, slices)
+    return scores
+
+
+def _score_network(
+    study: Study, network: NetworkConfig, slices: StudySlices, tracker: Tracker
+) -> None:
+    """Predict, score and log one network; all only as far as not done before."""
+    scores, target = network_scores(study, network, slices), scores_folder(study, network)
+    pooled = read_pooled(target)
     folder = network_folder(study, network)
     if tracker.is_logged(folder, target.name):
         return

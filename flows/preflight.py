@@ -14,7 +14,12 @@ from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import checked_store, is_trained, require_trained, select_networks
+from spinforge.flows.slices import (
+    is_trained,
+    require_trained,
+    require_variants,
+    select_networks,
+)
 from spinforge.models.networks import (
     KSpaceNetwork,
     NetworkConfig,
@@ -55,6 +60,8 @@ def check_study(
         check_trainable(study.data, study.networks, study.training)
     check_writing(study)
     maker_of(study.data).check()
+    if trains and (study.train_on or study.test_on):
+        require_variants(study, ("train", "validation", "test"))
     missing = split_of(study.data).everyone
     if not overwrite:
         folder.store.require(study.data.recipe())
@@ -80,7 +87,7 @@ def check_evaluation(study: Study, only: str | None = None) -> None:
     """
     chosen = select_networks(study, only)
     check_writing(study)
-    checked_store(study)
+    require_variants(study, ("test",))
     require_trained(study, chosen)
 
 

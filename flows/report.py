@@ -116,16 +116,20 @@ def _in_a_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _provenance(study: Study, slices: StudySlices) -> dict[str, str]:
+def machine_and_versions() -> dict[str, str]:
+    """Versions of what computes, and the machine, for provenance."""
     packages = ("spinforge", "torch", "numpy", "zarr", "lightning", "prefect", "mlflow")
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    system = f"{platform.system()} {platform.machine()}"
+    return {"versions": versions, "machine": f"Python {platform.python_version()} on {system}"}
+
+
+def _provenance(study: Study, slices: StudySlices) -> dict[str, str]:
     return {
         "scored volumes": ", ".join(_volumes(slices)),
         "scored content sha256": slices.digest,
         "seed": str(study.seed),
-        "versions": versions,
-        "machine": f"Python {platform.python_version()} on {platform.system()} "
-        f"{platform.machine()}",
+        **machine_and_versions(),
         "MLflow": Tracker(study).uri,
     }
 

@@ -53,6 +53,16 @@ class RunFolder:
         return self.path / "evaluation"
 
     @property
+    def robustness(self) -> Path:
+        """The long table of a robustness study, and one folder a network and corruption set."""
+        return self.path / "robustness"
+
+    @property
+    def robustness_page(self) -> Path:
+        """Its report."""
+        return self.path / "robustness.html"
+
+    @property
     def card(self) -> Path:
         """What the data set holds, for people."""
         return self.path / "dataset.html"
@@ -66,7 +76,8 @@ class RunFolder:
     def opened(self, study: Study) -> Iterator[None]:
         """Work in the folder, alone: note the study, remove what killed runs left.
 
-        A flow within a flow may open the folder again.
+        A flow within a flow may open the folder again; only the outermost one notes its study, as
+        those within may be about one of several seeds.
 
         Raises:
             SpinforgeError: If another process works here, or the folder cannot be written.
@@ -83,9 +94,10 @@ class RunFolder:
                 f"with --set name=... or --set out=..."
             ) from None
         try:
-            remove_abandoned(self.path)
-            with replacing(self.study_file) as temporary:
-                temporary.write_text(study_yaml(_with_names(study)), encoding="utf-8")
+            if lock.lock_counter == 1:
+                remove_abandoned(self.path)
+                with replacing(self.study_file) as temporary:
+                    temporary.write_text(study_yaml(_with_names(study)), encoding="utf-8")
             yield
         finally:
             lock.release()

@@ -14,6 +14,7 @@ from spinforge.models.training.product_slices import (
     StudySlices,
     group_fingerprint,
     open_group,
+    subjects_of,
 )
 from spinforge.models.training.recipes import MACHINE_FIELDS, TRAINING
 from spinforge.simulation.config import content_hash
@@ -43,7 +44,33 @@ def study_slices(study: Study, group: Group) -> StudySlices:
         group,
         seed=study.seed,
         fresh_noise=study.training.fresh == "noise",
+        variant=variant_of(study, group),
     )
+
+
+def variant_of(study: Study, group: Group) -> str | None:
+    """Group of the store that holds the images of one group of slices; None for the clean set."""
+    chosen = study.test_on if group == "test" else study.train_on
+    return f"corrupt/{chosen}" if chosen else None
+
+
+def require_variants(study: Study, groups: Iterable[Group]) -> None:
+    """Refuse corruption sets that are not there, or lack a subject.
+
+    Raises:
+        SpinforgeError: For the first one.
+    """
+    store = checked_store(study)
+    for group in groups:
+        if (variant := variant_of(study, group)) is None:
+            continue
+        there = set(store.within(variant).complete_subjects())
+        if missing := sorted(set(subjects_of(study.data, store, group)) - there):
+            setting = "test_on" if group == "test" else "train_on"
+            raise SpinforgeError(
+                f"{setting}: {store.path} has no {variant} of {', '.join(missing)}. Say it under "
+                f"`corruptions` (with `subjects: all` to train on it) and run: spinforge corrupt"
+            )
 
 
 def select_networks(study: Study, only: str | None) -> tuple[NetworkConfig, ...]:
@@ -97,8 +124,17 @@ def scores_folder(study: Study, network: NetworkConfig) -> Path:
     fingerprint = content_hash(
         {"network": trained, "version": METRICS_VERSION, "test": _fingerprint(study, "test")}
     )
-    return RunFolder.of(study).evaluation / f"{network.name}-{fingerprint[:8]}"
+    folder, name = RunFolder.of(study), f"{network.name}-{fingerprint[:8]}"
+    if study.test_on is None:
+        return folder.evaluation / name
+    return folder.robustness / study.test_on.replace("/", "-") / name
 
 
 def _fingerprint(study: Study, group: Group) -> str:
-    return group_fingerprint(study.data, checked_store(study), group, seed=study.seed)
+    return group_fingerprint(
+        study.data,
+        checked_store(study),
+        group,
+        seed=study.seed,
+        variant=variant_of(study, group),
+    )

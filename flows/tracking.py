@@ -185,6 +185,15 @@ class Tracker:
             if (run := self._run_of(folder)) is not None:
                 crown(self._client, self.study.name, run)
 
+    def address_of(self, folder: Path) -> str:
+        """Page of the run of the network in `folder`, or its id where no server shows it, or ""."""
+        with self._readable_errors():
+            if (run := self._run_of(folder)) is None:
+                return ""
+        if not self.uri.startswith("http"):
+            return run
+        return f"{self.uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run}"
+
     def _run_of(self, folder: Path) -> str | None:
         """Run of the network in `folder`, if it is there still."""
         run = _read_note(folder).get("run_id")

@@ -25,12 +25,14 @@ from spinforge.models.weights import load_network
 
 
 @flow(name="train")
-def train(study: Study, only: str | None = None) -> dict[str, str]:
+def train(study: Study, only: str | None = None, parent: Study | None = None) -> dict[str, str]:
     """Train every network of a study that is not trained yet.
 
     Args:
         study: Networks, recipe and data.
         only: Name of the one network to train; all of them by default.
+        parent: The study in whose MLflow run the networks' runs lie, if this one is a part of it:
+            with another seed, or learning from a corruption set.
 
     Returns:
         Network name -> folder of its weights, checkpoint and history.
@@ -42,7 +44,7 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
         if not is_trained(study, network):
             require_possible(study.training)
             require_resumable(network, study.training, folders[name], seed=study.seed)
-    tracker = Tracker(study)
+    tracker = Tracker(parent or study)
     opened = training_data(study, networks.values())
     with opened as data_of, RunFolder.of(study).opened(study):
         # A GPU gets one copy of the set for all networks that read the same of it.
@@ -56,6 +58,11 @@ def train(study: Study, only: str | None = None) -> dict[str, str]:
             for network in group:
                 task(name="train-network", task_run_name="{name}")(train_one)(network.name)
     return {name: str(folder) for name, folder in folders.items()}
+
+
+def run_name(study: Study, network: NetworkConfig) -> str:
+    """What MLflow's page calls a training: the network, and what it learned from if not clean."""
+    return network.name if study.train_on is None else f"{network.name} on {study.train_on}"
 
 
 def _reading_the_same(networks: list[NetworkConfig]) -> list[list[NetworkConfig]]:
@@ -90,7 +97,8 @@ def _train_one(
     say(
         f"training  {network.name} on {n_slices} slices{_length(study.training, network, n_slices)}"
     )
-    with tracker.network_run(folder, network.name, watched=True) as run:
+    with tracker.network_run(folder, run_name(study, network), watched=True) as run:
+        tracker.set_tags(run, {"seed": str(study.seed), "learned_from": study.train_on or "clean"})
         tracker.log_params(run, {"network": network.model_dump(mode="json")})
         tracker.log_params(run, {"training": study.training.model_dump(mode="json")})
         tracker.log_params(run, {"reading": way_of(training)})

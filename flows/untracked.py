@@ -42,6 +42,10 @@ class Untracked:
         """A logger that writes nothing."""
         return _Silent()
 
+    def address_of(self, folder: Path) -> str:
+        """Nowhere."""
+        return ""
+
     def _keep_nothing(self, *_: Any, **__: Any) -> None: ...
 
     mark_logged = log_params = log_metrics = log_curves = log_dataset = _keep_nothing

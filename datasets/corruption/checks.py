@@ -59,16 +59,28 @@ def check_sets(
     Raises:
         SpinforgeError: For the first bad input, and what to do about it.
     """
+    check_chains(product, corruptions)
     maker = maker_of(product)
     sets = chosen_sets(product, corruptions)
     for subject in corruptions.chosen_subjects(maker.split()):
-        for chosen in sets:
-            _check_chain(maker, chosen, subject)
         clean = clean_subject(maker, store, subject)
         for chosen in sets:
             _check_fields(clean, chosen)
             if not overwrite:
                 is_done(store, subject, chosen)
+
+
+def check_chains(product: Product, corruptions: Corruptions) -> None:
+    """Find chains that do not go with a product; needs no data.
+
+    Raises:
+        SpinforgeError: For the first one, or if the study says none.
+    """
+    maker = maker_of(product)
+    sets = chosen_sets(product, corruptions)
+    for subject in corruptions.chosen_subjects(maker.split()):
+        for chosen in sets:
+            _check_chain(maker, chosen, subject)
 
 
 def expected_bytes(

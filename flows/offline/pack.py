@@ -52,11 +52,17 @@ def pack(
         What the pack says of itself.
 
     Raises:
-        SpinforgeError: If the set is missing, incomplete or made with another configuration, a
+        SpinforgeError: If the study reads corruption sets, its set is missing, incomplete or made
+            with another configuration, a
             network does not fit it, the place is taken or cannot be written.
     """
     check_writable(to.absolute().parent, "--to")
     check_trainable(study.data, study.networks, study.training)
+    if chosen := study.train_on or study.test_on:
+        raise SpinforgeError(
+            f"a pack carries the clean set only, but the study reads corrupt/{chosen}. Leave "
+            f"train_on and test_on out, and judge the collected networks here"
+        )
     store = checked_store(study)
     wanted = requirements(python, extras=_extras(study), there=there)
     note = PackNote(

@@ -12,7 +12,7 @@ from spinforge.datasets.products.kspace import check_split
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import split_of
 from spinforge.datasets.products.mrbrains import MRBrainSLike
-from spinforge.datasets.products.slice_index import INDEX
+from spinforge.datasets.products.slice_index import INDEX, read_slice_index
 from spinforge.datasets.products.spleen import SpleenLike
 from spinforge.datasets.reading.image_slices import ImageSlices
 from spinforge.datasets.reading.loading import ZeroFilledSlices, slices_fingerprint
@@ -56,7 +56,13 @@ def channels_and_classes(product: Product) -> tuple[int, int]:
 
 
 def open_group(
-    product: Product, path: Path | str, group: Group, *, seed: int, fresh_noise: bool = False
+    product: Product,
+    path: Path | str,
+    group: Group,
+    *,
+    seed: int,
+    fresh_noise: bool = False,
+    variant: str | None = None,
 ) -> StudySlices:
     """The slices of one group of a set.
 
@@ -71,9 +77,11 @@ def open_group(
         group: Which slices.
         seed: Seed of the fresh masks.
         fresh_noise: Whether training slices of a k-space set also have fresh noise each epoch.
+        variant: Group of a corruption set, such as "corrupt/noise/3", whose images are shown
+            instead of the clean ones.
 
     Raises:
-        SpinforgeError: If the set, a subject or the group is missing.
+        SpinforgeError: If the set, a subject, the group or the variant is missing.
     """
     split = split_of(product)
     match product:
@@ -88,16 +96,23 @@ def open_group(
                 masks=masks,
                 seed=seed,
                 noise="fresh" if fresh_noise and group == "train" else "stored",
+                variant=variant,
             )
         case InfantProduct():
             if group == "train":
-                return LongitudinalSlices(path, split.train, ages_months=product.train_ages_months)
+                return LongitudinalSlices(
+                    path, split.train, ages_months=product.train_ages_months, variant=variant
+                )
             return LongitudinalSlices(
-                path, split.test, ages_months=product.test_ages_months, labels="truth"
+                path,
+                split.test,
+                ages_months=product.test_ages_months,
+                labels="truth",
+                variant=variant,
             )
         case _:
             brain_only = isinstance(product, CrdnBrainWeb | MRBrainSLike)
-            return ImageSlices(path, group, brain_only=brain_only)
+            return ImageSlices(path, group, brain_only=brain_only, variant=variant)
 
 
 def showing(slices: StudySlices, network: NetworkConfig) -> StudySlices:
@@ -128,8 +143,33 @@ def check_fits(slices: StudySlices, networks: Iterable[NetworkConfig]) -> None:
             raise SpinforgeError(f"network {network.name!r}: {error}") from None
 
 
-def group_fingerprint(product: Product, store: DatasetStore, group: Group, *, seed: int) -> str:
-    """Hash of what `open_group` would show; reads no image."""
+def group_fingerprint(
+    product: Product, store: DatasetStore, group: Group, *, seed: int, variant: str | None = None
+) -> str:
+    """Hash of what `open_group` would show; reads no image.
+
+    Raises:
+        SpinforgeError: If a subject is missing, in the set or in the variant.
+    """
+    clean = _clean_fingerprint(product, store, group, seed=seed)
+    if variant is None:
+        return clean
+    subjects = list(subjects_of(product, store, group))
+    return content_hash({"clean": clean, "corrupted": store.within(variant).digest(subjects)})
+
+
+def subjects_of(product: Product, store: DatasetStore, group: Group) -> tuple[str, ...]:
+    """Subjects that a group of a set has slices of."""
+    split = split_of(product)
+    if isinstance(product, KSpaceProduct):
+        return tuple(getattr(split, group))
+    if isinstance(product, InfantProduct):
+        return split.train if group == "train" else split.test
+    table = read_slice_index(store)
+    return tuple(sorted({str(s) for s in table.loc[table["split"] == group, "subject"]}))
+
+
+def _clean_fingerprint(product: Product, store: DatasetStore, group: Group, *, seed: int) -> str:
     split = split_of(product)
     if isinstance(product, KSpaceProduct):
         return slices_fingerprint(

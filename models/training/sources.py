@@ -53,6 +53,7 @@ def open_slices(
     seed: int = 0,
     noise: Literal["stored", "fresh"] = "stored",
     noise_on_read: Noise | None = None,
+    variant: str | None = None,
 ) -> ZeroFilledSlices:
     """Slices in memory, or streamed if they do not fit there; the same either way, bit for bit.
 
@@ -72,6 +73,7 @@ def open_slices(
         seed=seed,
         noise=noise,
         noise_on_read=noise_on_read,
+        variant=variant,
     )
 
 

@@ -17,13 +17,22 @@ from spinforge.evaluation.published.comparison import (
     ComparedTable,
     Ours,
 )
-from spinforge.evaluation.published.tables import Column, datasets, decimals
+from spinforge.evaluation.published.matching import CLEAN
+from spinforge.evaluation.published.tables import Column, Grade, datasets, decimals
 
 EXPLANATION = (
-    "Below each published row ours, and ours minus published; the 95 % interval is over subjects, "
+    "Below each published row ours (on the paper's data), simulated (the paper's anatomy, scanned "
+    "here) or stand-in (other data), and that minus published. The 95 % interval is over subjects, "
     "of these very networks, where there are five or more. [1] and so on: which run, on what data, "
     "and what is not as in the paper."
 )
+
+_LABELS: dict[Grade, str] = {
+    "the paper's data": "ours",
+    "simulated here": "simulated",
+    "stand-in": "stand-in",
+}
+"""What a line of ours is called, so that a stand-in is never taken for the paper's data."""
 
 _NARROW = 100
 """Columns of a terminal below which the status of each row is left to the line under the table."""
@@ -153,7 +162,12 @@ def _name(table: ComparedTable) -> str:
 
 def _lines(row: ComparedRow, sources: dict[str, int]) -> list[Line]:
     """The published line, and those of every source of ours; new sources are numbered."""
-    status = {"others' method": f"{row.row.others}: not ours", "counted": ""}
+    status = {
+        "others' method": f"{row.row.others}: not ours",
+        "counted": "",
+        "run": row.grade or "",
+        "partly": f"partly, {row.grade}",
+    }
     printed = tuple(cell.cell.printed or "" for cell in row.cells)
     lines = [Line(row.row.name, printed, status.get(row.status, row.status))]
     for label, by_cell in _by_source(row, sources).items():
@@ -182,7 +196,10 @@ def _by_source(row: ComparedRow, sources: dict[str, int]) -> dict[str, dict[int,
                 several = len(cell.ours) > 1
                 label = f"counted {ours.entry.rsplit('-', 1)[1]}" if several else "counted"
             else:
-                label = f"ours [{sources.setdefault(_described(ours), len(sources) + 1)}]"
+                grade = ours.match.source.grade if ours.match else "stand-in"
+                label = (
+                    f"{_LABELS[grade]} [{sources.setdefault(_described(ours), len(sources) + 1)}]"
+                )
             found.setdefault(label, {})[number] = ours
     return found
 
@@ -195,8 +212,10 @@ def _described(ours: Ours) -> str:
     changes = "; ".join(ours.match.changes) or "nothing known"
     seeds = f"{len(ours.scored)} seed{'s' * (len(ours.scored) > 1)}"
     subjects = f"{ours.figure.subjects} test subject{'s' * (ours.figure.subjects != 1)}"
+    protocol = f"; {ours.protocol}" * (ours.scored[0].condition != CLEAN)
     return (
-        f"{networks} ({ours.match.entry}). {source.grade}: {source.text}; {seeds}, {subjects}. "
+        f"{networks} ({ours.match.entry}). {source.grade}: {source.text}; {seeds}, {subjects}"
+        f"{protocol}. "
         f"Not as in the paper: {changes}."
     )
 
@@ -228,9 +247,7 @@ def _commands(table: ComparedTable) -> list[str]:
             )
             lines.append(f"To run {data.title}: {data.command}{real}")
         if any(_is_corrupted(column) for column in missing):
-            lines.append(
-                f"{data.title}: corrupted images are compared where a robustness study scored them"
-            )
+            lines.append(f"To run {data.title}, corrupted: {data.corrupted}")
     return lines
 
 
@@ -261,11 +278,18 @@ def _records(table: ComparedTable, cell: ComparedCell) -> list[dict[str, Any]]:
         "note": cell.cell.note or column.not_ours,
         "status": cell.status,
     }
-    command = None if column.data is None else datasets()[column.data].command
     if not cell.ours:
-        wanted = cell.status == "not run" and not _is_corrupted(column)
-        return [said | _of_ours(cell, None) | {"command": command if wanted else None}]
+        return [said | _of_ours(cell, None) | {"command": _command(cell)}]
     return [said | _of_ours(cell, ours) | {"command": None} for ours in cell.ours]
+
+
+def _command(cell: ComparedCell) -> str | None:
+    """What would run it."""
+    column = cell.cell.column
+    if cell.status != "not run" or column.data is None:
+        return None
+    data = datasets()[column.data]
+    return data.corrupted if _is_corrupted(column) else data.command
 
 
 def _of_ours(cell: ComparedCell, ours: Ours | None) -> dict[str, Any]:
@@ -282,6 +306,7 @@ def _of_ours(cell: ComparedCell, ours: Ours | None) -> dict[str, Any]:
         "network": ours and ours.entry,
         "source": matched and matched.source.grade,
         "images": matched and matched.source.text,
+        "protocol": ours.protocol if ours and matched else None,
         "changes": list(matched.changes) if matched else [],
         "folders": [f"{one.run}/{one.folder}" for one in ours.scored] if ours else [],
     }

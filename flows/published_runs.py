@@ -2,10 +2,16 @@
 
 from pathlib import Path
 
-from spinforge.evaluation.published.matching import Scored
+from spinforge.datasets.corruption.checks import chosen_sets
+from spinforge.datasets.corruption.sets import sets_in
+from spinforge.evaluation.published.matching import CLEAN, Scored, condition_of
+from spinforge.evaluation.published.tables import Condition
+from spinforge.evaluation.robustness.long_table import RETRAINED, TRAINED_CLEAN
+from spinforge.evaluation.robustness.severities import severities
 from spinforge.evaluation.score import read_scores
 from spinforge.flows.config import Study, load_study
-from spinforge.flows.slices import network_folder, scores_folder
+from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.slices import checked_store, network_folder, scores_folder
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -43,8 +49,40 @@ def scored_networks(runs: Path) -> tuple[list[Scored], list[str]]:
 def _networks_of(folder: Path) -> list[Scored]:
     study = _where_it_lies(load_study(folder / "study.yaml"), folder)
     found = []
+    for seed in dict.fromkeys((study.seed, *(study.robustness.seeds or ()))):
+        seeded = study.model_copy(update={"seed": seed, "train_on": None, "test_on": None})
+        found += _scored(seeded, CLEAN, TRAINED_CLEAN)
+        for group, condition in _corrupted(study).items():
+            tested = seeded.model_copy(update={"test_on": group})
+            found += _scored(tested, condition, TRAINED_CLEAN)
+            found += _scored(tested.model_copy(update={"train_on": group}), condition, RETRAINED)
+    return found
+
+
+def _corrupted(study: Study) -> dict[str, Condition]:
+    """Corruption sets that are there and of which papers have numbers, by their groups."""
+    store = checked_store(study)
+    there = {f"{name}/{strength}" for name, all_of in sets_in(store).items() for strength in all_of}
+    if not there:
+        return {}
+    found = {
+        one.group: condition_of(one.chosen.chain)
+        for one in severities(chosen_sets(study.data, study.corruptions))
+        if one.group in there
+    }
+    return {group: condition for group, condition in found.items() if condition is not None}
+
+
+def _scored(study: Study, condition: Condition, protocol: str) -> list[Scored]:
+    """The networks of a study that were trained and tested so; none if a set is not complete."""
+    folder, found = RunFolder.of(study).path, []
     for network in study.networks:
-        scores = scores_folder(study, network) / "cases.parquet"
+        try:
+            scores = scores_folder(study, network) / "cases.parquet"
+        except SpinforgeError:
+            if condition == CLEAN:
+                raise
+            return []  # a corruption set without training subjects, or still being made
         if scores.is_file():
             found.append(
                 Scored(
@@ -55,6 +93,8 @@ def _networks_of(folder: Path) -> list[Scored]:
                     training=study.training,
                     seed=study.seed,
                     scores=read_scores(scores),
+                    condition=condition,
+                    protocol=protocol,
                 )
             )
     return found

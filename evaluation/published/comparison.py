@@ -9,13 +9,21 @@ import numpy as np
 
 from spinforge.datasets.products.volumes import VolumeProduct
 from spinforge.evaluation.published.figures import Figure, figure
-from spinforge.evaluation.published.matching import Match, Scored, match
-from spinforge.evaluation.published.tables import Cell, Condition, PublishedTable, Row
+from spinforge.evaluation.published.matching import CLEAN, GRADES, Match, Scored, match
+from spinforge.evaluation.published.tables import Cell, Condition, Grade, PublishedTable, Row
+from spinforge.evaluation.robustness.long_table import RETRAINED, TRAINED_CLEAN
 from spinforge.models.catalogue import CATALOGUE, FCSLSTM_CLAIMS
 from spinforge.models.networks import count_parameters, weightless_network
 from spinforge.simulation.config import content_hash
 
 Status = Literal["run", "not run", "others' method", "not comparable", "no number"]
+
+
+_WORDS: dict[Grade, str] = {
+    "the paper's data": "the paper's data",
+    "simulated here": "the paper's anatomy, simulated here",
+    "stand-in": "stand-ins",
+}
 
 
 @dataclass(frozen=True)
@@ -26,13 +34,16 @@ class Ours:
         figure: In the unit of the column.
         entry: The network's name in the catalogue.
         match: How it is the paper's; None for what is counted.
-        scored: The trained networks, one a seed; none for what is counted.
+        protocol: On what it was trained, where images were corrupted.
+        scored: The trained networks, one a seed; none for what is counted. Of a loss, those at
+            its start.
     """
 
     figure: Figure
     entry: str
     match: Match | None = None
     scored: tuple[Scored, ...] = ()
+    protocol: str = TRAINED_CLEAN
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,12 @@ class ComparedRow:
             return "run"
         return "partly" if "run" in needed else "not run"
 
+    @property
+    def grade(self) -> Grade | None:
+        """Of the data that are nearest to the paper's; None if it was not run."""
+        grades = [one.match.source.grade for c in self.cells for one in c.ours if one.match]
+        return min(grades, key=GRADES.index, default=None)
+
 
 @dataclass(frozen=True)
 class ComparedTable:
@@ -99,6 +116,8 @@ class ComparedTable:
         needed = [name for name, said in status.items() if said != "others' method"]
         done = [name for name in needed if status[name] == "run"]
         parts = [f"{len(done)} of {len(needed)} rows run"]
+        grades = [row.grade for row in self.rows if row.row.name in done]
+        parts += [f"on {_WORDS[g]}: {grades.count(g)}" for g in GRADES if g in grades]
         for said in ("partly", "not run"):
             names = [name for name in needed if status[name] == said]
             if names:
@@ -130,12 +149,16 @@ def compare(tables: Sequence[PublishedTable], scored: Sequence[Scored]) -> list[
     ]
 
 
-Groups = dict[str, dict[Condition, list[Scored]]]
+Group = dict[tuple[str, Condition], list[Scored]]
+"""(Protocol, condition) -> the seeds of one network."""
+
+_PROTOCOLS = (RETRAINED, TRAINED_CLEAN)
+"""The one that CRDN's numbers speak for comes first."""
 
 
-def _by_everything_but_seed(scored: Sequence[Scored]) -> Groups:
-    """Networks that differ in their seed only, by the condition of their images."""
-    groups: Groups = {}
+def _by_everything_but_seed(scored: Sequence[Scored]) -> list[Group]:
+    """Networks that differ in their seed only."""
+    groups: dict[str, Group] = {}
     for one in scored:
         key = content_hash(
             {
@@ -145,34 +168,42 @@ def _by_everything_but_seed(scored: Sequence[Scored]) -> Groups:
                 "training": one.training.model_dump(mode="json"),
             }
         )
-        seeds = groups.setdefault(key, {}).setdefault(one.condition, [])
+        seeds = groups.setdefault(key, {}).setdefault((one.protocol, one.condition), [])
         if one.seed not in [other.seed for other in seeds]:
             seeds.append(one)
-    return groups
+    return list(groups.values())
 
 
-def _ours(cell: Cell, groups: Groups) -> tuple[Ours, ...]:
+def _ours(cell: Cell, groups: Sequence[Group]) -> tuple[Ours, ...]:
     if cell.printed is None or cell.column.not_ours:
         return ()
     if cell.column.counted is not None:
         return tuple(_counted(cell, name) for name in cell.networks)
     found = []
-    for by_condition in groups.values():
-        seeds = by_condition.get(cell.column.condition, [])
-        matched = match(cell, seeds[0]) if seeds else None
-        if matched is not None:
-            value = _scored_figure(cell, by_condition)
+    # On clean images both protocols are the same network.
+    is_clean = cell.column.condition == CLEAN and cell.column.until is None
+    for group in groups:
+        for protocol in (TRAINED_CLEAN,) if is_clean else _PROTOCOLS:
+            seeds = _at(group, protocol, cell.column.condition)
+            matched = match(cell, seeds[0]) if seeds else None
+            if matched is None:
+                continue
+            value = _scored_figure(cell, group, protocol)
             if not np.isnan(value.value):
-                found.append(Ours(value, matched.entry, matched, tuple(seeds)))
+                found.append(Ours(value, matched.entry, matched, tuple(seeds), protocol))
     return tuple(sorted(found, key=lambda one: one.match.order if one.match else (0, 0, 0)))
 
 
-def _scored_figure(cell: Cell, by_condition: dict[Condition, list[Scored]]) -> Figure:
+def _at(group: Group, protocol: str, condition: Condition) -> list[Scored]:
+    return group.get((TRAINED_CLEAN if condition == CLEAN else protocol, condition), [])
+
+
+def _scored_figure(cell: Cell, group: Group, protocol: str) -> Figure:
     """Of the column's condition; where it is a loss, without an interval."""
     column = cell.column
-    at = _figure(cell, by_condition.get(column.condition, []))
+    at = _figure(cell, _at(group, protocol, column.condition))
     if column.until is not None:
-        until = _figure(cell, by_condition.get(column.until, []))
+        until = _figure(cell, _at(group, protocol, column.until))
         at = Figure(at.value - until.value, np.nan, np.nan, at.subjects)
     value, low, high = (column.factor * number for number in at[:3])
     return Figure(value, low, high, at.subjects)

@@ -3,7 +3,7 @@
 Networks and data are told by their settings, never by their names.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from spinforge.evaluation.published.tables import (
     Source,
     datasets,
 )
+from spinforge.evaluation.robustness.long_table import TRAINED_CLEAN
 from spinforge.models.catalogue import CATALOGUE
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import (
@@ -30,6 +31,9 @@ from spinforge.models.training.recipes import (
     TrainingConfig,
 )
 from spinforge.simulation.config import Config
+from spinforge.simulation.corruption.corrupt import Corruption
+from spinforge.simulation.corruption.intensity import INU_PERCENT, NonUniformity
+from spinforge.simulation.corruption.noise import RICIAN_PERCENT, RicianNoise
 
 CLEAN = Condition()
 """Images as they are."""
@@ -72,6 +76,7 @@ class Scored:
         seed: Of weights and order.
         scores: Rows of `score_slices`.
         condition: What was done to the images it was scored on.
+        protocol: Trained on clean images, or on images corrupted like those it was scored on.
     """
 
     run: str
@@ -82,6 +87,7 @@ class Scored:
     seed: int
     scores: pd.DataFrame
     condition: Condition = CLEAN
+    protocol: str = TRAINED_CLEAN
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,25 @@ class Match:
     def order(self) -> tuple[int, int, int]:
         """Smaller is more like the paper."""
         return GRADES.index(self.source.grade), self.likeness, len(self.changes)
+
+
+def condition_of(chain: Iterable[Corruption]) -> Condition | None:
+    """What a chain of corruptions does, as papers say it; None if there is more to it."""
+    percent = {"noise_percent": 0.0, "inu_percent": 0.0}
+    for corruption in chain:
+        match corruption:
+            case _ if corruption.is_nothing:
+                continue
+            case RicianNoise():
+                name, value = "noise_percent", corruption.percent_of(RICIAN_PERCENT)
+            case NonUniformity():
+                name, value = "inu_percent", corruption.percent_of(INU_PERCENT)
+            case _:
+                return None
+        if percent[name] or value < 0:  # twice, or a field turned over
+            return None
+        percent[name] = value
+    return Condition(**percent)
 
 
 def match(cell: Cell, scored: Scored) -> Match | None:

@@ -56,8 +56,8 @@ _NUMBER = re.compile(r"\d+(\.\d+)?(M|e6)?")
 class Condition(Config):
     """What was done to the images that a number is of; nothing by default."""
 
-    noise_percent: int = Field(0, ge=0, description="noise [% of BrainWeb's reference]")
-    inu_percent: int = Field(0, ge=0, description="range of the intensity non-uniformity [%]")
+    noise_percent: float = Field(0, ge=0, description="noise [% of BrainWeb's reference]")
+    inu_percent: float = Field(0, ge=0, description="range of the intensity non-uniformity [%]")
 
 
 class Column(Condition):
@@ -233,6 +233,7 @@ class PublishedData(Config):
         recipe: The paper's training.
         command: Makes, trains and scores it with our stand-ins; with `real` behind it, with the
             paper's data or the nearest to it.
+        corrupted: Instead, also tests its networks under the corruptions of the paper.
     """
 
     title: str
@@ -243,6 +244,7 @@ class PublishedData(Config):
     sources: tuple[Source, ...] = Field(min_length=1)
     command: str
     real: str | None = None
+    corrupted: str | None = None
 
 
 @cache

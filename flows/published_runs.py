@@ -4,6 +4,7 @@ from pathlib import Path
 
 from spinforge.datasets.corruption.checks import chosen_sets
 from spinforge.datasets.corruption.sets import sets_in
+from spinforge.evaluation.published.figures import CaseScores
 from spinforge.evaluation.published.matching import CLEAN, Scored, condition_of
 from spinforge.evaluation.published.tables import Condition
 from spinforge.evaluation.robustness.long_table import RETRAINED, TRAINED_CLEAN
@@ -92,7 +93,7 @@ def _scored(study: Study, condition: Condition, protocol: str) -> list[Scored]:
                     data=study.data,
                     training=study.training,
                     seed=study.seed,
-                    scores=read_scores(scores),
+                    scores=CaseScores(read_scores(scores)),
                     condition=condition,
                     protocol=protocol,
                 )

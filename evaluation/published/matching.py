@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from spinforge.datasets.products.catalogue import Product
+from spinforge.evaluation.published.figures import CaseScores
 from spinforge.evaluation.published.tables import (
     Cell,
     Condition,
@@ -74,7 +73,7 @@ class Scored:
         data: The study's data.
         training: Its recipe.
         seed: Of weights and order.
-        scores: Rows of `score_slices`.
+        scores: Of every case.
         condition: What was done to the images it was scored on.
         protocol: Trained on clean images, or on images corrupted like those it was scored on.
     """
@@ -85,7 +84,7 @@ class Scored:
     data: Product
     training: Recipe
     seed: int
-    scores: pd.DataFrame
+    scores: CaseScores
     condition: Condition = CLEAN
     protocol: str = TRAINED_CLEAN
 

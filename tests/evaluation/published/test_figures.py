@@ -7,11 +7,16 @@ from label_slices import disturbed, random_labels
 
 from spinforge.evaluation.aggregations import aggregate
 from spinforge.evaluation.intervals import mean_intervals
-from spinforge.evaluation.published.figures import figure
+from spinforge.evaluation.published.figures import CaseScores, Figure
+from spinforge.evaluation.published.figures import figure as figure_of_cases
 from spinforge.evaluation.score import score_slices
 
 SUBJECTS = 8
 SLICES = 3
+
+
+def figure(tables, *arguments, **options) -> Figure:
+    return figure_of_cases([CaseScores(table) for table in tables], *arguments, **options)
 
 
 def scores(seed: int = 3, subjects: int = SUBJECTS, view: str = "") -> pd.DataFrame:
@@ -61,22 +66,23 @@ def test_a_figure_is_that_of_its_aggregation_and_lies_in_its_interval(aggregatio
 
 
 @pytest.mark.parametrize(
-    ("aggregation", "metric", "tissue"), [f for f in FIGURES if f[1] != "hd_rows"]
+    ("aggregation", "metric", "tissue"), [FIGURES[n] for n in (0, 2, 5, 7)], ids=str
 )
 def test_intervals_are_about_as_wide_as_by_recomputing_the_figure(aggregation, metric, tissue):
     table = scores()
     parts = [part for _, part in table.groupby("subject")]
     rng = np.random.default_rng(0)
     values = []
-    for _ in range(100):
+    for _ in range(60):
         drawn = [
             parts[n].assign(subject=f"{place}")
             for place, n in enumerate(rng.integers(len(parts), size=len(parts)))
         ]
-        values.append(figure([pd.concat(drawn)], aggregation, metric, tissue).value)
+        rows = aggregate(pd.concat(drawn), aggregation)
+        values.append(rows.query("metric == @metric and tissue == @tissue")["value"].item())
     found = figure([table], aggregation, metric, tissue)
     # By quantiles of the normal distribution. Student's are wider, for 8 subjects by 1.21; the
-    # width by 100 resamples is itself known to 7 %, and studentised ends of skew data lie farther.
+    # width by 60 resamples is itself known to 9 %, and studentised ends of skew data lie farther.
     ratio = (found.high - found.low) / (2 * 1.96 * np.std(values))
     assert 0.9 < ratio < 1.9
 

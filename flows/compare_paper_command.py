@@ -59,9 +59,9 @@ def compare_paper(
     for path, option in ((csv, "--csv"), (markdown, "--markdown")):
         if path is not None:
             _check_file(path, option)
-    found, left_out = (
-        ([], []) if runs is None and not _RUNS.is_dir() else scored_networks(runs or _RUNS)
-    )
+    # Without --runs there need be none.
+    is_asked = runs is not None or any(_RUNS.glob("*/study.yaml"))
+    found, left_out = scored_networks(runs or _RUNS) if is_asked else ([], [])
     compared = compare(wanted, found)
     if csv is not None:
         _write(csv, paper_comparison.as_csv(compared))

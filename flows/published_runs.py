@@ -26,16 +26,17 @@ def scored_networks(runs: Path) -> tuple[list[Scored], list[str]]:
         The networks, and for every study that was left out a sentence.
 
     Raises:
-        SpinforgeError: If there is no such folder.
+        SpinforgeError: If there is no such folder, or no run in it.
     """
     if not runs.is_dir():
         raise SpinforgeError(f"--runs {runs}: there is no such folder; name one that holds runs")
     files = [runs / "study.yaml", *sorted(runs.glob("*/study.yaml"))]
+    files = [file for file in files if file.is_file()]
+    if not files:
+        raise SpinforgeError(f"--runs {runs} holds no run: there is no */study.yaml in it")
     found: list[Scored] = []
     left_out: list[str] = []
     for file in files:
-        if not file.is_file():
-            continue
         try:
             networks = _networks_of(file.parent)
         except SpinforgeError as error:

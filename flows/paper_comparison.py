@@ -19,6 +19,7 @@ from spinforge.evaluation.published.comparison import (
 )
 from spinforge.evaluation.published.matching import CLEAN
 from spinforge.evaluation.published.tables import Column, Grade, datasets, decimals
+from spinforge.evaluation.robustness.long_table import RETRAINED
 
 EXPLANATION = (
     "Below each published row ours (on the paper's data), simulated (the paper's anatomy, scanned "
@@ -149,7 +150,7 @@ def _page(table: ComparedTable) -> Page:
     ]
     return Page(
         title=f"{_name(table)}: {published.title}",
-        headings=tuple("\n".join(column.name.split(" ")) for column in published.columns),
+        headings=tuple(column.name.replace(" ", "\n", 1) for column in published.columns),
         lines=tuple(lines),
         sources=tuple(f"[{number}] {text}" for text, number in sources.items()),
         remarks=(*remarks, *_commands(table)),
@@ -207,7 +208,10 @@ def _by_source(row: ComparedRow, sources: dict[str, int]) -> dict[str, dict[int,
 def _described(ours: Ours) -> str:
     """Runs, data, seeds, subjects and what is not as in the paper."""
     assert ours.match is not None
-    networks = ", ".join(f"{one.run}/{one.folder}" for one in ours.scored)
+    folders = [
+        one.run if _at_each_level(ours) else f"{one.run}/{one.folder}" for one in ours.scored
+    ]
+    networks = ", ".join(dict.fromkeys(folders))
     source = ours.match.source
     changes = "; ".join(ours.match.changes) or "nothing known"
     seeds = f"{len(ours.scored)} seed{'s' * (len(ours.scored) > 1)}"
@@ -218,6 +222,11 @@ def _described(ours: Ours) -> str:
         f"{protocol}. "
         f"Not as in the paper: {changes}."
     )
+
+
+def _at_each_level(ours: Ours) -> bool:
+    """Whether there is another network at each level: one source for all of them."""
+    return ours.protocol == RETRAINED
 
 
 def _text(cell: ComparedCell, value: float | None, *, sign: str = "") -> str:

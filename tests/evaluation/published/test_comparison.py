@@ -224,11 +224,11 @@ def test_corrupted_images_stand_beside_figure_7_by_protocol(scored):
     ]
     ours = found(compared("crdn-figure-7-noise", *ones))
     assert {column for _, column in ours} == {"noise 3 %"}
-    both = ours["CRDN, Dice", "noise 3 %"]
+    both = ours["CRDN Dice", "noise 3 %"]
     assert [one.protocol for one in both] == [RETRAINED, TRAINED_CLEAN]
     clean = found(compared("crdn-figure-7-inu", *ones))
     assert {column for _, column in clean} == {"INU 0 %"}
-    assert len(clean["CRDN, Dice", "INU 0 %"]) == 1
+    assert len(clean["CRDN Dice", "INU 0 %"]) == 1
     assert len(found(compared("crdn-table-1", *ones))["ConvRNN VGG16", "BrainWeb"]) == 1
 
 

@@ -112,7 +112,7 @@ def test_crdn_gains_over_u_net_what_its_text_says():
 )
 def test_figure_7_without_corruption_is_table_2(figure_row, table_row):
     for metric in ("PA", "Dice"):
-        clean = number("crdn-figure-7-inu", f"{figure_row}, {metric}", "INU 0 %")
+        clean = number("crdn-figure-7-inu", f"{figure_row} {metric}", "INU 0 %")
         assert clean == number("crdn-table-2", table_row, f"BrainWeb {metric}")
 
 
@@ -120,8 +120,8 @@ def test_figure_7_without_corruption_is_table_2(figure_row, table_row):
 def test_jaccard_of_figure_7_fits_its_dice(name):
     for column in table(name).columns:
         for method in ("FCN", "SegNet", "U-Net", "CRDN", "ResNet50+RDC", "UNet-Enc+RDC"):
-            dice = number(name, f"{method}, Dice", column.name)
-            jaccard = number(name, f"{method}, Jaccard", column.name)
+            dice = number(name, f"{method} Dice", column.name)
+            jaccard = number(name, f"{method} Jaccard", column.name)
             # Exact for one class; both are means of four.
             assert jaccard == pytest.approx(dice / (2 - dice), abs=0.02)
 
@@ -129,8 +129,8 @@ def test_jaccard_of_figure_7_fits_its_dice(name):
 def test_losses_of_crdn_s_text_are_those_of_figure_7_for_two_networks_only():
     said = {row.name: as_number(row.values.split()[0]) for row in table("crdn-text-decay").rows}
     seen = {
-        method: 100 * (number("crdn-figure-7-noise", f"{method}, Dice", "noise 1 %")
-        - number("crdn-figure-7-noise", f"{method}, Dice", "noise 9 %"))
+        method: 100 * (number("crdn-figure-7-noise", f"{method} Dice", "noise 1 %")
+        - number("crdn-figure-7-noise", f"{method} Dice", "noise 9 %"))
         for method in said
     }  # fmt: skip
     assert seen == {m: pytest.approx(v) for m, v in

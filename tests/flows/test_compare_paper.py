@@ -11,13 +11,17 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.evaluation.published.comparison import compare
 from spinforge.evaluation.published.figures import CaseScores
 from spinforge.evaluation.published.matching import Scored, match
-from spinforge.evaluation.published.tables import datasets, published_tables
+from spinforge.evaluation.published.tables import Condition, datasets, published_tables
+from spinforge.evaluation.robustness.long_table import TRAINED_CLEAN
 from spinforge.flows import paper_comparison
 from spinforge.flows.cli import app
 from spinforge.flows.config import Study, load_study
+from spinforge.flows.corrupt import corrupt
+from spinforge.flows.evaluate import evaluate
 from spinforge.flows.published_runs import scored_networks
 from spinforge.flows.robustness_trials import study_severities
 from spinforge.flows.run_folder import RunFolder
@@ -193,3 +197,18 @@ def test_the_command_for_figure_7_makes_its_corruptions():
     assert study.robustness.protocols == ("clean", "retrained")
     groups = {severity.group for severity in study_severities(study)}
     assert {"rf0/1", "rf0/3", "rf0/5", "rf0/7", "rf0/9", "rf20/0", "rf40/0"} <= groups
+
+
+def test_scores_of_corrupted_images_are_found_by_what_was_done_to_them(copy):
+    sets = Corruptions.model_validate([{"name": "mine", "chain": ["noise"], "percent": [3, 9]}])
+    study = copy.model_copy(update={"corruptions": sets})
+    corrupt(study)
+    evaluate(study.model_copy(update={"test_on": "mine/3"}))
+    found, left_out = scored_networks(copy.out)
+    assert not left_out
+    assert [(one.network.name, one.condition, one.protocol) for one in found] == [
+        ("unet", Condition(), TRAINED_CLEAN),
+        ("crdn", Condition(), TRAINED_CLEAN),
+        ("unet", Condition(noise_percent=3), TRAINED_CLEAN),
+        ("crdn", Condition(noise_percent=3), TRAINED_CLEAN),
+    ]

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from spinforge.flows import environment
 from spinforge.flows.answer import print_answer
+from spinforge.flows.compare_paper_command import compare_paper
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import export_network, models
@@ -274,6 +275,7 @@ def _checked_study(
 for _command in (robustness, predict, models, download, verify, export, card, pack, collect):
     app.command()(_command)
 app.command("export-network")(export_network)
+app.command("compare-paper")(compare_paper)
 
 
 def main() -> None:

@@ -182,8 +182,8 @@ def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
     keys = ["model", "protocol", "metric", "subject", "seed"]
     each = beside[[*keys, "transform", "value"]]
     grouped = each.groupby(keys)["value"]
-    mean = grouped.mean().mask(grouped.count() < grouped.size()).reset_index()
-    return pd.concat([each, mean.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
+    together = grouped.mean().mask(grouped.count() < grouped.size()).reset_index()
+    return pd.concat([each, together.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
 
 
 def _ranks(degradation: pd.DataFrame) -> RankStability:

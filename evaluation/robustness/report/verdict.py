@@ -90,8 +90,8 @@ def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths)
     strongest = int(by_level.index.max())
     words = strengths.get((name, strongest), f"level {strongest}")
     return (
-        f"{name} hurts most: in the mean of the networks, Dice falls from {by_level[0]:.3f} clean to "
-        f"{by_level[strongest]:.3f} at its strongest ({words})."
+        f"{name} hurts most: in the mean of the networks, Dice falls from {by_level[0]:.3f} clean "
+        f"to {by_level[strongest]:.3f} at its strongest ({words})."
     )
 
 

@@ -46,7 +46,7 @@ def test_worst_cases_are_the_largest_drops(planted_rows, results):
         & (planted_rows["slice"] >= 0)
         & (planted_rows["model"] == "fading")
     ]
-    wide = rows.pivot_table(index=["subject", "slice"], columns=["transform", "severity"])["value"]
+    wide = rows.pivot(index=["subject", "slice"], columns=["transform", "severity"], values="value")
     drops = wide.rsub(wide["clean", 0], axis=0)
     worst = results.worst[results.worst["model"] == "fading"]
     assert worst["drop"].iloc[0] == pytest.approx(drops.max().max())
@@ -61,7 +61,7 @@ def test_figures_have_safe_names_and_are_drawn(planted, results):
     assert {"curves_dice", "curves_hd95_mm_GM", "boxes_dice_WM", "degradation"} <= set(figures)
     assert all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in figures)
     curves = figures["curves_dice"].axes[2]
-    assert curves.get_title() == "motion"
+    assert curves.get_title(loc="left") == "motion"
     broken = curves.lines[NETWORKS.index("broken")].get_ydata()
     assert int(np.argmin(broken)) == 3
     for name in ("curves_dice", "boxes_dice_WM", "degradation"):

@@ -84,7 +84,7 @@ def severity_steps(
     steps["dip"] = neighbours - sign * steps["here"]
     worse, better = ("first larger", "second larger")[:: int(sign)]
     names = {worse: FALL, better: RISE, "too few": TOO_FEW}
-    steps["step"] = steps["verdict"].map(lambda verdict: names.get(verdict, LEVEL))
+    steps["step"] = steps["verdict"].fillna(TOO_FEW).map(lambda verdict: names.get(verdict, LEVEL))
     steps["regression"] = False
     for _, group in steps.groupby(list(STEP_GROUPS), observed=True):
         steps.loc[group.index, "regression"] = _regressed(list(group["step"]))

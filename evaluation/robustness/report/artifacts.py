@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -25,7 +26,7 @@ from spinforge.evaluation.score import ALL
 
 _MARKERS = "os^Dv+x|_"
 _STYLES = ("-", "--")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a "$" in a name is a "$"
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -232,11 +233,12 @@ def _boxes(
 
 def _degradation(results: RobustnessResults) -> Figure:
     scores = results.scores
-    rows = scores[
+    known = scores[
         (scores["metric"] == "dice")
         & (scores["score"] == "degradation")
         & (scores["transform"] == ALL_TRANSFORMS)
-    ].set_index(["model", "protocol"])
+    ]
+    rows = {(row["model"], row["protocol"]): row for row in known.to_dict("records")}
     networks, protocols = results.cases.present("model"), results.cases.present("protocol")
     figure = Figure(figsize=(6, 1.2 + 0.35 * len(networks)), layout="constrained")
     axes = figure.add_subplot()
@@ -251,12 +253,12 @@ def _degradation(results: RobustnessResults) -> Figure:
 
 
 def _intervals(
-    axes: Axes, rows: pd.DataFrame, network: str, position: int, protocols: Sequence[str]
+    axes: Axes, rows: Mapping[Any, Any], network: str, position: int, protocols: Sequence[str]
 ) -> None:
     for number, protocol in enumerate(protocols):
-        if (network, protocol) not in rows.index:
+        row = rows.get((network, protocol))
+        if row is None:
             continue
-        row = rows.loc[(network, protocol)]
         at = position + 0.2 * number
         axes.plot(
             [row["low"], row["high"]], [at, at], color=_colour(position), linestyle=_STYLES[number]

@@ -91,13 +91,14 @@ def _named(rows: pd.DataFrame, content: RobustnessContent) -> pd.DataFrame:
     }
     named = {}
     for column in ("task", "subject", *orders):
-        names = orders.get(column) or sorted(rows[column].unique())
-        codes = pd.Categorical(rows[column], categories=names)
-        if (lost := codes.codes < 0).any():
+        found = rows[column].unique()
+        names = orders.get(column) or sorted(found)
+        if lost := sorted(set(found) - set(names)):
             raise SpinforgeError(
-                f"the long table has the {column} {rows[column].to_numpy()[lost][0]!r}, which the "
-                f"report's content does not name: it has {', '.join(names)}"
+                f"the long table has the {column} {lost[0]!r}, which the report's content does not "
+                f"name: it has {', '.join(names)}"
             )
+        codes = pd.Categorical(rows[column], categories=pd.Index(list(names), dtype="str"))
         named[column] = codes
     return rows.assign(**named)
 
@@ -124,7 +125,5 @@ def _with_mean_of_tissues(rows: pd.DataFrame) -> pd.DataFrame:
         return rows
     grouped = lacking.groupby([*_CASE, "metric"], observed=True)
     means = grouped.agg(value=("value", "mean"), infinite=("infinite", "any")).reset_index()
-    means["class"] = pd.Categorical.from_codes(
-        np.zeros(len(means), dtype=int), dtype=rows["class"].dtype
-    )
+    means["class"] = pd.Series(ALL, index=means.index).astype(rows["class"].dtype)
     return pd.concat([rows, means[rows.columns]], ignore_index=True)

@@ -171,7 +171,7 @@ def rank_table(results: RobustnessResults, protocol: str) -> Table:
             name,
             [
                 Cell(written(float(ranks.mean_rank.get(name, math.nan)), 2)),
-                *(Cell(_percent(share)) for share in ranks.shares.loc[name]),
+                *(Cell(_percent(share)) for share in list(ranks.shares.loc[name])),
             ],
         )
         for name in names

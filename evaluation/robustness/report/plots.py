@@ -13,7 +13,7 @@ from spinforge.evaluation.robustness.report.severity_words import SeverityAxis
 
 CURVE_HEIGHT, BOX_ROW = 190, 8
 
-Point = tuple[int, float, float, float]
+Point = tuple[int, svg.Number, svg.Number, svg.Number]
 """Severity, mean, and the ends of its interval."""
 
 Values = Mapping[tuple[str, int, str], np.ndarray]
@@ -73,7 +73,7 @@ def _points(means: pd.DataFrame) -> dict[tuple[str, str, str], list[Point]]:
     return found
 
 
-def _curve_limits(means: pd.DataFrame, metric: str) -> tuple[float, float]:
+def _curve_limits(means: pd.DataFrame, metric: str) -> tuple[svg.Number, svg.Number]:
     """All means, and their intervals unless they reach farther than the means do together."""
     spread = means["mean"].max() - means["mean"].min()
     low = means["low"].clip(lower=means["mean"].min() - spread)
@@ -81,7 +81,7 @@ def _curve_limits(means: pd.DataFrame, metric: str) -> tuple[float, float]:
     return svg.limits([*means["mean"], *low, *high], metric=metric)
 
 
-def _across(axis: SeverityAxis) -> dict[int, float]:
+def _across(axis: SeverityAxis) -> dict[int, svg.Number]:
     """Where each severity is; clean first."""
     steps = len(axis.severities)
     inner = (svg.WIDTH - svg.RIGHT - svg.LEFT - 20) / max(steps, 1)
@@ -89,7 +89,9 @@ def _across(axis: SeverityAxis) -> dict[int, float]:
     return {severity: svg.LEFT + 10 + k * inner for k, severity in places}
 
 
-def _severity_ticks(axis: SeverityAxis, across: Mapping[int, float], height: float) -> str:
+def _severity_ticks(
+    axis: SeverityAxis, across: Mapping[int, svg.Number], height: svg.Number
+) -> str:
     y = height - svg.BOTTOM + 14
     words = [svg.text(across[0], y, "clean", "m")]
     words += [
@@ -101,7 +103,7 @@ def _severity_ticks(axis: SeverityAxis, across: Mapping[int, float], height: flo
 
 
 def _curve(
-    points: Sequence[tuple[float, float, float, float]],
+    points: Sequence[tuple[svg.Number, svg.Number, svg.Number, svg.Number]],
     scale: svg.Scale,
     position: int,
     protocol: int,
@@ -230,9 +232,9 @@ def _rows_of_boxes(
     return svg.figure(bottom + 36, summary, tissue, parts)
 
 
-def _box_limits(boxes: Iterable[svg.Box | None], metric: str) -> tuple[float, float]:
+def _box_limits(boxes: Iterable[svg.Box | None], metric: str) -> tuple[svg.Number, svg.Number]:
     """From the lowest whisker or outlier, but of Dice no farther than four boxes below a box."""
-    ends: list[float] = []
+    ends: list[svg.Number] = []
     for box in boxes:
         if box is None:
             continue
@@ -248,6 +250,6 @@ def finite_values(rows: pd.DataFrame) -> dict[tuple[str, int, str], np.ndarray]:
     known = rows[rows["value"].notna()]
     groups = known.groupby(["transform", "severity", "model"], observed=True)["value"]
     return {
-        (str(name), int(severity), str(model)): values.to_numpy(np.float64)
-        for (name, severity, model), values in groups
+        (str(key[0]), int(str(key[1])), str(key[2])): values.to_numpy(np.float64)
+        for key, values in groups
     }

@@ -168,8 +168,8 @@ def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
     Their mean is the ratio of the means, y / x; each is r + (y_i - r x_i) / x, what it adds to the
     ratio to first order.
     """
-    unit = subjects[subjects["model"] == baseline]
-    unit = unit.groupby(["metric", "transform", "subject"])[figure].mean().rename("unit")
+    of_baseline = subjects[subjects["model"] == baseline]
+    unit = of_baseline.groupby(["metric", "transform", "subject"])[figure].mean().rename("unit")
     beside = subjects.join(unit, on=["metric", "transform", "subject"])
     beside = beside[["model", "protocol", "metric", "transform", "subject", "seed", figure, "unit"]]
     beside[[figure, "unit"]] = beside[[figure, "unit"]].mask(
@@ -182,8 +182,8 @@ def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
     keys = ["model", "protocol", "metric", "subject", "seed"]
     each = beside[[*keys, "transform", "value"]]
     grouped = each.groupby(keys)["value"]
-    mean = grouped.mean().mask(grouped.count() < grouped.size()).reset_index()
-    return pd.concat([each, mean.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
+    together = grouped.mean().mask(grouped.count() < grouped.size()).reset_index()
+    return pd.concat([each, together.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
 
 
 def _ranks(degradation: pd.DataFrame) -> RankStability:

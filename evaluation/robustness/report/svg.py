@@ -16,6 +16,8 @@ from spinforge.evaluation.report import colours
 WIDTH = 320
 """Of every plot [SVG units]; the page shows them about as many CSS pixels wide."""
 
+Number = float | int
+
 LEFT, RIGHT, TOP, BOTTOM = 38, 10, 26, 38
 
 NETWORK_COLOURS = (*colours.NETWORK_COLOURS, "currentColor", "#8A8A8A")
@@ -47,22 +49,22 @@ class Scale:
         logarithmic: Linear up to 1, logarithmic beyond.
     """
 
-    low: float
-    high: float
-    start: float
-    end: float
+    low: Number
+    high: Number
+    start: Number
+    end: Number
     logarithmic: bool = False
 
-    def __call__(self, value: float) -> float:
+    def __call__(self, value: Number) -> Number:
         """Where a value lies; what is beyond the ends lies at them."""
         low, high, at = (self._bent(v) for v in (self.low, self.high, value))
         share = (at - low) / (high - low)
         return self.start + (self.end - self.start) * min(max(share, 0.0), 1.0)
 
-    def _bent(self, value: float) -> float:
+    def _bent(self, value: Number) -> Number:
         return 1 + math.log10(value) * 1.4 if self.logarithmic and value > 1 else value
 
-    def ticks(self) -> list[float]:
+    def ticks(self) -> list[Number]:
         """Four to seven round values."""
         if self.logarithmic:
             return [tick for tick in (0, 1, 3, 10, 30, 100, 300) if self.low <= tick <= self.high]
@@ -74,7 +76,7 @@ class Scale:
         return [round((first + k) * step, 10) for k in range(count)]
 
 
-def limits(values: Iterable[float], *, metric: str) -> tuple[float, float]:
+def limits(values: Iterable[Number], *, metric: str) -> tuple[Number, Number]:
     """Ends of an axis: Dice from below the lowest to 1 at most, distances from 0."""
     known = [value for value in values if math.isfinite(value)]
     if metric != "dice":
@@ -85,18 +87,18 @@ def limits(values: Iterable[float], *, metric: str) -> tuple[float, float]:
     return max(0.0, lowest - margin), min(max(1.0, highest), highest + margin)
 
 
-def number(value: float) -> str:
+def number(value: Number) -> str:
     """A coordinate with one decimal, as short as it can be."""
     text = f"{value:.1f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 
-def path(points: Sequence[tuple[float, float]]) -> str:
+def path(points: Sequence[tuple[Number, Number]]) -> str:
     """A line through points; nothing through none."""
     return "M" + "L".join(f"{number(x)} {number(y)}" for x, y in points) if points else ""
 
 
-def text(x: float, y: float, words: str, kind: str = "") -> str:
+def text(x: Number, y: Number, words: str, kind: str = "") -> str:
     """Words, escaped; `kind` is their class."""
     named = f' class="{kind}"' if kind else ""
     return f'<text x="{number(x)}" y="{number(y)}"{named}>{escape(words)}</text>'
@@ -107,7 +109,7 @@ def text_title(words: str) -> str:
     return f"<title>{escape(words)}</title>"
 
 
-def figure(height: float, summary: str, title: str, parts: Iterable[str]) -> str:
+def figure(height: Number, summary: str, title: str, parts: Iterable[str]) -> str:
     """The SVG element, described in words for those who do not see it."""
     return (
         f'<svg class="plot" role="img" aria-label="{escape(summary)}" '
@@ -128,7 +130,7 @@ def value_ticks(scale: Scale) -> str:
     return f'<path class="g" d="{lines}"/>{"".join(words)}'
 
 
-def ticks_below(scale: Scale, top: float, bottom: float) -> str:
+def ticks_below(scale: Scale, top: Number, bottom: Number) -> str:
     """Grid lines and figures of a horizontal axis of values."""
     lines = "".join(f"M{number(scale(t))} {number(top)}V{number(bottom)}" for t in scale.ticks())
     words = (text(scale(tick), bottom + 13, f"{tick:g}", "m") for tick in scale.ticks())
@@ -139,12 +141,12 @@ def ticks_below(scale: Scale, top: float, bottom: float) -> str:
 class Box:
     """Quartiles, whiskers to the farthest value within 1.5 box lengths, and what lies beyond."""
 
-    low: float
-    q25: float
-    median: float
-    q75: float
-    high: float
-    outliers: tuple[float, ...]
+    low: Number
+    q25: Number
+    median: Number
+    q75: Number
+    high: Number
+    outliers: tuple[Number, ...]
     n: int
 
 
@@ -165,7 +167,9 @@ def box_of(values: np.ndarray) -> Box | None:
     return Box(ends[0], q25, median, q75, ends[1], tuple(np.sort(farthest)), len(values))
 
 
-def boxes(placed: Sequence[tuple[float, Box]], scale: Scale, width: float, *, upright: bool) -> str:
+def boxes(
+    placed: Sequence[tuple[Number, Box]], scale: Scale, width: Number, *, upright: bool
+) -> str:
     """Several boxes of one colour: outlines, medians and outliers, a path each.
 
     Args:
@@ -175,7 +179,7 @@ def boxes(placed: Sequence[tuple[float, Box]], scale: Scale, width: float, *, up
         upright: Whether values run upwards; else to the right.
     """
 
-    def point(value: float, across: float) -> str:
+    def point(value: Number, across: Number) -> str:
         along = number(scale(value))
         return f"{number(across)} {along}" if upright else f"{along} {number(across)}"
 

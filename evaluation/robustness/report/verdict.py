@@ -86,12 +86,12 @@ def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths)
     if means[name] <= 0:
         return "No corruption lowers Dice in the mean of the networks."
     levels = level_means(results, protocol, "dice", ALL)
-    levels = levels[levels["transform"] == name].groupby("severity")["mean"].mean()
-    strongest = int(levels.index.max())
+    by_level = levels[levels["transform"] == name].groupby("severity")["mean"].mean()
+    strongest = int(by_level.index.max())
     words = strengths.get((name, strongest), f"level {strongest}")
     return (
-        f"{name} hurts most: in the mean of the networks, Dice falls from {levels[0]:.3f} clean to "
-        f"{levels[strongest]:.3f} at its strongest ({words})."
+        f"{name} hurts most: in the mean of the networks, Dice falls from {by_level[0]:.3f} clean "
+        f"to {by_level[strongest]:.3f} at its strongest ({words})."
     )
 
 
@@ -107,7 +107,7 @@ def _difference(results: RobustnessResults, protocol: str) -> str:
         & pairs["first"].isin([first, second])
         & pairs["second"].isin([first, second])
     ].iloc[0]
-    n, figures = row["pairs"], f"corrected p = {row['p_holm']:.2g}"
+    n, figures = int(row["pairs"]), f"corrected p = {row['p_holm']:.2g}"
     if row["verdict"] == "too few":
         needed = fewest_pairs(len(pairs), 0.05)
         return (
@@ -161,7 +161,7 @@ def regression_sentence(results: RobustnessResults, protocol: str, strengths: St
     dips = steps[steps["dip"] > 0]
     if dips.empty:
         return f"{text}."
-    row = dips.loc[dips["dip"].idxmax()]
+    row = dips.sort_values("dip", ascending=False, kind="stable").iloc[0]
     return (
         f"{text}; the largest dip, which may be chance, is that of {_regression(row, strengths)}."
     )

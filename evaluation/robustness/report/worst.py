@@ -32,7 +32,7 @@ def worst_cases(dice: pd.DataFrame, cases: int = CASES) -> pd.DataFrame:
     known = dice.dropna(subset="value")
     clean = known[known["transform"] == CLEAN].set_index(_SAME)["value"].rename("clean")
     corrupted = known[known["transform"] != CLEAN].rename(columns={"value": "corrupted"})
-    rows = corrupted.join(clean, on=_SAME, how="inner")
+    rows = corrupted.join(clean, on=_SAME, how="inner").reset_index(drop=True)
     rows["drop"] = rows["clean"] - rows["corrupted"]
     rows = rows[rows["drop"] > 0].sort_values(
         ["drop", "transform", "severity", "subject", "slice", "seed"],

@@ -100,7 +100,7 @@ def test_calibration_and_images_stand_in_the_page_where_they_were_scored(make_co
     scores = pd.concat([content.scores, pd.DataFrame(rows)])
     write_report(make_content(scores=scores), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    Page(page)
+    PageElements(page)
     assert "<strong>0.0123</strong>" in page
     assert "<td>0.0456</td>" in page
     assert "<strong>31.25</strong>" in page

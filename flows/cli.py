@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from spinforge.flows import environment
 from spinforge.flows.answer import print_answer
+from spinforge.flows.compare_paper_command import compare_paper
 from spinforge.flows.dashboard_command import dashboard
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
@@ -286,6 +287,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command("export-network")(export_network)
+app.command("compare-paper")(compare_paper)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ from sqlalchemy import make_url
 from spinforge.evaluation.dashboard.source import TrackedRun, TrackedRuns
 from spinforge.flows.config import Study
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.tracking import default_uri, read_note
+from spinforge.flows.run_notes import read_note
+from spinforge.flows.tracking import default_uri
 from spinforge.simulation.errors import SpinforgeError
 
 _PARENT = "mlflow.parentRunId"

@@ -16,6 +16,7 @@ from spinforge.evaluation.robustness.long_table import (
     long_table_of_scores,
     write_long_table,
 )
+from spinforge.flows.check_robustness import check_robustness
 from spinforge.flows.config import Study
 from spinforge.flows.corrupt import corrupt
 from spinforge.flows.evaluate import network_scores
@@ -45,6 +46,7 @@ def robustness(study: Study, overwrite: bool = False) -> dict[str, object]:
     Returns:
         Where the report and the long table are, the data sets' digests, and the number of trials.
     """
+    check_robustness(study, overwrite=overwrite)
     folder = RunFolder.of(study)
     with folder.opened(study):
         digest = generate(study, overwrite=overwrite)

@@ -12,16 +12,17 @@ import mlflow
 import mlflow.pyfunc
 import pandas as pd
 from lightning.pytorch.loggers import MLFlowLogger
+from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from spinforge.datasets.storage.files import replacing
 from spinforge.flows.config import Study
 from spinforge.flows.curves import METRICS_PER_BATCH, missing_points, named_curves
 from spinforge.flows.machine import machine_facts
 from spinforge.flows.model_registry import crown, mlflow_model, register
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.run_notes import read_note, write_note
 from spinforge.flows.whole_calls import WholeCalls
 from spinforge.models.training.possible import available_device
 from spinforge.models.weights import load_network
@@ -98,7 +99,7 @@ class Tracker:
     def mark_logged(self, folder: Path, what: str) -> None:
         """Note that all of `what` is in the run of the network in `folder`."""
         note = read_note(folder)
-        _write_note(folder, note | {"logged": [*note.get("logged", []), what]})
+        write_note(folder, note | {"logged": [*note.get("logged", []), what]})
 
     def lightning_logger(self, run: str) -> MLFlowLogger:
         """Logger that sends Lightning's metrics to a run."""
@@ -155,6 +156,15 @@ class Tracker:
     def log_file(self, run: str, path: Path) -> None:
         """Copy a file into a run's artifacts."""
         self._client.log_artifact(run, str(path))
+
+    def log_table(self, run: str, table: pd.DataFrame, name: str) -> None:
+        """A table that MLflow's page shows; `name` ends in .json. It replaces an earlier one."""
+        content = json.loads(table.to_json(orient="split", index=False))
+        self._client.log_dict(run, {"columns": content["columns"], "data": content["data"]}, name)
+
+    def log_figure(self, run: str, figure: Figure, name: str) -> None:
+        """A matplotlib figure as a picture; `name` ends in .png."""
+        self._client.log_figure(run, figure, name)
 
     def log_network(self, run: str, file: Path, *, coils: int = 1) -> None:
         """A network's file as a model that MLflow loads and serves; see `model_registry.py`.
@@ -292,7 +302,7 @@ class Tracker:
         tags = machine_facts(available_device(self.study.training)) if parent else {}
         tags |= {"mlflow.parentRunId": parent} if parent else {}
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
-        _write_note(folder, wanted | {"run_id": run.info.run_id})
+        write_note(folder, wanted | {"run_id": run.info.run_id})
         return str(run.info.run_id)
 
     def _exists(self, run: str) -> bool:
@@ -302,20 +312,6 @@ class Tracker:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
             return False
-
-
-def read_note(folder: Path) -> dict[str, Any]:
-    """What is noted in `folder` about its MLflow run; empty if nothing or if it is damaged."""
-    try:
-        note = json.loads((folder / "mlflow.json").read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return note if isinstance(note, dict) and "run_id" in note else {}
-
-
-def _write_note(folder: Path, note: dict[str, Any]) -> None:
-    with replacing(folder / "mlflow.json") as temporary:
-        temporary.write_text(json.dumps(note, indent=2) + "\n")
 
 
 def default_uri(study: Study) -> str:

@@ -49,7 +49,7 @@ class Untracked:
     def _keep_nothing(self, *_: Any, **__: Any) -> None: ...
 
     mark_logged = log_params = log_metrics = log_curves = log_dataset = _keep_nothing
-    log_file = log_network = set_tags = register = crown = _keep_nothing
+    log_file = log_table = log_figure = log_network = set_tags = register = crown = _keep_nothing
 
 
 class _Silent(Logger):

@@ -3,24 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import pandas as pd
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.empty_masks import count_mask_cases
 from spinforge.evaluation.report import colours, pictures, plots, tables
 from spinforge.evaluation.report.cases import RankedCase, ranked_cases
-from spinforge.evaluation.report.content import (
-    ExampleSlice,
-    ReportContent,
-)
+from spinforge.evaluation.report.content import ExampleSlice, ReportContent
+from spinforge.evaluation.report.environment import FOLDER, environment, relative_links
 from spinforge.evaluation.score import ALL, VOLUME, summarise
 from spinforge.models.training.columns import HISTORY_COLUMNS
-
-FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,7 @@ def write_report(content: ReportContent, path: Path) -> None:
             linked file is not given by a relative path.
     """
     _check(content)
-    page = _environment().get_template("page.html").render(_context(content))
+    page = environment().get_template("page.html").render(_context(content))
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -82,21 +76,7 @@ def _check(content: ReportContent) -> None:
         missing = set(HISTORY_COLUMNS) - set(network.history.columns)
         if missing:
             raise ValueError(f"history of {network.name!r} lacks the columns {sorted(missing)}")
-    for target in content.files.values():
-        parts = urlsplit(target)
-        if parts.scheme or parts.netloc or target.startswith("/"):
-            raise ValueError(f"need paths relative to the report, got {target!r}")
-
-
-def _environment() -> Environment:
-    """Templates of this folder; every text is escaped unless it is `Markup`."""
-    return Environment(
-        loader=FileSystemLoader(FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    relative_links(content.files)
 
 
 def _context(content: ReportContent) -> dict[str, Any]:
@@ -133,7 +113,7 @@ def _context(content: ReportContent) -> dict[str, Any]:
         ],
         "tissue_colours": colours.class_colours(content.classes),
         "error_colours": colours.ERROR_COLOURS,
-        "links": {name: quote(target) for name, target in content.files.items()},
+        "links": relative_links(content.files),
     }
 
 

@@ -4,54 +4,21 @@ import itertools
 import re
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
 from markupsafe import Markup
+from page_elements import PageElements
 
 from spinforge.evaluation.report import plots
 from spinforge.evaluation.report.page import write_report
 from spinforge.evaluation.report.plots import metric_boxes
 
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Collects the elements and refuses tags that do not nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.feed(text)
-        self.close()
-        assert not self.open, self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag, (tag, self.getpos())
-
-    def handle_data(self, data):
-        if not self.open or self.open[-1] not in {"style", "script"}:
-            self.text.append(data)
-
-    def find(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
 
 @pytest.fixture(scope="module")
-def parsed(page) -> Page:
-    return Page(page)
+def parsed(page) -> PageElements:
+    return PageElements(page)
 
 
 def test_tags_nest_and_ids_are_unique(parsed):
@@ -133,7 +100,7 @@ def test_calibration_and_images_stand_in_the_page_where_they_were_scored(make_co
     scores = pd.concat([content.scores, pd.DataFrame(rows)])
     write_report(make_content(scores=scores), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    Page(page)
+    PageElements(page)
     assert "<strong>0.0123</strong>" in page
     assert "<td>0.0456</td>" in page
     assert "<strong>31.25</strong>" in page
@@ -262,7 +229,7 @@ def test_report_of_empty_slices_alone_is_still_a_page(make_content, tmp_path):
     empty = content.scores.query("slice == 0").assign(value=float("nan"))
     write_report(make_content(scores=empty), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    Page(page)
+    PageElements(page)
     assert "No slice has any tissue in its ground truth." in page
 
 
@@ -273,5 +240,5 @@ def test_report_of_one_network_after_one_epoch_without_validation(make_content, 
     networks = [replace(network, history=history)]
     write_report(make_content(networks=networks, scores=scores), tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    Page(page)
+    PageElements(page)
     assert "<strong>" not in page  # nothing is best when there is nothing to compare with

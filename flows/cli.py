@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from spinforge.flows import environment
 from spinforge.flows.answer import print_answer
 from spinforge.flows.compare_paper_command import compare_paper
+from spinforge.flows.dashboard_command import dashboard
 from spinforge.flows.data_commands import card, download, export, verify
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import export_network, models
@@ -272,7 +273,18 @@ def _checked_study(
     return resolved
 
 
-for _command in (robustness, predict, models, download, verify, export, card, pack, collect):
+for _command in (
+    robustness,
+    dashboard,
+    predict,
+    models,
+    download,
+    verify,
+    export,
+    card,
+    pack,
+    collect,
+):
     app.command()(_command)
 app.command("export-network")(export_network)
 app.command("compare-paper")(compare_paper)

@@ -5,6 +5,8 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+import pandas as pd
+
 from spinforge.datasets.corruption.checks import chosen_sets
 from spinforge.datasets.corruption.sets import sets_digest
 from spinforge.datasets.products.making import split_of
@@ -28,18 +30,22 @@ OPEN_SETS = 3
 """Corruption sets whose images are kept in memory at a time."""
 
 
-def robustness_content(study: Study) -> RobustnessContent:
+def robustness_content(
+    study: Study, *, table: pd.DataFrame | None = None, tracked: bool = True
+) -> RobustnessContent:
     """What the report and the dashboard show of one study.
 
     Args:
         study: As its run folder's study.yaml says it.
+        table: Its long table, if that was read already, or as much of it as is wanted.
+        tracked: Whether to ask MLflow for the runs, which makes its record if there is none.
 
     Raises:
         SpinforgeError: If it was not run, or its table does not belong to it.
     """
     folder = RunFolder.of(study)
     table_file = folder.robustness / "robustness.parquet"
-    table = read_long_table(table_file)
+    table = read_long_table(table_file) if table is None else table
     names = {network.name: network for network in study.networks}
     if strangers := sorted(set(table["model"]) - set(names)):
         raise SpinforgeError(
@@ -48,6 +54,7 @@ def robustness_content(study: Study) -> RobustnessContent:
         )
     chosen, sets = study_severities(study), chosen_sets(study.data, study.corruptions)
     cases = ShownTrials(study)
+    tracker = Tracker(study) if tracked else None
     made = datetime.fromtimestamp(os.path.getmtime(table_file)).astimezone()
     return RobustnessContent(
         name=study.name,
@@ -62,8 +69,8 @@ def robustness_content(study: Study) -> RobustnessContent:
         seen=cases.shown.seen,
         axes=cases.shown.axes,
         configuration=study_yaml(study),
-        provenance=_provenance(study),
-        runs=_runs(study),
+        provenance=_provenance(study) | ({"MLflow": tracker.uri} if tracker else {}),
+        runs=_runs(study, tracker) if tracker else {},
         files=_files(folder),
     )
 
@@ -125,13 +132,12 @@ def _provenance(study: Study) -> dict[str, str]:
         "configuration of the data, sha256": study.data.config_hash,
         "seeds": ", ".join(map(str, seeds_of(study))),
         **machine_and_versions(),
-        "MLflow": Tracker(study).uri,
     }
 
 
-def _runs(study: Study) -> dict[tuple[str, int], str]:
+def _runs(study: Study, tracker: Tracker) -> dict[tuple[str, int], str]:
     """MLflow's run of each network and seed, as far as it knows one."""
-    tracker, runs = Tracker(study), {}
+    runs = {}
     for seed in seeds_of(study):
         trained = trial_study(study, Condition("", seed=seed), None)
         for network in study.networks:

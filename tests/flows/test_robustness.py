@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from pydantic import ValidationError
+from streamlit.testing.v1 import AppTest
 
 from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.evaluation.robustness.long_table import CLEAN, RETRAINED, read_long_table
@@ -198,3 +199,33 @@ def test_a_corruption_set_that_is_not_there_is_named(copy, setting):
     check = check_evaluation if setting == "test_on" else check_study
     with pytest.raises(SpinforgeError, match=rf"{setting}: .*corrupt/motion/3.*spinforge corrupt"):
         check(study)
+
+
+def _dashboard(out):
+    from pathlib import Path
+
+    from spinforge.evaluation.dashboard.page import show_page
+    from spinforge.flows.dashboard_studies import RunFolders
+
+    show_page(RunFolders(Path(out)))
+
+
+@pytest.mark.parametrize("tab", ["Overview", "Curves", "Compare", "Samples", "Runs"])
+def test_the_dashboard_shows_the_run_and_changes_nothing(robust, tab):
+    study, _, _ = robust
+    before = {path: path.stat().st_mtime_ns for path in study.out.rglob("*") if path.is_file()}
+    page = AppTest.from_function(_dashboard, default_timeout=120, args=(str(study.out),))
+    page.query_params["tab"] = tab
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert not page.warning
+    models = [network.name for network in study.networks]
+    assert page.multiselect(f"networks of {study.name}").value == models
+    if tab == "Samples":
+        html = "".join(element.proto.body for element in page.get("html"))
+        assert html.count("<figure>") == 8
+    if tab == "Runs":
+        assert set(models) <= set(page.dataframe[0].value["run"])
+    after = {path: path.stat().st_mtime_ns for path in study.out.rglob("*") if path.is_file()}
+    assert after == before

@@ -1,16 +1,17 @@
 """One number for all scored pixels together, and what it is compared with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64, UInt8
+from jaxtyping import Int64
 from pydantic import ValidationError
 
-from spinforge.datasets.reading.cases import Scorable, scored_target
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.overlap import (
     Confusion,
+    LabelSlices,
+    Scored,
     confusion_matrices,
     dice,
     jaccard,
@@ -66,29 +67,18 @@ class Pooled(Config):
 
 
 def pooled_confusion(
-    slices: Scorable, predicted: UInt8[np.ndarray, "item *frame ky kx"]
+    volumes: Iterable[tuple[LabelSlices, LabelSlices, Scored]], *, classes: int
 ) -> Int64[np.ndarray, "classes classes"]:
     """Pixels of every (true, predicted) pair of classes, of all scored slices together.
 
     Args:
-        slices: The scored slices.
-        predicted: Label maps, one for each item.
+        volumes: Predicted and true label maps, and the pixels that count, of some slices each.
+        classes: How many, the background included.
     """
-    found = np.zeros((len(slices.class_names), len(slices.class_names)), dtype=np.int64)
-    for confusion in _confusions(slices, predicted):
-        found += confusion
+    found = np.zeros((classes, classes), dtype=np.int64)
+    for predicted, target, scored in volumes:
+        found += confusion_matrices(predicted, target, classes=classes, scored=scored).sum(axis=0)
     return found
-
-
-def _confusions(slices: Scorable, predicted: np.ndarray) -> Iterator[np.ndarray]:
-    for position, labels in enumerate(predicted):
-        item = slices[position]
-        for case in slices.cases(position):
-            target, known = scored_target(item, case)
-            one = labels if case.frame is None else labels[case.frame]
-            yield confusion_matrices(
-                one[None], target[None], classes=len(slices.class_names), scored=known[None]
-            )[0]
 
 
 def mean_class_dice(confusion: Confusion) -> float:

@@ -1,7 +1,7 @@
 """The evaluate flow: predict the test slices, score them, keep tables and label maps."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -147,10 +147,10 @@ def _score_network(
     tracker.mark_logged(folder, target.name)
 
 
-class _ScoredSlice(NamedTuple):
-    """Labels found, how surely, and labels given of one slice, and where there are any."""
+class _ScoredVolume(NamedTuple):
+    """Slices of one volume: labels found, how surely, and labels given and where there are any."""
 
-    case: Case
+    cases: list[Case]
     predicted: NDArray[np.uint8]
     confidence: NDArray[np.float32]
     target: NDArray[np.uint8]
@@ -169,39 +169,45 @@ def _predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices
     )
     with replacing(target / "predictions.npz") as temporary, temporary.open("wb") as stream:
         np.savez_compressed(stream, labels=predicted.labels)
-    scores = _score_volumes(network.name, slices, predicted)
-    write_pooled(Pooled.of(pooled_confusion(slices, predicted.labels)), target)
+    volumes = _volumes(slices, predicted)
+    tables = [_score(network.name, name, slices, volume) for name, volume in volumes.items()]
+    if predicted.images is not None and isinstance(slices, ZeroFilledSlices):
+        tables.append(score_reconstructions(predicted.images, slices, network=network.name))
+    scores = pd.concat(tables, ignore_index=True)
+    maps = ((volume.predicted, volume.target, volume.known) for volume in volumes.values())
+    write_pooled(Pooled.of(pooled_confusion(maps, classes=len(slices.class_names))), target)
     write_scores(scores, target)
     return scores
 
 
-def _score_volumes(network: str, slices: StudySlices, predicted: SlicePredictions) -> pd.DataFrame:
-    """Scores of every volume: of a subject, or of a subject in one view or at one age."""
-    volumes: dict[str, list[_ScoredSlice]] = {}
+def _volumes(slices: StudySlices, predicted: SlicePredictions) -> dict[str, _ScoredVolume]:
+    """Every volume: a subject, or a subject in one view or at one age."""
+    found: dict[str, list[tuple[Any, ...]]] = {}
     for position, pair in enumerate(zip(predicted.labels, predicted.confidence, strict=True)):
         item = slices[position]
         for case in slices.cases(position):
-            labels, confidence = pair if case.frame is None else (part[case.frame] for part in pair)
-            scored = _ScoredSlice(case, labels, confidence, *scored_target(item, case))
-            volumes.setdefault(case.volume, []).append(scored)
-    tables = [
-        score_slices(
-            np.stack([scored.predicted for scored in volume]),
-            np.stack([scored.target for scored in volume]),
-            scored=np.stack([scored.known for scored in volume]),
-            spacing_mm=volume[0].case.pixel_mm,
-            slice_mm=volume[0].case.slice_mm,
-            subject=name,
-            network=network,
-            slices=[scored.case.number for scored in volume],
-            classes=slices.class_names,
-            confidence=np.stack([scored.confidence for scored in volume]),
-        )
-        for name, volume in volumes.items()
-    ]
-    if predicted.images is not None and isinstance(slices, ZeroFilledSlices):
-        tables.append(score_reconstructions(predicted.images, slices, network=network))
-    return pd.concat(tables, ignore_index=True)
+            maps = pair if case.frame is None else (part[case.frame] for part in pair)
+            found.setdefault(case.volume, []).append((case, *maps, *scored_target(item, case)))
+    volumes = {}
+    for name, scored in found.items():
+        cases, *stacks = zip(*scored, strict=True)
+        volumes[name] = _ScoredVolume(list(cases), *map(np.stack, stacks))
+    return volumes
+
+
+def _score(network: str, name: str, slices: StudySlices, volume: _ScoredVolume) -> pd.DataFrame:
+    return score_slices(
+        volume.predicted,
+        volume.target,
+        scored=volume.known,
+        spacing_mm=volume.cases[0].pixel_mm,
+        slice_mm=volume.cases[0].slice_mm,
+        subject=name,
+        network=network,
+        slices=[case.number for case in volume.cases],
+        classes=slices.class_names,
+        confidence=volume.confidence,
+    )
 
 
 def _headline_metrics(scores: pd.DataFrame) -> dict[str, float]:

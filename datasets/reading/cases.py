@@ -1,7 +1,7 @@
 """What of an item is scored, and under which name."""
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -28,28 +28,6 @@ class Case:
     pixel_mm: tuple[float, float]
     frame: int | None = None
     slice_mm: float | None = None
-
-
-@runtime_checkable
-class Scorable(Protocol):
-    """A data set whose slices can be scored."""
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, the background first."""
-        ...
-
-    def __len__(self) -> int:
-        """Number of items."""
-        ...
-
-    def cases(self, position: int) -> list[Case]:
-        """What of an item is scored."""
-        ...
-
-    def __getitem__(self, position: int, /) -> Any:
-        """An item with its "target"."""
-        ...
 
 
 def scored_target(

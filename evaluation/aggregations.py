@@ -171,13 +171,14 @@ AGGREGATIONS: dict[AggregationName, Aggregation] = {
         _seranet,
     ),
     "hlenet": Aggregation(
-        "mean over images of the foreground, 1 added above and below each fraction",
+        "mean over images of the foreground; Dice and Jaccard with 1 added above and below",
         "in neither map: 1; in one: nearly 0",
         _hlenet,
     ),
     "volumes": Aggregation(
         "mean over volumes of each tissue, then over the tissues; no background",
-        "in neither map: left out; in one: overlaps 0, distances left out",
+        "in neither map: left out; missed: overlaps 0, volume difference -1; invented: overlaps 0; "
+        "distances left out",
         _volumes,
     ),
 }

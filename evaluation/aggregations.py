@@ -60,6 +60,12 @@ def aggregate(scores: pd.DataFrame, name: AggregationName) -> pd.DataFrame:
     return pd.concat([table, means], ignore_index=True)[COLUMNS]
 
 
+def aggregate_all(scores: pd.DataFrame) -> pd.DataFrame:
+    """Every aggregation, with its name in the column `aggregation`, the first."""
+    tables = [aggregate(scores, name).assign(aggregation=name) for name in AGGREGATIONS]
+    return pd.concat(tables, ignore_index=True)[["aggregation", *COLUMNS]]
+
+
 def parts(scores: pd.DataFrame, name: AggregationName) -> pd.DataFrame:
     """What every case adds to the figures of its classes.
 

@@ -27,7 +27,8 @@ def show(shown: Shown) -> None:
         _row(shown, points, there[start : start + _COLUMNS], limits)
     st.caption(
         "Means over cases; bands are 95 % intervals over subjects, of the networks that were "
-        "trained (none with fewer than five subjects). Infinite distances are left out and counted "
+        "trained (from five seeds on over subjects and seeds, of networks trained anew; none with "
+        "fewer than five subjects). Infinite distances are left out and counted "
         "as without a value. Point at a marker for its figures."
     )
     with st.expander("The figures as a table"):

@@ -77,7 +77,7 @@ def degradation_by_transform(of: Stamp, choice: Choice) -> pd.DataFrame:
 @st.cache_data(show_spinner="Comparing …", max_entries=64)
 def comparisons(of: Stamp, choice: Choice) -> pd.DataFrame:
     """See `scores.comparisons`."""
-    return scores.comparisons(_view(of, choice))
+    return scores.comparisons(_view(of, choice), choice)
 
 
 @st.cache_data(show_spinner="Reading cases …", max_entries=128)

@@ -11,8 +11,8 @@ NOTE = (
     "weighing most (ROOD-MRI, weight 2/3 a level); smaller is better. Every subject counts once. "
     "Intervals: 95 %, bootstrap over subjects, of the networks that were trained; from five seeds "
     "on over subjects and seeds, of networks trained anew; none with fewer than five subjects. "
-    "mCE: errors in percent of the baseline's; smaller is better. Relative mCE compares what corruption "
-    "adds, and is huge where it adds hardly anything to the baseline."
+    "mCE: errors in percent of the baseline's; smaller is better. Relative mCE compares what "
+    "corruption adds, and is huge where it adds hardly anything to the baseline."
 )
 
 

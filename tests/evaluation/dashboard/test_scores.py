@@ -1,4 +1,4 @@
-"""The dashboard's figures are those of the report, also where subjects have unequally many slices."""
+"""The dashboard's figures are those of the report, also with unequally many slices a subject."""
 
 import pandas as pd
 import pytest
@@ -93,5 +93,5 @@ def test_the_comparisons_are_those_of_the_report(study):
     rows, choice, results = study
     found = scores.comparisons(rows, choice)
     report = results.comparisons.drop(columns="protocol")
-    assert list(zip(found["first"], found["second"], strict=True))[0] == ("steady", "fading")
+    assert found[["first", "second"]].iloc[0].tolist() == ["steady", "fading"]
     pd.testing.assert_frame_equal(found, report[found.columns])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from spinforge.datasets.splits import Split
 from spinforge.simulation.config import Config, content_hash
@@ -16,6 +16,9 @@ from spinforge.simulation.rng import RNG_SCHEME
 
 CORRUPTION = "corruption-2"
 """Version of the corruptions; whatever changes a corrupted byte changes it."""
+
+CLEAN = "clean"
+"""What tables of scores call the clean images; no set may be named so."""
 
 FIXED = "fixed"
 """Strength of a chain in which every corruption says its own."""
@@ -125,6 +128,13 @@ class Chain(Config):
     percent: tuple[Percent, ...] | None = Field(
         None, description="the same in percent (noise, noise_gauss, inu), instead of levels"
     )
+
+    @field_validator("name")
+    @classmethod
+    def _is_no_other(cls, name: str) -> str:
+        if name == CLEAN:
+            raise ValueError(f"{CLEAN} is what tables call images without corruption; name another")
+        return name
 
     @model_validator(mode="after")
     def _consistent(self) -> "Chain":

@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from spinforge.datasets.corruption.settings import CLEAN as CLEAN  # transform of severity 0
 from spinforge.datasets.storage.files import replacing
 from spinforge.evaluation.score import VOLUME
 from spinforge.simulation.errors import SpinforgeError
-
-CLEAN = "clean"
-"""In the transform column: not corrupted; severity 0."""
 
 TRAINED_CLEAN, RETRAINED = "trained clean", "retrained per level"
 """In the protocol column: one network for all severities, or one trained at each of them."""

@@ -1,5 +1,6 @@
 """Which rows of the long table a corruption set has: its transform, severity and strength."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -48,9 +49,14 @@ def severities(sets: Iterable[CorruptedSet]) -> list[Severity]:
 
 
 def transform_in_words(sets: Sequence[CorruptedSet], name: str) -> str:
-    """What one transform does: the first sentence about each corruption of its chain."""
-    chain = next(chosen.chain for chosen in sets if chosen.name == name)
-    sentences = [(type(c).__doc__ or "").split("\n")[0].rstrip(".") for c in chain]
+    """What one transform does: the first sentence about each corruption of its chain.
+
+    The percentages of the levels are left out where the set has others.
+    """
+    chosen = next(chosen for chosen in sets if chosen.name == name)
+    sentences = [(type(c).__doc__ or "").split("\n")[0].rstrip(".") for c in chosen.chain]
+    if chosen.percent is not None:
+        sentences = [re.sub(r"(:| of) \d+(, \d+)* %", "", sentence) for sentence in sentences]
     return "; then: ".join(sentences)
 
 

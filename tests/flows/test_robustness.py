@@ -9,8 +9,10 @@ import torch
 from pydantic import ValidationError
 from streamlit.testing.v1 import AppTest
 
+from spinforge.datasets.corruption.checks import chosen_sets
 from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.evaluation.robustness.long_table import CLEAN, RETRAINED, read_long_table
+from spinforge.evaluation.robustness.severities import transform_in_words
 from spinforge.evaluation.score import read_scores, score_slices
 from spinforge.flows.check_robustness import check_robustness
 from spinforge.flows.config import Robustness, load_study
@@ -60,6 +62,19 @@ def test_severities_count_what_changes_the_images(tiny):
         ("field", 1, "20 %"),
         ("field", 2, "40 %"),
     ]
+
+
+def test_a_set_in_percent_is_not_told_by_the_percentages_of_the_levels(tiny):
+    sets = chosen_sets(tiny.data, with_corruptions(tiny).corruptions)
+    assert transform_in_words(sets, "field") == (
+        "Intensity non-uniformity (INU), as BrainWeb measures it"
+    )
+    assert transform_in_words(sets, "noise_gauss").startswith("White noise of 5, 10, 15, 20, 30 %")
+
+
+def test_no_set_is_called_clean():
+    with pytest.raises(ValidationError, match="clean is what tables call"):
+        Corruptions.model_validate([{"name": "clean", "chain": ["inu"]}])
 
 
 def test_every_network_corruption_and_severity_is_in_the_table(robust):

@@ -2,19 +2,23 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from spinforge.evaluation.comparison import compare_pairs
 from spinforge.evaluation.empty_masks import MaskCase, mask_cases
 from spinforge.evaluation.intervals import FEWEST_CLUSTERS, mean_intervals
-from spinforge.evaluation.metric_direction import larger_is_better
 from spinforge.evaluation.rank_stability import RankStability, rank_stability
 from spinforge.evaluation.robustness.content import RobustnessContent
-from spinforge.evaluation.robustness.degradation import ALL_TRANSFORMS, degradation_scores
+from spinforge.evaluation.robustness.corruption_error import NO_ERROR, mean_errors
+from spinforge.evaluation.robustness.degradation import (
+    ALL_TRANSFORMS,
+    degradation_scores,
+    mean_if_all,
+)
 from spinforge.evaluation.robustness.long_table import CLEAN
 from spinforge.evaluation.robustness.regressions import severity_steps
 from spinforge.evaluation.robustness.report.cases import StudyCases, study_cases
+from spinforge.evaluation.robustness.report.units import baseline_increases, mask_chance
 from spinforge.evaluation.robustness.report.worst import worst_cases
 from spinforge.evaluation.score import ALL
 from spinforge.simulation.errors import SpinforgeError
@@ -25,9 +29,6 @@ SCORES = ("clean", "overall", "degradation", "ce", "relative_ce")
 _SCORED = ["protocol", "model", "metric", "transform"]
 
 _SUBJECT_GROUPS = ["model", "task", "protocol", "class", "metric", "subject", "seed"]
-
-_NO_ERROR = 1e-9
-"""Mean error, or increase, of a baseline: less is no unit."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class RobustnessResults:
         subject_scores: Overall, degradation and clean of every subject and seed; class "all".
         scores: protocol, model, metric, transform (or "all transforms"), score (of `SCORES`) and
             the columns of `mean_intervals`.
+        increases: `baseline_increases`: which relative corruption errors there are.
         comparisons: `compare_pairs` of the networks' degradation of Dice over all transforms.
         ranks: The same by protocol: would another draw have ranked the networks differently?
         steps: `severity_steps` of Dice.
@@ -56,6 +58,7 @@ class RobustnessResults:
     levels: pd.DataFrame
     subject_scores: pd.DataFrame
     scores: pd.DataFrame
+    increases: pd.DataFrame
     comparisons: pd.DataFrame
     ranks: dict[str, RankStability]
     steps: pd.DataFrame
@@ -81,7 +84,8 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
     dice = _plain(cases.rows[(cases.rows["metric"] == "dice") & (cases.rows["class"] == ALL)])
     together = cases.rows[cases.rows["class"] == ALL]
     subjects = _subject_scores(_plain(together))
-    scores, notes = _scores(subjects, content.baseline, cluster)
+    increases = baseline_increases(subjects, content.baseline, cluster)
+    scores, notes = _scores(mask_chance(subjects, increases), content.baseline, cluster)
     of_dice = _overall(subjects[subjects["metric"] == "dice"], "degradation")
     return RobustnessResults(
         cases=cases,
@@ -89,6 +93,7 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
         levels=_levels(cases, cluster),
         subject_scores=subjects,
         scores=scores,
+        increases=increases,
         comparisons=compare_pairs(_ordered(of_dice, cases), between="model", by=["protocol"]),
         ranks={str(name): _ranks(rows) for name, rows in of_dice.groupby("protocol")},
         steps=severity_steps(dice),
@@ -123,10 +128,7 @@ def _subject_scores(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for protocol, group in rows.groupby("protocol"):
         rood = degradation_scores(group, by=_SUBJECT_GROUPS)
-        plain = degradation_scores(group, by=_SUBJECT_GROUPS, alpha=1.0)
-        best = np.array([1.0 if larger_is_better(name) else 0.0 for name in plain["metric"]])
-        rood["increase"] = plain["degradation"]
-        rood["error"] = np.abs(best - plain["clean"]) + plain["degradation"]
+        rood[["error", "increase"]] = mean_errors(group, _SUBJECT_GROUPS)[["error", "increase"]]
         found.append(rood.assign(protocol=protocol))
     kept = [*_SUBJECT_GROUPS, "transform", "clean", "overall", "degradation", "error", "increase"]
     return pd.concat(found, ignore_index=True)[kept]
@@ -134,9 +136,8 @@ def _subject_scores(rows: pd.DataFrame) -> pd.DataFrame:
 
 def _overall(subjects: pd.DataFrame, score: str) -> pd.DataFrame:
     """Mean of a score over the transforms, of every subject and seed; NaN where one lacks."""
-    grouped = subjects.groupby([*_SUBJECT_GROUPS])[score]
-    mean = grouped.mean().mask(grouped.count() < grouped.size())
-    return mean.rename("value").reset_index()
+    mean = mean_if_all(subjects, _SUBJECT_GROUPS, [score])
+    return mean.rename(columns={score: "value"}).reset_index()
 
 
 def _scores(
@@ -176,13 +177,12 @@ def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
         beside[[figure, "unit"]].isna().any(axis=1)
     )
     means = beside.groupby(["model", "metric", "transform"])[[figure, "unit"]].transform("mean")
-    x = means["unit"].where(means["unit"] > _NO_ERROR)
+    x = means["unit"].where(means["unit"] > NO_ERROR)
     r = means[figure] / x
     beside["value"] = 100 * (r + (beside[figure] - r * beside["unit"]) / x)
     keys = ["model", "protocol", "metric", "subject", "seed"]
     each = beside[[*keys, "transform", "value"]]
-    grouped = each.groupby(keys)["value"]
-    together = grouped.mean().mask(grouped.count() < grouped.size()).reset_index()
+    together = mean_if_all(each, keys, ["value"]).reset_index()
     return pd.concat([each, together.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
 
 

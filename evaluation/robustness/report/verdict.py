@@ -88,7 +88,8 @@ def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths)
     levels = level_means(results, protocol, "dice", ALL)
     by_level = levels[levels["transform"] == name].groupby("severity")["mean"].mean()
     # The strongest level need not be the worst.
-    worst, strongest = int(by_level.drop(0).idxmin()), int(by_level.index.max())
+    corrupted = by_level.drop(0)
+    worst, strongest = int(corrupted.index[corrupted.argmin()]), int(corrupted.index.max())
     where = f"{_level(strengths, name, worst)}{', its strongest' if worst == strongest else ''}"
     return (
         f"{name} hurts most: in the mean of the networks, Dice falls from {by_level[0]:.3f} clean "

@@ -4,7 +4,6 @@ A relative corruption error divides by how much worse the baseline gets. Where t
 0 the ratio may be anything: of either sign, and thousands of percent.
 """
 
-import math
 from typing import Any
 
 import pandas as pd
@@ -52,21 +51,26 @@ def reasons(increases: pd.DataFrame, baseline: str) -> list[str]:
     several = increases["protocol"].nunique() > 1
     chance = increases[~increases["told"] & increases["mean"].notna()]
     sentences = []
-    for (protocol, metric), rows in chance.groupby(["protocol", "metric"], sort=False):
+    keys = [chance["protocol"], chance["metric"], chance["low"].notna()]
+    for key, rows in chance.groupby(keys, sort=False):
+        protocol, metric, known = str(key[0]), str(key[1]), bool(key[2])
         where = ", ".join(
-            f"{row['transform']} ({_change(row, str(metric))})" for row in rows.to_dict("records")
+            f"{row['transform']} ({_growth(row, known)})" for row in rows.to_dict("records")
+        )
+        why = (
+            "does not grow by more than chance"
+            if known
+            else f"grows by less than {LEAST_INCREASE[metric]:g}, and subjects are too few to "
+            f"tell that from chance"
         )
         sentences.append(
-            f"No relative corruption errors of {METRICS[str(metric)]}"
-            f"{f' ({protocol})' if several else ''} under {where}, nor over all corruptions: there "
-            f"the error of {baseline} does not grow by more than chance; in brackets, its mean "
-            f"growth."
+            f"No relative corruption errors of {METRICS[metric]}"
+            f"{f' ({protocol})' if several else ''} under {where}, nor over all corruptions: the "
+            f"error of {baseline} {why} (in brackets, its mean growth)."
         )
     return sentences
 
 
-def _change(row: Any, metric: str) -> str:
+def _growth(row: Any, known: bool) -> str:
     mean = f"{row['mean']:.3f}".replace("-0.000", "0.000")
-    if math.isfinite(row["low"]):
-        return f"{mean} [{row['low']:.3f}, {row['high']:.3f}]"
-    return f"{mean}, less than {LEAST_INCREASE[metric]:g}, of too few subjects to test"
+    return f"{mean} [{row['low']:.3f}, {row['high']:.3f}]" if known else mean

@@ -89,7 +89,7 @@ def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths)
     by_level = levels[levels["transform"] == name].groupby("severity")["mean"].mean()
     # The strongest level need not be the worst.
     corrupted = by_level.drop(0)
-    worst, strongest = int(corrupted.index[corrupted.argmin()]), int(corrupted.index.max())
+    worst, strongest = int(corrupted.index[int(corrupted.argmin())]), int(corrupted.index.max())
     where = f"{_level(strengths, name, worst)}{', its strongest' if worst == strongest else ''}"
     return (
         f"{name} hurts most: in the mean of the networks, Dice falls from {by_level[0]:.3f} clean "
@@ -198,5 +198,5 @@ def _regression(run: pd.DataFrame, strengths: Strengths) -> str:
     there = ", ".join(f"{mean:.3f}" for mean in run["here"])
     return (
         f"{first['model']} under {first['transform']} {where} (Dice {there}, but "
-        f"{first['before']:.3f} before this fall and {last['after']:.3f} after the rise)"
+        f"{first['before']:.3f} before the fall and {last['after']:.3f} after the rise)"
     )

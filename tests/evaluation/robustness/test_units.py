@@ -69,7 +69,10 @@ def test_without_intervals_the_growth_itself_decides(tmp_path, hardly, told):
     results = robustness_results(content)
     assert relative(results).notna().tolist() == [told, told, True]
     text = text_of(content, results, tmp_path)
-    assert ("motion (0.009, less than 0.01, of too few subjects to test)" in text) != told
+    said = (
+        "under motion (0.009), nor over all corruptions: the error of base grows by less than 0.01"
+    )
+    assert (said in text) != told
 
 
 def test_a_small_growth_that_is_shown_is_a_unit():

@@ -73,7 +73,7 @@ def test_a_regression_of_several_severities_is_one_in_sentence_and_tables():
     content = made_study({"net": {"noise": alike(DIPPED, spread=2e-4)}})
     assert sentences(content)[-1] == (
         "Regression: net under noise from level 2 to level 4 (Dice 0.876, 0.877, 0.877, but 0.975 "
-        "before this fall and 0.976 after the rise)."
+        "before the fall and 0.976 after the rise)."
     )
     results = robustness_results(content)
     (levels,) = level_tables(results, {})

@@ -138,13 +138,13 @@ def comparison_table(results: RobustnessResults, protocol: str) -> Table:
         first, second = str(row["first"]), str(row["second"])
         cells[first, second] = _verdict_cell(row, "first larger", 1)
         cells[second, first] = _verdict_cell(row, "second larger", -1)
-    names = results.cases.present("model")
+    names, family = results.cases.present("model"), len(results.comparisons)
     rows = [(name, [cells.get((name, other), Cell("")) for other in names]) for name in names]
     caption = (
         "Does the network of the row degrade more or less than that of the column? Degradation "
         f"score of Dice over all corruptions{_of(results, protocol)}; signed-rank tests over "
-        f"subjects, Holm over {len(results.comparisons)} pairs. After it: mean difference, "
-        "rank-biserial correlation r, corrected p."
+        f"subjects, Holm over {family} {'pair' if family == 1 else 'pairs'}. After it: mean "
+        "difference, rank-biserial correlation r, corrected p."
     )
     return Table(caption, [], ["Network", *names], rows)
 

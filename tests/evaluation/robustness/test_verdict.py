@@ -36,6 +36,7 @@ def test_too_few_are_the_subjects_that_differ_not_all():
     assert "they differ in 4 of 12 subjects" in said
     assert said.endswith("for one comparison it takes 6 that differ.")
     table = comparison_table(robustness_results(content), "trained clean")
+    assert "Holm over 1 pair." in table.caption
     cell = table.rows[0][1][1]
     assert cell.text == "too few unequal pairs"
     assert cell.spread.endswith("4 of 12 unequal")

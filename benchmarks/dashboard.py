@@ -81,7 +81,7 @@ def main() -> None:
             lambda: scores.network_scores(view, choice, NETWORKS[0]),
         )
         timed("heat map", lambda: scores.degradation_by_transform(view, choice))
-        timed("comparison of all pairs", lambda: scores.comparisons(view))
+        timed("comparison of all pairs", lambda: scores.comparisons(view, choice))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ whether the background counts, and what an empty mask is worth. Each function ta
 `score_slices` and says what it left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ BACKGROUND = "background"
 COLUMNS = ["network", "tissue", "metric", "value", "cases", "left_out"]
 """`cases` were averaged (pooled: summed); `left_out` had no value, or an infinite one."""
 
+PARTS = ["network", "subject", "slice", "tissue", "metric", "above", "below"]
+"""A figure of a class is the sum of `above` over that of `below`."""
+
 AggregationName = Literal["crdn", "fcslstm", "seranet", "hlenet", "volumes"]
 
 
@@ -28,12 +31,12 @@ class Aggregation(NamedTuple):
     Attributes:
         title: In a few words.
         empty: What becomes of a class that is in one map or none.
-        compute: From rows of `score_slices` to rows with the columns `COLUMNS`.
+        parts: From rows of `score_slices` to rows with the columns `PARTS`.
     """
 
     title: str
     empty: str
-    compute: Callable[[pd.DataFrame], pd.DataFrame]
+    parts: Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def aggregate(scores: pd.DataFrame, name: AggregationName) -> pd.DataFrame:
@@ -47,7 +50,33 @@ def aggregate(scores: pd.DataFrame, name: AggregationName) -> pd.DataFrame:
         Columns network, tissue, metric, value, cases, left_out; tissue "all" is the figure of all
         classes that the paper averages.
     """
-    return AGGREGATIONS[name].compute(scores).reset_index(drop=True)[COLUMNS]
+    groups = parts(scores, name).groupby(["network", "tissue", "metric"], sort=False)
+    table = groups[["above", "below"]].sum()
+    table["cases"], size = groups["above"].count(), groups.size()
+    table["value"] = table["above"] / table["below"].where(table["below"] > 0)
+    table["left_out"] = (size - table["cases"]).where(table["value"].notna(), size)
+    table = table.reset_index()
+    means = _means_of_classes(table[table["tissue"] != ALL])
+    return pd.concat([table, means], ignore_index=True)[COLUMNS]
+
+
+def aggregate_all(scores: pd.DataFrame) -> pd.DataFrame:
+    """Every aggregation, with its name in the column `aggregation`, the first."""
+    tables = [aggregate(scores, name).assign(aggregation=name) for name in AGGREGATIONS]
+    return pd.concat(tables, ignore_index=True)[["aggregation", *COLUMNS]]
+
+
+def parts(scores: pd.DataFrame, name: AggregationName) -> pd.DataFrame:
+    """What every case adds to the figures of its classes.
+
+    Args:
+        scores: Rows of `score_slices`.
+        name: Which of `AGGREGATIONS`.
+
+    Returns:
+        Columns `PARTS`; `above` is NaN and `below` 0 of a case that is left out.
+    """
+    return AGGREGATIONS[name].parts(scores)[PARTS]
 
 
 def class_counts(scores: pd.DataFrame) -> pd.DataFrame:
@@ -70,88 +99,74 @@ def class_counts(scores: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([background, tissues]).reset_index()[[*keys, "true", "found", "shared"]]
 
 
-def _pooled(scores: pd.DataFrame) -> pd.DataFrame:
-    """Pixels of each class of all slices together, and how many slices that are."""
-    counts = class_counts(scores)
-    groups = counts.groupby(["network", "tissue"], sort=False)
-    return groups[["true", "found", "shared"]].sum().assign(cases=groups.size()).reset_index()
-
-
 def _crdn(scores: pd.DataFrame) -> pd.DataFrame:
-    pooled = _pooled(scores)
-    sizes = pooled["true"] + pooled["found"]
-    per_class = [
-        _rows(pooled, "dice", _ratio(2 * pooled["shared"], sizes)),
-        _rows(pooled, "jaccard", _ratio(pooled["shared"], sizes - pooled["shared"])),
-    ]
-    sums = pooled.groupby("network", sort=False)[["shared", "true"]].sum()
-    whole = pooled.drop_duplicates("network").assign(tissue=ALL)
-    accuracy = _ratio(sums["shared"], sums["true"]).to_numpy()
-    means = _means_of_classes(pd.concat(per_class))
-    return pd.concat([*per_class, means, _rows(whole, "pixel_accuracy", accuracy)])
+    counts = class_counts(scores)
+    sizes = counts["true"] + counts["found"]
+    per_class = _rows(
+        counts,
+        {
+            "dice": (2 * counts["shared"], sizes),
+            "jaccard": (counts["shared"], sizes - counts["shared"]),
+        },
+    )
+    slices = counts.groupby(["network", "subject", "slice"], sort=False)[["shared", "true"]]
+    whole = slices.sum().reset_index().assign(tissue=ALL)
+    accuracy = _rows(whole, {"pixel_accuracy": (whole["shared"], whole["true"])})
+    return pd.concat([per_class, accuracy])
 
 
 def _fcslstm(scores: pd.DataFrame) -> pd.DataFrame:
-    pooled = _pooled(scores)
-    recalls = _rows(pooled, "recall", _ratio(pooled["shared"], pooled["true"]))
-    means = _means_of_classes(recalls).replace({"metric": {"recall": "mean_pixel_accuracy"}})
-    return pd.concat([recalls, means])
+    counts = class_counts(scores)
+    return _rows(counts, {"recall": (counts["shared"], counts["true"])})
 
 
 def _seranet(scores: pd.DataFrame) -> pd.DataFrame:
     metrics = ["dice", "hd_rows", "hausdorff_mm", "hd95_mm", "assd_mm"]
-    return _mean_of_cases(scores[scores["slice"] != VOLUME], metrics)
+    return _values(scores[scores["slice"] != VOLUME], metrics)
 
 
 def _volumes(scores: pd.DataFrame) -> pd.DataFrame:
     metrics = ["dice", "jaccard", "volume_difference", "hausdorff_mm", "hd95_mm", "assd_mm"]
-    return _mean_of_cases(scores[scores["slice"] == VOLUME], metrics)
+    return _values(scores[scores["slice"] == VOLUME], metrics)
 
 
 def _hlenet(scores: pd.DataFrame) -> pd.DataFrame:
     counts = class_counts(scores)
-    foreground = counts[counts["tissue"] != BACKGROUND]
-    keys = ["network", "subject", "slice"]
-    total = counts.groupby(keys)["true"].sum().rename("total").reset_index()
-    cells = foreground.merge(total, on=keys)
-    sizes = cells["true"] + cells["found"]
+    total = counts.groupby(["network", "subject", "slice"])["true"].transform("sum")
+    true, found, shared = counts["true"], counts["found"], counts["shared"]
     values = {
-        "dice": (2 * cells["shared"] + 1) / (sizes + 1),
-        "jaccard": (cells["shared"] + 1) / (sizes - cells["shared"] + 1),
-        "pixel_accuracy": 1 - (sizes - 2 * cells["shared"]) / cells["total"],
+        "dice": (2 * shared + 1) / (true + found + 1),
+        "jaccard": (shared + 1) / (true + found - shared + 1),
+        "pixel_accuracy": 1 - (true + found - 2 * shared) / total,
     }
-    long = [cells[[*keys, "tissue"]].assign(metric=m, value=v) for m, v in values.items()]
-    return _mean_of_cases(pd.concat(long), list(values))
+    one = pd.Series(1.0, counts.index)
+    rows = _rows(counts, {metric: (value, one) for metric, value in values.items()})
+    return rows[rows["tissue"] != BACKGROUND]
 
 
-def _mean_of_cases(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Mean of the finite values of each tissue, and the mean of these means."""
+def _values(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Each finite value as a fraction of one case."""
     wanted = rows[rows["metric"].isin(metrics) & (rows["tissue"] != ALL)]
-    finite = wanted["value"].where(np.isfinite(wanted["value"]))
-    groups = wanted.assign(value=finite).groupby(["network", "tissue", "metric"], sort=False)
-    means = groups["value"].agg(value="mean", cases="count", size="size").reset_index()
-    table = means.assign(left_out=means["size"] - means["cases"]).drop(columns="size")
-    return pd.concat([table, _means_of_classes(table)])
+    finite = np.isfinite(wanted["value"])
+    return wanted.assign(above=wanted["value"].where(finite), below=finite.astype(float))
+
+
+def _rows(
+    cases: pd.DataFrame, ratios: "Mapping[str, tuple[pd.Series[float], pd.Series[float]]]"
+) -> pd.DataFrame:
+    return pd.concat(
+        [cases.assign(metric=m, above=above, below=below) for m, (above, below) in ratios.items()]
+    )
 
 
 def _means_of_classes(table: pd.DataFrame) -> pd.DataFrame:
-    """Mean of the classes that have a value, each counting once."""
+    """Mean of the classes that have a value, each counting once; of recalls, FCSLSTM's name."""
     groups = table.groupby(["network", "metric"], sort=False)
     means = groups.agg(
         value=("value", "mean"), cases=("cases", "max"), left_out=("left_out", "sum")
     )
-    return means.reset_index().assign(tissue=ALL)
-
-
-def _rows(
-    pooled: pd.DataFrame, metric: str, values: "pd.Series[float] | np.ndarray"
-) -> pd.DataFrame:
-    table = pooled[["network", "tissue", "cases"]].assign(metric=metric, value=values)
-    return table.assign(left_out=table["value"].isna().astype(int) * table["cases"])
-
-
-def _ratio(numerator: "pd.Series[float]", denominator: "pd.Series[float]") -> "pd.Series[float]":
-    return numerator / denominator.where(denominator > 0)
+    named = means.reset_index().assign(tissue=ALL)
+    return named.replace({"metric": {"recall": "mean_pixel_accuracy"}})
 
 
 AGGREGATIONS: dict[AggregationName, Aggregation] = {
@@ -171,13 +186,14 @@ AGGREGATIONS: dict[AggregationName, Aggregation] = {
         _seranet,
     ),
     "hlenet": Aggregation(
-        "mean over images of the foreground, 1 added above and below each fraction",
+        "mean over images of the foreground; Dice and Jaccard with 1 added above and below",
         "in neither map: 1; in one: nearly 0",
         _hlenet,
     ),
     "volumes": Aggregation(
         "mean over volumes of each tissue, then over the tissues; no background",
-        "in neither map: left out; in one: overlaps 0, distances left out",
+        "in neither map: left out; missed: overlaps 0, volume difference -1; invented: overlaps 0; "
+        "distances left out",
         _volumes,
     ),
 }

@@ -27,7 +27,8 @@ def check_robustness(study: Study, *, overwrite: bool = False) -> None:
     if "retrained" in study.robustness.protocols and study.training.fresh != "masks":
         raise SpinforgeError(
             f"robustness.protocols: retrained learns from stored corrupted images, but "
-            f"training.fresh is {study.training.fresh}. Take one of them back"
+            f"training.fresh is {study.training.fresh}. Say robustness.protocols: [clean], or "
+            f"training.fresh: masks"
         )
     for seed in seeds_of(study):
         check_study(study.model_copy(update={"seed": seed}), overwrite=overwrite)

@@ -90,7 +90,7 @@ def _tables(paper: str | None, table: str | None) -> list["PublishedTable"]:
     found = [t for t in of_paper if name in (t.short, t.short.removeprefix("table-"), t.id)]
     if not found:
         known = ", ".join(dict.fromkeys(t.short for t in of_paper))
-        raise SpinforgeError(f"--table {table}: there is {known}")
+        raise SpinforgeError(f"--table {table}: no such table; choose one of {known}")
     return found
 
 

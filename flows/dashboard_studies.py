@@ -45,8 +45,12 @@ class RunFolders:
         return self._out / name / TABLE
 
     def content(self, name: str) -> RobustnessContent:
-        """The study as its report has it, without the long table; MLflow is not asked here."""
-        return robustness_content(self._study(name), table=_NO_ROWS, tracked=False)
+        """The study as its report has it, without the long table; MLflow is not asked here.
+
+        A data set that is gone is said when a picture is asked for.
+        """
+        study = self._study(name)
+        return robustness_content(study, table=_NO_ROWS, tracked=False, images_needed=False)
 
     def report(self, name: str) -> Path | None:
         """The study's HTML report, if it was written."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from spinforge.datasets.reading.cases import Case, scored_target
 from spinforge.datasets.reading.loading import ZeroFilledSlices
 from spinforge.datasets.storage.files import replacing
+from spinforge.evaluation.aggregations import aggregate_all
 from spinforge.evaluation.pooled import Pooled, pooled_confusion, read_pooled, write_pooled
 from spinforge.evaluation.reconstructions import score_reconstructions
 from spinforge.evaluation.score import (
@@ -64,6 +65,8 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
             task(name="score-network", task_run_name="{name}")(score_one)(name)
         scores = study_scores(study)
         write_scores(scores, folder.evaluation)
+        with replacing(folder.evaluation / "aggregated.csv") as temporary:
+            aggregate_all(scores).to_csv(temporary, index=False, na_rep="NaN")
         crown_champion(study)
     say(f"scores    {folder.evaluation / 'cases.csv'}")
     dice = average_dice(scores)

@@ -144,6 +144,7 @@ def _files(folder: RunFolder) -> dict[str, str]:
     paths: dict[str, Path | str] = {
         "scores, one row a case, tissue and metric (CSV)": folder.evaluation / "cases.csv",
         "the same as Parquet": folder.evaluation / "cases.parquet",
+        "each paper's figure of all cases (CSV)": folder.evaluation / "aggregated.csv",
         "resolved study file": folder.study_file,
         "dataset (zarr)": folder.store.path,
         "networks and learning curves": folder.networks,

@@ -1,9 +1,11 @@
 """Everything about a finished robustness study, gathered from its run folder."""
 
 import os
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple, NoReturn
 
 import pandas as pd
 
@@ -15,6 +17,7 @@ from spinforge.evaluation.report.shown_slices import ShownSlices
 from spinforge.evaluation.robustness.content import Condition, RobustnessContent
 from spinforge.evaluation.robustness.long_table import CLEAN, read_long_table
 from spinforge.evaluation.robustness.severities import transform_in_words
+from spinforge.evaluation.score import ALL
 from spinforge.flows.config import Study, study_yaml
 from spinforge.flows.evaluate import read_predictions
 from spinforge.flows.orchestration import Tracker
@@ -30,8 +33,22 @@ OPEN_SETS = 3
 """Corruption sets whose images are kept in memory at a time."""
 
 
+class _Images(NamedTuple):
+    """What only the data set knows."""
+
+    load_case: Callable[[Condition, str, int], CaseImages]
+    classes: tuple[str, ...]
+    seen: str
+    axes: str
+    hashes: dict[str, str]
+
+
 def robustness_content(
-    study: Study, *, table: pd.DataFrame | None = None, tracked: bool = True
+    study: Study,
+    *,
+    table: pd.DataFrame | None = None,
+    tracked: bool = True,
+    images_needed: bool = True,
 ) -> RobustnessContent:
     """What the report and the dashboard show of one study.
 
@@ -39,9 +56,11 @@ def robustness_content(
         study: As its run folder's study.yaml says it.
         table: Its long table, if that was read already, or as much of it as is wanted.
         tracked: Whether to ask MLflow for the runs, which makes its record if there is none.
+        images_needed: Whether a data set that is gone is an error at once, or only when a picture
+            is asked for.
 
     Raises:
-        SpinforgeError: If it was not run, or its table does not belong to it.
+        SpinforgeError: If it was not run, its table does not belong to it, or its data set is gone.
     """
     folder = RunFolder.of(study)
     table_file = folder.robustness / "robustness.parquet"
@@ -53,7 +72,7 @@ def robustness_content(
             f"not. Run: spinforge robustness"
         )
     chosen, sets = study_severities(study), chosen_sets(study.data, study.corruptions)
-    cases = ShownTrials(study)
+    images = _images(study) if images_needed else _images_if_any(study, table_file)
     tracker = Tracker(study) if tracked else None
     made = datetime.fromtimestamp(os.path.getmtime(table_file)).astimezone()
     return RobustnessContent(
@@ -64,12 +83,14 @@ def robustness_content(
         transforms={one.transform: transform_in_words(sets, one.transform) for one in chosen},
         networks={name: _in_words(network) for name, network in names.items()},
         baseline=study.robustness.baseline or study.networks[0].name,
-        classes=cases.clean.class_names,
-        load_case=cases,
-        seen=cases.shown.seen,
-        axes=cases.shown.axes,
+        classes=images.classes,
+        load_case=images.load_case,
+        seen=images.seen,
+        axes=images.axes,
         configuration=study_yaml(study),
-        provenance=_provenance(study) | ({"MLflow": tracker.uri} if tracker else {}),
+        provenance=images.hashes
+        | _provenance(study)
+        | ({"MLflow": tracker.uri} if tracker else {}),
         runs=_runs(study, tracker) if tracker else {},
         files=_files(folder),
     )
@@ -117,18 +138,43 @@ class ShownTrials:
         return ShownSlices(self._slices_of(tested), {condition.model: labels})
 
 
+def _images(study: Study) -> _Images:
+    cases = ShownTrials(study)
+    shown = cases.shown
+    return _Images(cases, cases.clean.class_names, shown.seen, shown.axes, _hashes(study))
+
+
+def _images_if_any(study: Study, table_file: Path) -> _Images:
+    """Those of the data set; if it is gone, the names of the tissues are those of the table."""
+    try:
+        return _images(study)
+    except (SpinforgeError, OSError) as error:
+        reason = str(error)
+
+    def gone(condition: Condition, volume: str, number: int) -> NoReturn:
+        raise SpinforgeError(f"the images are gone, only their scores are left: {reason}")
+
+    found = pd.read_parquet(table_file, columns=["class"])["class"].unique()
+    return _Images(gone, ("background", *(n for n in found if n != ALL)), "", "", {})
+
+
 def _in_words(network: NetworkConfig) -> str:
     settings = network.model_dump(exclude={"name"})
     return ", ".join(f"{key} {value}" for key, value in settings.items())
 
 
-def _provenance(study: Study) -> dict[str, str]:
+def _hashes(study: Study) -> dict[str, str]:
     store, split = checked_store(study), split_of(study.data)
     sets = [severity.chosen for severity in study_severities(study)]
     tested = list(split.test or split.everyone)
     return {
         "clean set, content sha256": store.digest(list(split.everyone)),
         "corruption sets of the tested subjects, content sha256": sets_digest(store, sets, tested),
+    }
+
+
+def _provenance(study: Study) -> dict[str, str]:
+    return {
         "configuration of the data, sha256": study.data.config_hash,
         "seeds": ", ".join(map(str, seeds_of(study))),
         **machine_and_versions(),

@@ -66,7 +66,7 @@ def _tell_mlflow(
 
 
 def _headline(results: RobustnessResults) -> dict[str, float]:
-    """Scores of Dice over all corruptions: robustness/degradation/NETWORK and the like."""
+    """Scores of Dice over all corruptions, as robustness/<protocol>/<score>/<network>."""
     scores = results.scores
     rows = scores[(scores["metric"] == "dice") & (scores["transform"] == ALL_TRANSFORMS)]
     rows = rows[rows["mean"].notna()]

@@ -36,13 +36,23 @@ class PlantedSource:
         lost_pictures: No slice can be loaded.
         lost_curves: No learning curve can be read.
         runs_message: Why there are no runs.
+        recorded: Metrics that the runs have curves of.
     """
 
-    def __init__(self, tables, *, lost_pictures=False, lost_curves=False, runs_message=""):
+    def __init__(
+        self,
+        tables,
+        *,
+        lost_pictures=False,
+        lost_curves=False,
+        runs_message="",
+        recorded=("train_loss", "validation_dice_pooled"),
+    ):
         self.place = "the planted folder"
         self._tables: dict[str, Path] = tables
         self._lost_pictures, self._lost_curves = lost_pictures, lost_curves
         self._runs_message = runs_message
+        self._recorded = dict.fromkeys(recorded, 0.9)
 
     def names(self) -> list[str]:
         return list(self._tables)
@@ -61,16 +71,22 @@ class PlantedSource:
     def runs(self, name: str) -> TrackedRuns:
         if self._runs_message:
             return TrackedRuns("http://127.0.0.1:1", message=self._runs_message)
-        return planted_runs()
+        return planted_runs(self._recorded)
 
     def curve(self, name: str, run_id: str, metric: str) -> pd.DataFrame:
         if self._lost_curves:
             raise SpinforgeError(f"run {run_id} is not there any more")
+        if metric not in self._recorded:
+            return pd.DataFrame({"step": [0], "value": [0.9]})
         return pd.DataFrame({"step": [0, 1, 2], "value": [0.5, 0.7, 0.9]})
 
 
-def planted_runs() -> TrackedRuns:
-    """One of the study and one of each network and seed."""
+def planted_runs(last: dict[str, float]) -> TrackedRuns:
+    """One of the study and one of each network and seed, not in the order of the networks.
+
+    Args:
+        last: Last values of metrics that have several.
+    """
     study = TrackedRun("s0", "planted", "", "FINISHED", "2026-01-01 12:00", {"seed": "0"})
     networks = [
         TrackedRun(
@@ -80,9 +96,9 @@ def planted_runs() -> TrackedRuns:
             status="FINISHED",
             started="2026-01-01 12:00",
             parameters={"network.kind": name, "seed": str(seed)},
-            metrics={"validation_dice_pooled": 0.9, "train_loss": 0.1},
+            metrics={"best_validation_dice_pooled": 0.9, **last},
         )
-        for name in NETWORKS
+        for name in reversed(NETWORKS)
         for seed in (0, 1)
     ]
     return TrackedRuns("sqlite:///planted.db", (study, *networks))

@@ -47,7 +47,7 @@ def severity_curves(
     """Mean against severity of one corruption, one line a network, 95 % bands where there are.
 
     Args:
-        points: Of `curve_points`, of one corruption.
+        points: Of `curve_points`, of one corruption, with the column regression: what is marked.
         networks: All of the study, in order; those without points are not drawn.
         metric: Its name.
         limits: Of the vertical axis.
@@ -88,7 +88,13 @@ def severity_curves(
             alt.Tooltip("undefined:Q", title="without a value"),
         ],
     )
-    return alt.LayerChart(layer=[band, lines, dots]).properties(height=220, usermeta=_NO_MENU)
+    regressions = (
+        base.transform_filter("datum.regression")
+        .mark_text(text="▼", fontSize=14, dy=14)
+        .encode(y=alt.Y("mean:Q", scale=scale))
+    )
+    layers = [band, lines, dots, regressions]
+    return alt.LayerChart(layer=layers).properties(height=220, usermeta=_NO_MENU)
 
 
 def heat_map(scores: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.LayerChart:
@@ -167,17 +173,18 @@ def comparison_chart(matrix: pd.DataFrame, networks: Sequence[str]) -> alt.Layer
     return _grid(alt.LayerChart(layer=[cells, texts]), len(set(matrix["row"])))
 
 
-def learning_curve(points: pd.DataFrame, runs: Sequence[str], metric: str) -> alt.Chart:
-    """A tracked metric against the step, one line a run; columns run, step, value."""
+def learning_curve(points: pd.DataFrame, networks: Sequence[str], metric: str) -> alt.Chart:
+    """A tracked metric against the step, one line a run; columns run, network, step, value."""
     return (
         alt.Chart(points)
         .mark_line(point=alt.OverlayMarkDef(size=25), strokeWidth=_LINE_WIDTH)
         .encode(
             x=alt.X("step:Q", axis=alt.Axis(grid=False, tickMinStep=1)),
             y=alt.Y("value:Q", title=metric, scale=alt.Scale(zero=False)),
-            color=alt.Color("run:N", scale=_colours(runs), legend=None),
-            strokeDash=alt.StrokeDash("run:N", scale=_dashes(runs), legend=None),
-            tooltip=["run:N", "step:Q", alt.Tooltip("value:Q", format=".4g")],
+            detail="run:N",
+            color=alt.Color("network:N", scale=_colours(networks), legend=None),
+            strokeDash=alt.StrokeDash("network:N", scale=_dashes(networks), legend=None),
+            tooltip=["network:N", "run:N", "step:Q", alt.Tooltip("value:Q", format=".4g")],
         )
         .properties(height=280, usermeta=_NO_MENU)
     )

@@ -66,6 +66,11 @@ def metric_name(metric: str) -> str:
     return METRIC_NAMES.get(metric, metric)
 
 
+def counted(number: int, thing: str) -> str:
+    """Such as "1 seed" or "2 seeds"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def tissue_name(tissue: str) -> str:
     """As people call it."""
     return "all tissues (mean)" if tissue == ALL else tissue

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from spinforge.evaluation.dashboard import charts, reading
+from spinforge.evaluation.dashboard import charts, choices, reading
 from spinforge.evaluation.dashboard.score_table import score_table
 from spinforge.evaluation.dashboard.scores import comparison_matrix
 from spinforge.evaluation.dashboard.shown import Shown
@@ -47,7 +47,7 @@ def _matrix(shown: Shown) -> None:
     st.caption(
         "Degradation of the row less that of the column, mean over subjects. ▲ blue: the row "
         "degrades less; ▼ orange: more; grey: no difference is shown. Wilcoxon's signed-rank test "
-        f"over subjects, corrected by Holm for all {len(pairs)} pairs."
+        f"over subjects, corrected by Holm for {choices.counted(len(pairs), 'pair')}."
     )
     st.markdown("**In words** (values are degradations: the larger, the worse)")
     for claim in pairs["claim"]:

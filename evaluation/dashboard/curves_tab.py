@@ -18,6 +18,7 @@ def show(shown: Shown) -> None:
     if points.empty:
         st.info("The table has no such values. Choose another tissue, metric or protocol.")
         return
+    points = _marked(shown, points)
     st.markdown(f"**{choice.in_words}**")
     names = {name: shown.content.networks.get(name, name) for name in choice.networks}
     st.html(charts.legend(names, shown.order))
@@ -27,11 +28,26 @@ def show(shown: Shown) -> None:
         _row(shown, points, there[start : start + _COLUMNS], limits)
     st.caption(
         "Means over cases; bands are 95 % intervals over subjects, of the networks that were "
-        "trained (none with fewer than five subjects). Infinite distances are left out and counted "
+        "trained (from five seeds on over subjects and seeds, of networks trained anew; none with "
+        "fewer than five subjects). Infinite distances are left out and counted "
         "as without a value. Point at a marker for its figures."
     )
+    if points["regression"].any():
+        st.caption(
+            "▼: regression of Dice in the whole study: worse than at a milder level and than at a "
+            "stronger one, each shown by a paired test (see Overview)."
+        )
     with st.expander("The figures as a table"):
         st.dataframe(_as_table(points), hide_index=True)
+
+
+def _marked(shown: Shown, points: pd.DataFrame) -> pd.DataFrame:
+    """With the column regression; filters change neither what was tested nor what was found."""
+    found = reading.findings(shown.stamp, shown.facts.units[0], shown.content).regressions
+    own = found[found["protocol"] == shown.choice.protocol]
+    keys = ["model", "transform", "severity"]
+    there = pd.MultiIndex.from_frame(points[keys]).isin(pd.MultiIndex.from_frame(own[keys]))
+    return points.assign(regression=there)
 
 
 def _row(
@@ -62,5 +78,8 @@ def _as_table(points: pd.DataFrame) -> pd.DataFrame:
         "clusters": "subjects",
         "cases": "cases",
         "undefined": "without a value",
+        "regression": "regression",
     }
-    return points[list(columns)].rename(columns=columns).round(4)
+    marks = points["regression"].map({True: "▼", False: ""})
+    shown = points.assign(regression=marks)[list(columns)]
+    return shown.rename(columns=columns).round(4)

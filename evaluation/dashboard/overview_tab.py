@@ -1,5 +1,7 @@
 """Overview: which studies there are, and what came out of this one."""
 
+from html import escape
+
 import pandas as pd
 import streamlit as st
 
@@ -14,10 +16,16 @@ def show(shown: Shown) -> None:
     facts, content = shown.facts, shown.content
     first = choices.headline(facts, content)
     st.subheader(shown.name)
-    st.caption(
-        f"{content.created} · {len(first.networks)} networks · {len(first.transforms)} corruptions "
-        f"· {len(facts.subjects)} subjects · {len(facts.seeds)} seeds · {facts.rows:,} values"
-    )
+    sizes = {
+        "network": len(first.networks),
+        "corruption": len(first.transforms),
+        "subject": len(facts.subjects),
+        "seed": len(facts.seeds),
+        "value": facts.rows,
+    }
+    counts = [choices.counted(number, thing) for thing, number in sizes.items()]
+    st.caption(" · ".join([content.created, *counts]))
+    verdict = st.container()
     st.markdown(f"**{first.in_words}**, all corruptions, whatever the filters")
     score_table(reading.network_scores(shown.stamp, first, content.baseline), first.metric)
     _report(shown)
@@ -51,6 +59,19 @@ def show(shown: Shown) -> None:
     if content.configuration:
         with st.expander("Study file"):
             st.code(content.configuration, language="yaml")
+    with verdict:  # last, as it takes the longest
+        _verdict(shown)
+
+
+def _verdict(shown: Shown) -> None:
+    """What came out, in the sentences of the report."""
+    found = reading.findings(shown.stamp, shown.facts.units[0], shown.content)
+    if found.message:
+        st.warning(found.message)
+    for protocol, sentences in found.verdict:
+        heading = f"<b>{escape(protocol)}</b>" if protocol else ""
+        items = "".join(f"<li>{escape(sentence)}</li>" for sentence in sentences)
+        st.html(f'<div class="sf-verdict">{heading}<ul>{items}</ul></div>')
 
 
 def _report(shown: Shown) -> None:

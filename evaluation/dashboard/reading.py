@@ -7,6 +7,8 @@ import streamlit as st
 
 from spinforge.evaluation.dashboard import scores
 from spinforge.evaluation.dashboard.choices import Choice, chosen_rows
+from spinforge.evaluation.dashboard.findings import METRIC, Findings
+from spinforge.evaluation.dashboard.findings import findings as findings_of
 from spinforge.evaluation.dashboard.parquet_rows import TableFacts, Unit, read_rows, table_facts
 from spinforge.evaluation.dashboard.source import StudySource, TrackedRuns
 from spinforge.evaluation.report.content import CaseImages
@@ -77,7 +79,13 @@ def degradation_by_transform(of: Stamp, choice: Choice) -> pd.DataFrame:
 @st.cache_data(show_spinner="Comparing …", max_entries=64)
 def comparisons(of: Stamp, choice: Choice) -> pd.DataFrame:
     """See `scores.comparisons`."""
-    return scores.comparisons(_view(of, choice))
+    return scores.comparisons(_view(of, choice), choice)
+
+
+@st.cache_data(show_spinner="Testing what can be said …", max_entries=8)
+def findings(of: Stamp, unit: Unit, _content: RobustnessContent) -> Findings:
+    """See `findings.findings`; seconds for a large study, so once a table."""
+    return findings_of(_rows(of, unit, METRIC), _content)
 
 
 @st.cache_data(show_spinner="Reading cases …", max_entries=128)

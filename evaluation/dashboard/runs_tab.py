@@ -9,6 +9,7 @@ from spinforge.evaluation.dashboard.source import TrackedRun
 from spinforge.simulation.errors import SpinforgeError
 
 _MOST_CURVES = 12
+_PREFERRED = "validation_dice_pooled"
 
 
 def show(shown: Shown) -> None:
@@ -58,23 +59,43 @@ def _curves(shown: Shown, runs: list[TrackedRun]) -> None:
     if not metrics:
         return
     st.subheader("Learning curves")
-    preferred = [name for name in metrics if "dice" in name] or metrics
-    metric = st.selectbox("Metric", metrics, index=metrics.index(preferred[0]), key="run metric")
-    drawn = [run for run in runs if metric in run.metrics][:_MOST_CURVES]
-    names = {run.run_id: f"{run.name} ({run.run_id[:6]})" for run in drawn}
     try:
+        first = _first_metric(shown, runs, metrics)
+        metric = st.selectbox("Metric", metrics, index=metrics.index(first), key="run metric")
+        drawn = [run for run in runs if metric in run.metrics][:_MOST_CURVES]
         curves = [
-            reading.learning_curve(
-                shown.stamp, shown.name, run.run_id, metric, shown.source
-            ).assign(run=names[run.run_id])
-            for run in drawn
+            _curve(shown, run, metric).assign(run=_words(run), network=run.name) for run in drawn
         ]
     except SpinforgeError as error:
         st.warning(str(error))
         return
-    order = list(names.values())
-    st.html(charts.legend({name: name for name in order}, order, markers=False))
+    names = list(dict.fromkeys(run.name for run in drawn))
+    # Colours as on the other tabs; those of networks without scores come after all others.
+    order = [*shown.order, *(name for name in names if name not in shown.order)]
+    st.html(charts.legend({name: name for name in names}, order, markers=False))
     chart = charts.learning_curve(pd.concat(curves, ignore_index=True), order, metric)
     st.altair_chart(chart, width="stretch", key="learning curve", alt=f"{metric} against the step")
+    if len(drawn) > len(names):
+        st.caption("A line a run: those of one network look alike; point at one for its run.")
     if len(drawn) == _MOST_CURVES:
         st.caption(f"The first {_MOST_CURVES} runs; filter to see others.")
+
+
+def _first_metric(shown: Shown, runs: list[TrackedRun], metrics: list[str]) -> str:
+    """One that was recorded more than once: a single point is no curve."""
+    wanted = sorted(metrics, key=lambda name: name != _PREFERRED)
+    for metric in wanted:
+        run = next(run for run in runs if metric in run.metrics)
+        if len(_curve(shown, run, metric)) > 1:
+            return metric
+    return wanted[0]
+
+
+def _curve(shown: Shown, run: TrackedRun, metric: str) -> pd.DataFrame:
+    return reading.learning_curve(shown.stamp, shown.name, run.run_id, metric, shown.source)
+
+
+def _words(run: TrackedRun) -> str:
+    """Its seed, if that was recorded, and the begin of its id."""
+    seed = run.parameters.get("seed")
+    return f"seed {seed} ({run.run_id[:6]})" if seed else run.run_id[:6]

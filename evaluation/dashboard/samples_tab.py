@@ -87,7 +87,8 @@ def _case(shown: Shown, rows: pd.DataFrame) -> tuple[str, int] | None:
 def _pictures(shown: Shown, condition: Condition, subject: str, number: int) -> None:
     """Corrupted above clean, and the values of both."""
     clean = replace(condition, transform=CLEAN, severity=0)
-    values = {}
+    values: dict[str, pd.Series] = {}
+    said: set[str] = set()
     st.html(colour_key(shown.content.classes))
     for one in (condition, clean):
         words = _words(shown, one)
@@ -101,7 +102,9 @@ def _pictures(shown: Shown, condition: Condition, subject: str, number: int) -> 
         try:
             images = reading.case_images(shown.stamp, one, subject, number, shown.content)
         except SpinforgeError as error:
-            st.warning(str(error))
+            if str(error) not in said:  # that the data set is gone holds for both
+                st.warning(str(error))
+            said.add(str(error))
             continue
         st.html(
             panels(

@@ -8,10 +8,11 @@ from spinforge.evaluation.dashboard.choices import metric_name
 
 NOTE = (
     "Degradation: how far the score falls from clean images over the severities, mild ones "
-    "weighing most (ROOD-MRI, weight 2/3 a level); smaller is better. Intervals: 95 %, bootstrap "
-    "over subjects, of the networks that were trained; none with fewer than five subjects. mCE: "
-    "errors in percent of the baseline's; smaller is better. Relative mCE compares what corruption "
-    "adds, and is huge where it adds hardly anything to the baseline."
+    "weighing most (ROOD-MRI, weight 2/3 a level); smaller is better. Every subject counts once. "
+    "Intervals: 95 %, bootstrap over subjects, of the networks that were trained; from five seeds "
+    "on over subjects and seeds, of networks trained anew; none with fewer than five subjects. "
+    "mCE: errors in percent of the baseline's; smaller is better. Relative mCE compares what "
+    "corruption adds, and is huge where it adds hardly anything to the baseline."
 )
 
 

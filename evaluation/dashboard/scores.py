@@ -1,4 +1,4 @@
-"""The figures of one view of a study: small tables from many rows."""
+"""The figures of one view of a study: small tables from many rows, by the report's convention."""
 
 import numpy as np
 import pandas as pd
@@ -7,15 +7,14 @@ from spinforge.evaluation.comparison import compare_pairs
 from spinforge.evaluation.dashboard.choices import Choice, with_order
 from spinforge.evaluation.intervals import mean_intervals, replace_infinite
 from spinforge.evaluation.metric_direction import has_error
-from spinforge.evaluation.robustness.corruption_error import corruption_errors
-from spinforge.evaluation.robustness.degradation import (
-    ALL_TRANSFORMS,
-    GROUPS,
-    as_values,
-    degradation_scores,
-    mean_over_transforms,
+from spinforge.evaluation.robustness.degradation import ALL_TRANSFORMS
+from spinforge.evaluation.robustness.long_table import CLEAN, clean_in_every_transform
+from spinforge.evaluation.robustness.subject_scores import (
+    interval_clusters,
+    over_transforms,
+    score_intervals,
+    subject_scores,
 )
-from spinforge.evaluation.robustness.long_table import clean_in_every_transform
 
 
 def finite(rows: pd.DataFrame) -> pd.DataFrame:
@@ -24,7 +23,7 @@ def finite(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def curve_points(rows: pd.DataFrame, choice: Choice) -> pd.DataFrame:
-    """Means over cases with 95 % intervals over subjects, clean images as severity 0.
+    """Means over cases with 95 % intervals over subjects (and seeds), clean images as severity 0.
 
     Args:
         rows: Of the choice (`chosen_rows`).
@@ -34,7 +33,8 @@ def curve_points(rows: pd.DataFrame, choice: Choice) -> pd.DataFrame:
         Columns model, transform, severity and those of `Interval`.
     """
     every = clean_in_every_transform(finite(rows))
-    points = mean_intervals(every, by=["model", "transform", "severity"])
+    by = ["model", "transform", "severity"]
+    points = mean_intervals(every, by, cluster=interval_clusters(rows))
     return with_order(points, choice)
 
 
@@ -42,39 +42,53 @@ def network_scores(rows: pd.DataFrame, choice: Choice, baseline: str) -> pd.Data
     """One row a network: ROOD-MRI's scores over all chosen corruptions, and mCE.
 
     Returns:
-        Columns model; clean, overall: means of all cases; degradation, positive where worse, with
-        low and high of its 95 % interval over subjects; mce and relative_mce in percent of the
-        baseline (NaN if the metric has no error or the baseline is not among the networks); cases
-        and undefined.
+        Columns model; clean, overall: means over subjects; degradation, positive where worse, with
+        low and high of its 95 % interval; mce and relative_mce in percent of the baseline (NaN if
+        the metric has no error or the baseline is not among the networks); cases and undefined:
+        values with and without a number.
     """
     usable = finite(rows)
-    scores = mean_over_transforms(degradation_scores(usable)).set_index("model")
-    ends = mean_intervals(_of_subjects(usable), by=["model"]).set_index("model")
-    table = scores[["clean", "overall", "degradation", "cases", "undefined"]].copy()
-    # Of the mean of the subjects' scores; the same as that of the cases where all have as many.
-    table["low"], table["high"] = ends["low"], ends["high"]
-    table["mce"] = table["relative_mce"] = np.nan
-    if has_error(choice.metric) and baseline in choice.networks:
-        errors = corruption_errors(usable, baseline=baseline)
-        means = errors[errors["transform"] == ALL_TRANSFORMS].set_index("model")
-        table["mce"], table["relative_mce"] = means["ce"], means["relative_ce"]
-    return with_order(table.reset_index(), choice)
+    scores = _scores(usable, baseline)
+    table = _side_by_side(scores[scores["transform"] == ALL_TRANSFORMS], ["model"])
+    if not has_error(choice.metric):
+        table[["ce", "relative_ce"]] = np.nan
+    counts = usable.groupby("model")["value"].agg(["count", "size"])
+    table["cases"] = table["model"].map(counts["count"])
+    table["undefined"] = table["model"].map(counts["size"]) - table["cases"]
+    table = table.rename(columns={"ce": "mce", "relative_ce": "relative_mce"})
+    return with_order(table, choice)
 
 
 def degradation_by_transform(rows: pd.DataFrame, choice: Choice) -> pd.DataFrame:
-    """One row a network and corruption: clean, overall, degradation, severities, cases."""
-    return with_order(degradation_scores(finite(rows)), choice)
+    """One row a network and corruption: clean, overall, degradation (low, high), cases."""
+    usable = finite(rows)
+    scores = _scores(usable, choice.networks[0])
+    keys = ["model", "transform"]
+    table = _side_by_side(scores[scores["transform"] != ALL_TRANSFORMS], keys)
+    counts = usable.groupby(keys)["value"].count()
+    cases = [counts[*key] + counts[key[0], CLEAN] for key in table[keys].itertuples(index=False)]
+    return with_order(table.assign(cases=cases), choice)
 
 
-def comparisons(rows: pd.DataFrame) -> pd.DataFrame:
+def _scores(usable: pd.DataFrame, baseline: str) -> pd.DataFrame:
+    scores, _ = score_intervals(subject_scores(usable), baseline, interval_clusters(usable))
+    return scores
+
+
+def _side_by_side(scores: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """Means of the scores as columns, and the ends of degradation's interval."""
+    names = ["clean", "overall", "degradation", "ce", "relative_ce"]
+    table = scores.pivot(index=keys, columns="score", values="mean").reindex(columns=names)
+    table.columns.name = None
+    ends = scores[scores["score"] == "degradation"].set_index(keys)
+    return table.assign(low=ends["low"], high=ends["high"]).reset_index()
+
+
+def comparisons(rows: pd.DataFrame, choice: Choice) -> pd.DataFrame:
     """Every pair of networks by the subjects' degradation; one family of tests."""
-    return compare_pairs(_of_subjects(finite(rows)), between="model")
-
-
-def _of_subjects(rows: pd.DataFrame) -> pd.DataFrame:
-    """Degradation of every subject, as values."""
-    scores = degradation_scores(rows, by=[*GROUPS, "subject"])
-    return as_values(mean_over_transforms(scores))
+    values = over_transforms(subject_scores(finite(rows)), "degradation")
+    ordered = pd.Categorical(values["model"], categories=list(choice.networks))
+    return compare_pairs(values.assign(model=ordered), between="model")
 
 
 def comparison_matrix(pairs: pd.DataFrame, networks: tuple[str, ...]) -> pd.DataFrame:

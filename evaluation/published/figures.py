@@ -1,21 +1,19 @@
 """One figure of ours as a paper would print it, with an interval over subjects.
 
-The figures are those of `aggregations.py`. Each is the mean over classes of a ratio of sums (pooled
-pixels, or values and how many they are), so that every subject's share in it is known.
+The figures are those of `aggregations.py`: means over classes of ratios of sums (pooled pixels, or
+values and how many they are), so that every subject's share is known.
 """
 
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from spinforge.evaluation.aggregations import BACKGROUND, AggregationName, class_counts
+from spinforge.evaluation.aggregations import AggregationName, parts
 from spinforge.evaluation.bootstrap import bootstrap_intervals
 from spinforge.evaluation.empty_masks import ALL
 from spinforge.evaluation.intervals import FEWEST_CLUSTERS
-from spinforge.evaluation.score import VOLUME
 
 PerClass = Float[np.ndarray, "cluster classes"]
 
@@ -24,12 +22,16 @@ class CaseScores:
     """Rows of `score_slices` of one network, of which many figures are wanted."""
 
     def __init__(self, rows: pd.DataFrame) -> None:
-        self.rows = rows
+        self._rows = rows
+        self._parts: dict[AggregationName, pd.DataFrame] = {}
 
-    @cached_property
-    def counts(self) -> pd.DataFrame:
-        """Pixels of every class of every slice."""
-        return class_counts(self.rows)
+    def parts(self, aggregation: AggregationName, metric: str) -> pd.DataFrame:
+        """What every case adds to the figures of its classes; those left out are left out."""
+        if aggregation not in self._parts:
+            self._parts[aggregation] = parts(self._rows, aggregation).dropna(subset=["above"])
+        table = self._parts[aggregation]
+        # The mean of recalls is FCSLSTM's mean pixel accuracy.
+        return table[table["metric"] == metric.replace("mean_pixel_accuracy", "recall")]
 
 
 class Figure(NamedTuple):
@@ -107,13 +109,11 @@ def _sums(
     slices_are_objects: bool,
 ) -> tuple[PerClass, PerClass]:
     """Numerators and denominators of the classes' ratios, by subject."""
-    cells = _cells(scores, aggregation, metric)
+    cells = scores.parts(aggregation, metric)
+    if tissue != ALL:
+        cells = cells[cells["tissue"] == tissue]
     if cells.empty:
         return np.empty((0, 0)), np.empty((0, 0))
-    if metric == "pixel_accuracy" and aggregation == "crdn":
-        cells = cells.assign(tissue=ALL)  # one ratio of all classes together
-    elif tissue != ALL:
-        cells = cells[cells["tissue"] == tissue]
     # A subject in several views or at several ages is one subject.
     cluster = cells["subject"].str.split("/").str[0]
     if slices_are_objects:
@@ -121,32 +121,3 @@ def _sums(
     sums = cells.groupby([cluster.rename("cluster"), "tissue"])[["above", "below"]].sum().unstack()
     wide = sums.fillna(0.0)
     return wide["above"].to_numpy(np.float64), wide["below"].to_numpy(np.float64)
-
-
-def _cells(scores: CaseScores, aggregation: AggregationName, metric: str) -> pd.DataFrame:
-    """Columns subject, slice, tissue, above, below."""
-    if aggregation in ("seranet", "volumes"):
-        table = scores.rows
-        wanted = (table["metric"] == metric) & (table["tissue"] != ALL)
-        rows = table[wanted & ((table["slice"] == VOLUME) == (aggregation == "volumes"))]
-        rows = rows[np.isfinite(rows["value"])]
-        return rows.assign(above=rows["value"], below=1.0)
-    counts = scores.counts
-    true, found, shared = counts["true"], counts["found"], counts["shared"]
-    if aggregation == "hlenet":
-        total = counts.groupby(["subject", "slice"])["true"].transform("sum")
-        values = {
-            "dice": (2 * shared + 1) / (true + found + 1),
-            "jaccard": (shared + 1) / (true + found - shared + 1),
-            "pixel_accuracy": 1 - (true + found - 2 * shared) / total,
-        }
-        cells = counts.assign(above=values[metric], below=1.0)
-        return cells[cells["tissue"] != BACKGROUND]
-    ratios = {
-        "dice": (2 * shared, true + found),
-        "jaccard": (shared, true + found - shared),
-        "pixel_accuracy": (shared, true),
-        "mean_pixel_accuracy": (shared, true),
-    }
-    above, below = ratios[metric]
-    return counts.assign(above=above, below=below)

@@ -87,13 +87,20 @@ def mean_errors(
         larger: Of which metrics larger values are better.
 
     Returns:
-        `degradation_scores` with weight 1, and the columns error and increase.
+        `degradation_scores` with weight 1, and the columns error, NaN where the metric has none,
+        and increase.
     """
     # With weight 1, degradation is the mean of the errors' increase over the severities.
     scores = degradation_scores(table, by=by, alpha=1.0, larger=larger)
-    best = np.array([1.0 if larger_is_better(name, larger) else 0.0 for name in scores["metric"]])
+    best = np.array([_best(name, larger) for name in scores["metric"]])
     error = np.abs(best - scores["clean"]) + scores["degradation"]
     return scores.assign(error=error, increase=scores["degradation"])
+
+
+def _best(metric: str, larger: Mapping[str, bool]) -> float:
+    if not has_error(metric, larger):
+        return np.nan
+    return 1.0 if larger_is_better(metric, larger) else 0.0
 
 
 def _beside_baseline(scores: pd.DataFrame, baseline: str, by: list[str]) -> pd.DataFrame:

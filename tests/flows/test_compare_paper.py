@@ -102,7 +102,10 @@ def test_a_page_in_markdown(tmp_path):
     ("arguments", "said"),
     [
         (["--runs", "nowhere"], "--runs nowhere: there is no such folder"),
-        (["--table", "7"], "--table 7: there is table-1, table-2, figure-7-noise"),
+        (
+            ["--table", "7"],
+            "--table 7: no such table; choose one of table-1, table-2, figure-7-noise",
+        ),
         (["--csv", "."], "is a folder; name a file"),
     ],
 )

@@ -16,6 +16,7 @@ from spinforge.flows.check_robustness import check_robustness
 from spinforge.flows.config import Robustness, load_study
 from spinforge.flows.preflight import check_evaluation, check_study
 from spinforge.flows.robustness import robustness
+from spinforge.flows.robustness_content import robustness_content
 from spinforge.flows.robustness_trials import study_severities, trainings, trials_of
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
@@ -229,3 +230,36 @@ def test_the_dashboard_shows_the_run_and_changes_nothing(robust, tab):
         assert set(models) <= set(page.dataframe[0].value["run"])
     after = {path: path.stat().st_mtime_ns for path in study.out.rglob("*") if path.is_file()}
     assert after == before
+
+
+@pytest.mark.parametrize("tab", ["Overview", "Curves", "Compare", "Samples", "Runs"])
+def test_without_its_data_set_a_study_has_all_but_its_pictures(robust, tmp_path, tab):
+    study, _, table = robust
+    folder = RunFolder.of(study)
+    # Its table, notes and study file are left, as where only results were copied to.
+    left_out = shutil.ignore_patterns(folder.store.path.name)
+    shutil.copytree(folder.path, tmp_path / study.name, ignore=left_out)
+    shutil.copy(study.out / "mlflow.db", tmp_path)
+    page = AppTest.from_function(_dashboard, default_timeout=120, args=(str(tmp_path),))
+    page.query_params["tab"] = tab
+    page.run()
+    assert not page.exception
+    assert not page.error
+    assert page.dataframe[0].value.shape[0] >= 2
+    warnings = [element.value for element in page.warning]
+    if tab == "Samples":
+        assert len(warnings) == 1
+        assert "the images are gone" in warnings[0]
+    else:
+        assert not warnings
+    tissues = page.selectbox(f"tissue of {study.name}").options
+    assert len(tissues) == table["class"].nunique()
+
+
+def test_the_report_needs_the_data_set(robust, tmp_path):
+    study, *_ = robust
+    folder = RunFolder.of(study)
+    left_out = shutil.ignore_patterns(folder.store.path.name)
+    shutil.copytree(folder.path, tmp_path / study.name, ignore=left_out)
+    with pytest.raises(SpinforgeError, match=folder.store.path.name):
+        robustness_content(study.model_copy(update={"out": tmp_path}), tracked=False)

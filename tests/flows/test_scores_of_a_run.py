@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from finished_study import predictions
 
+from spinforge.evaluation.pooled import read_pooled
 from spinforge.evaluation.score import VOLUME
 from spinforge.flows.evaluate import evaluate
 from spinforge.flows.report import report
@@ -32,6 +33,17 @@ def values(scores, network, metric):
     rows = scores[(scores["network"] == network) & (scores["metric"] == metric)]
     assert set(rows["tissue"]) <= {"all"}
     return rows.set_index("slice")["value"]
+
+
+def test_a_run_leaves_each_paper_s_figure_of_every_network(finished):
+    study, answer = finished
+    table = pd.read_csv(RunFolder.of(study).evaluation / "aggregated.csv")
+    of_all = table[table["tissue"] == "all"].set_index(["aggregation", "network", "metric"])
+    for network in study.networks:
+        dice = of_all.loc[("seranet", network.name, "dice"), "value"]
+        assert dice == pytest.approx(answer["dice"][network.name], rel=1e-12)
+        pooled = read_pooled(scores_folder(study, network))
+        assert of_all.loc[("crdn", network.name, "dice"), "value"] == pytest.approx(pooled.dice)
 
 
 def test_every_slice_and_volume_of_a_run_has_a_calibration_error(finished):

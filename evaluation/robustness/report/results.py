@@ -6,29 +6,24 @@ import pandas as pd
 
 from spinforge.evaluation.comparison import compare_pairs
 from spinforge.evaluation.empty_masks import MaskCase, mask_cases
-from spinforge.evaluation.intervals import FEWEST_CLUSTERS, mean_intervals
+from spinforge.evaluation.intervals import mean_intervals
 from spinforge.evaluation.rank_stability import RankStability, rank_stability
 from spinforge.evaluation.robustness.content import RobustnessContent
-from spinforge.evaluation.robustness.corruption_error import NO_ERROR, mean_errors
-from spinforge.evaluation.robustness.degradation import (
-    ALL_TRANSFORMS,
-    degradation_scores,
-    mean_if_all,
-)
 from spinforge.evaluation.robustness.long_table import CLEAN
 from spinforge.evaluation.robustness.regressions import severity_steps
 from spinforge.evaluation.robustness.report.cases import StudyCases, study_cases
-from spinforge.evaluation.robustness.report.units import baseline_increases, mask_chance
 from spinforge.evaluation.robustness.report.worst import worst_cases
+from spinforge.evaluation.robustness.subject_scores import (
+    Cluster,
+    baseline_increases,
+    interval_clusters,
+    over_transforms,
+    plain_names,
+    score_intervals,
+    subject_scores,
+)
 from spinforge.evaluation.score import ALL
 from spinforge.simulation.errors import SpinforgeError
-
-SCORES = ("clean", "overall", "degradation", "ce", "relative_ce")
-"""In the column score: means of clean images, ROOD-MRI's two, corruption errors in percent."""
-
-_SCORED = ["protocol", "model", "metric", "transform"]
-
-_SUBJECT_GROUPS = ["model", "task", "protocol", "class", "metric", "subject", "seed"]
 
 
 @dataclass(frozen=True)
@@ -41,8 +36,8 @@ class RobustnessResults:
         levels: protocol, model, metric, class, transform, severity (clean: "clean", 0) and the
             columns of `mean_intervals`, with infinite: values left out because they are infinite.
         subject_scores: Overall, degradation and clean of every subject and seed; class "all".
-        scores: protocol, model, metric, transform (or "all transforms"), score (of `SCORES`) and
-            the columns of `mean_intervals`.
+        scores: protocol, model, metric, transform (or "all transforms"), score (of
+            `subject_scores.SCORES`) and the columns of `mean_intervals`.
         increases: `baseline_increases`: which relative corruption errors there are.
         comparisons: `compare_pairs` of the networks' degradation of Dice over all transforms.
         ranks: The same by protocol: would another draw have ranked the networks differently?
@@ -54,7 +49,7 @@ class RobustnessResults:
     """
 
     cases: StudyCases
-    cluster: str | tuple[str, str]
+    cluster: Cluster
     levels: pd.DataFrame
     subject_scores: pd.DataFrame
     scores: pd.DataFrame
@@ -80,13 +75,13 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
             f"{', '.join(content.networks)}: choose one of them"
         )
     cases = study_cases(content)
-    cluster = ("subject", "seed") if cases.seeds >= FEWEST_CLUSTERS else "subject"
-    dice = _plain(cases.rows[(cases.rows["metric"] == "dice") & (cases.rows["class"] == ALL)])
+    cluster = interval_clusters(cases.rows)
+    dice = plain_names(cases.rows[(cases.rows["metric"] == "dice") & (cases.rows["class"] == ALL)])
     together = cases.rows[cases.rows["class"] == ALL]
-    subjects = _subject_scores(_plain(together))
+    subjects = subject_scores(plain_names(together))
     increases = baseline_increases(subjects, content.baseline, cluster)
-    scores, notes = _scores(mask_chance(subjects, increases), content.baseline, cluster)
-    of_dice = _overall(subjects[subjects["metric"] == "dice"], "degradation")
+    scores, notes = score_intervals(subjects, content.baseline, cluster)
+    of_dice = over_transforms(subjects[subjects["metric"] == "dice"], "degradation")
     return RobustnessResults(
         cases=cases,
         cluster=cluster,
@@ -103,87 +98,18 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
     )
 
 
-def _plain(rows: pd.DataFrame) -> pd.DataFrame:
-    """Names as text: joins of categories with others are slow or wrong."""
-    names = [name for name in rows if isinstance(rows[name].dtype, pd.CategoricalDtype)]
-    return rows.astype(dict.fromkeys(names, "str"))
-
-
 def _ordered(rows: pd.DataFrame, cases: StudyCases) -> pd.DataFrame:
     """Pairs of networks are to stand in the order of the content."""
     return rows.assign(model=pd.Categorical(rows["model"], categories=cases.present("model")))
 
 
-def _levels(cases: StudyCases, cluster: str | tuple[str, str]) -> pd.DataFrame:
+def _levels(cases: StudyCases, cluster: Cluster) -> pd.DataFrame:
     keys = ["protocol", "model", "metric", "class", "transform", "severity"]
     groups = cases.rows.groupby(["metric", "class"], observed=True)
     # One metric of one class at a time: the resamples of all would not fit into memory.
     means = pd.concat([mean_intervals(rows, keys, cluster=cluster) for _, rows in groups])
     infinite = cases.rows.groupby(keys, observed=True)["infinite"].sum().reset_index()
-    return _plain(means.merge(infinite, on=keys, how="left").reset_index(drop=True))
-
-
-def _subject_scores(rows: pd.DataFrame) -> pd.DataFrame:
-    """Scores of every subject and seed; alpha 1 gives the plain means of corruption errors."""
-    found = []
-    for protocol, group in rows.groupby("protocol"):
-        rood = degradation_scores(group, by=_SUBJECT_GROUPS)
-        rood[["error", "increase"]] = mean_errors(group, _SUBJECT_GROUPS)[["error", "increase"]]
-        found.append(rood.assign(protocol=protocol))
-    kept = [*_SUBJECT_GROUPS, "transform", "clean", "overall", "degradation", "error", "increase"]
-    return pd.concat(found, ignore_index=True)[kept]
-
-
-def _overall(subjects: pd.DataFrame, score: str) -> pd.DataFrame:
-    """Mean of a score over the transforms, of every subject and seed; NaN where one lacks."""
-    mean = mean_if_all(subjects, _SUBJECT_GROUPS, [score])
-    return mean.rename(columns={score: "value"}).reset_index()
-
-
-def _scores(
-    subjects: pd.DataFrame, baseline: str, cluster: str | tuple[str, str]
-) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Every score of every transform and of all together, with intervals."""
-    parts = []
-    for score in ("clean", "overall", "degradation"):
-        each = subjects.rename(columns={score: "value"})[[*_SUBJECT_GROUPS, "transform", "value"]]
-        together = _overall(subjects, score).assign(transform=ALL_TRANSFORMS)
-        parts.append(pd.concat([each, together]).assign(score=score))
-    notes = []
-    for protocol, group in subjects.groupby("protocol"):
-        if not (group["model"] == baseline).any():
-            notes.append(
-                f"No corruption errors of the protocol “{protocol}”: the baseline {baseline} was "
-                f"not scored in it."
-            )
-            continue
-        for score, figure in (("ce", "error"), ("relative_ce", "increase")):
-            parts.append(_ratios(group, figure, baseline).assign(score=score))
-    table = pd.concat(parts, ignore_index=True)
-    return mean_intervals(table, [*_SCORED, "score"], cluster=cluster), tuple(notes)
-
-
-def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
-    """The ratio to the baseline in percent, linearised: one value a subject and seed.
-
-    Their mean is the ratio of the means, y / x; each is r + (y_i - r x_i) / x, what it adds to the
-    ratio to first order.
-    """
-    of_baseline = subjects[subjects["model"] == baseline]
-    unit = of_baseline.groupby(["metric", "transform", "subject"])[figure].mean().rename("unit")
-    beside = subjects.join(unit, on=["metric", "transform", "subject"])
-    beside = beside[["model", "protocol", "metric", "transform", "subject", "seed", figure, "unit"]]
-    beside[[figure, "unit"]] = beside[[figure, "unit"]].mask(
-        beside[[figure, "unit"]].isna().any(axis=1)
-    )
-    means = beside.groupby(["model", "metric", "transform"])[[figure, "unit"]].transform("mean")
-    x = means["unit"].where(means["unit"] > NO_ERROR)
-    r = means[figure] / x
-    beside["value"] = 100 * (r + (beside[figure] - r * beside["unit"]) / x)
-    keys = ["model", "protocol", "metric", "subject", "seed"]
-    each = beside[[*keys, "transform", "value"]]
-    together = mean_if_all(each, keys, ["value"]).reset_index()
-    return pd.concat([each, together.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
+    return plain_names(means.merge(infinite, on=keys, how="left").reset_index(drop=True))
 
 
 def _ranks(degradation: pd.DataFrame) -> RankStability:
@@ -212,7 +138,7 @@ def _empty_masks(sizes: pd.DataFrame) -> pd.DataFrame:
     counted = index.groupby(["protocol", "model", "severity", "class", "case"], observed=True)
     table = counted.size().unstack("case", fill_value=0)
     table = table.reindex(columns=[case.value for case in MaskCase], fill_value=0).reset_index()
-    return _plain(table)[columns]
+    return plain_names(table)[columns]
 
 
 def level_means(

@@ -1,13 +1,18 @@
 """The page of the planted study: what its tabs show, and what filters do to them."""
 
+import json
 import os
 
 import pandas as pd
 import pytest
-from planted_robustness import REGRESSION
+from planted_robustness import NETWORKS, REGRESSION, planted_content
 
+from spinforge.evaluation.dashboard.choices import counted
 from spinforge.evaluation.dashboard.page import TABS
-from spinforge.evaluation.robustness.long_table import read_long_table
+from spinforge.evaluation.report.colours import network_colour
+from spinforge.evaluation.robustness.long_table import RETRAINED, TRAINED_CLEAN, read_long_table
+from spinforge.evaluation.robustness.report.results import robustness_results
+from spinforge.evaluation.robustness.report.verdict import verdict
 
 CHARTS = {"Overview": 0, "Curves": 3, "Compare": 2, "Samples": 0, "Runs": 1}
 STUDY = "planted"
@@ -60,6 +65,82 @@ def test_overview_has_the_headline_of_every_network(page_of):
     falls = scores["degradation"].str.replace("\N{MINUS SIGN}", "-").astype(float)
     assert falls["fading"] > 0.02 > falls["broken"] > 0.002 > falls["steady"]
     assert " to " in scores.loc["fading", "95 % interval"]
+
+
+@pytest.fixture(scope="module")
+def many_heads(planted, tmp_path_factory):
+    """The study with twice the heads, of which enough is shown; trained clean only."""
+    table = read_long_table(planted)
+    table = table[table["protocol"] == TRAINED_CLEAN]
+    folder = tmp_path_factory.mktemp("many")
+    write(pd.concat([table, table.assign(subject="other " + table["subject"])]), folder)
+    return folder / "robustness.parquet"
+
+
+def test_overview_names_the_planted_regression(page_of, many_heads):
+    said = html_of(page_of("Overview", many_heads))
+    assert "<li>steady degrades least: " in said or "<li>broken degrades least: " in said
+    assert "fading degrades most" in said
+    assert "<li>noise hurts most: " in said
+    assert said.count("Regression: broken under motion at level 3 (Dice") == 1
+    assert "; " not in said.split("Regression: ")[1].split("</li>")[0]  # and no other
+
+
+def test_overview_says_the_verdict_of_the_report(page_of, planted):
+    page = page_of("Overview")
+    content = planted_content(table=read_long_table(planted))
+    said = html_of(page)
+    paragraphs = verdict(robustness_results(content), content.strengths)
+    assert [name for name, _ in paragraphs] == [TRAINED_CLEAN, RETRAINED]
+    for name, sentences in paragraphs:
+        assert f"<b>{name}</b>" in said
+        assert len(sentences) == 4
+        for sentence in sentences:
+            assert f"<li>{sentence}</li>" in said
+    # Six heads show nothing of a regression, but where to look.
+    assert said.count("the largest dip, which may be chance, is that of broken under motion") == 2
+
+
+def test_a_table_of_which_nothing_can_be_said_is_a_message(page_of, planted, tmp_path):
+    table = read_long_table(planted)
+    write(table[table["metric"] == "hd95_mm"], tmp_path)
+    page = page_of("Overview", tmp_path / "robustness.parquet")
+    assert not page.exception
+    assert "no row of the metric 'dice'" in page.warning[0].value
+
+
+def test_numbers_and_words_agree(page_of, planted, tmp_path):
+    assert [counted(n, "seed") for n in (0, 1, 2)] == ["0 seeds", "1 seed", "2 seeds"]
+    table = read_long_table(planted)
+    one = (table["model"] == "broken") & (table["transform"].isin(["clean", "motion"]))
+    write(table[one & (table["seed"] == 0) & (table["subject"] == "head-0")], tmp_path)
+    page = page_of("Overview", tmp_path / "robustness.parquet")
+    assert not page.exception
+    counts = " · 1 network · 1 corruption · 1 subject · 1 seed · "
+    assert counts in page.caption[0].value
+    assert " · 3 networks · 3 corruptions · 6 subjects · 2 seeds · " in texts(page_of("Overview"))
+
+
+def spec(chart) -> dict:
+    return json.loads(chart.proto.spec)
+
+
+def test_the_regression_is_marked_in_curve_and_table_whatever_is_filtered(page_of, many_heads):
+    model, transform, level = REGRESSION
+    page = page_of("Curves", many_heads)
+    marked = figures(page)[figures(page)["regression"] == "▼"]
+    wanted = [transform, model, level]
+    assert marked[["corruption", "network", "severity"]].to_numpy().tolist() == [wanted]
+    layers = spec(page.get("vega_lite_chart")[0])["layer"]
+    assert [one["mark"].get("text") for one in layers][-1] == "▼"
+    assert layers[-1]["transform"] == [{"filter": "datum.regression"}]
+    assert "▼: regression of Dice" in texts(page)
+    page.selectbox(f"metric of {STUDY}").set_value("hd95_mm").run()
+    again = figures(page)[figures(page)["regression"] == "▼"]
+    assert again[["corruption", "network", "severity"]].to_numpy().tolist() == [wanted]
+    page = filtered(page, networks=["steady"])
+    assert not figures(page)["regression"].any()
+    assert "▼" not in texts(page)
 
 
 def test_only_broken_and_motion_leave_one_line_with_the_planted_regression(page_of):
@@ -199,7 +280,7 @@ def test_worst_first_is_in_order_and_any_slice_can_be_chosen(page_of):
 def test_pictures_that_cannot_be_loaded_are_said_and_the_values_stay(page_of):
     page = page_of("Samples", lost_pictures=True)
     assert not page.exception
-    assert len(page.warning) == 2
+    assert len(page.warning) == 1  # of both images, as it is the same
     assert "cannot be loaded for steady" in page.warning[0].value
     assert len(page.dataframe[0].value) == 2
 
@@ -212,6 +293,34 @@ def test_runs_are_filtered_by_their_words(page_of):
     page.text_input("run filter").set_value("nothing").run()
     assert not page.exception
     assert "No run has 'nothing'" in texts(page)
+
+
+def test_learning_curves_start_with_a_metric_that_is_a_curve(page_of):
+    page = page_of("Runs")
+    options = ["best_validation_dice_pooled", "train_loss", "validation_dice_pooled"]
+    assert page.selectbox("run metric").options == options
+    assert page.selectbox("run metric").value == "validation_dice_pooled"
+    page = page_of("Runs", recorded=["train_loss"])
+    assert page.selectbox("run metric").value == "train_loss"
+    page = page_of("Runs", recorded=[])
+    assert not page.exception
+    assert page.selectbox("run metric").value == "best_validation_dice_pooled"
+
+
+def test_networks_have_the_same_colours_in_learning_curves_as_elsewhere(page_of):
+    page = page_of("Runs")
+    chart = spec(page.get("vega_lite_chart")[0])
+    scale = chart["encoding"]["color"]["scale"]
+    assert scale["domain"] == list(NETWORKS)
+    assert scale["range"] == [network_colour(place) for place in range(3)]
+    assert chart["encoding"]["color"]["field"] == "network"
+    assert chart["encoding"]["detail"]["field"] == "run"  # a line a run
+    assert "<span" in html_of(page)
+    swatches = html_of(page).split("<span")[1:]
+    page.text_input("run filter").set_value("kind=broken").run()
+    alone = html_of(page).split("<span")[1:]
+    assert len(alone) == 1
+    assert alone[0].split("<img")[1] == swatches[2].split("<img")[1]
 
 
 def test_what_keeps_runs_from_being_read_is_on_the_page(page_of):

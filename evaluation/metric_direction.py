@@ -8,9 +8,9 @@ LARGER_IS_BETTER: Mapping[str, bool] = {
     **dict.fromkeys(
         ("dice", "jaccard", "pixel_accuracy", "mean_pixel_accuracy", "precision", "recall"), True
     ),
-    **dict.fromkeys(("surface_dice", "surface_dice_1mm", "ssim", "psnr_db"), True),
+    **dict.fromkeys(("surface_dice_1mm", "ssim", "psnr_db"), True),
     **dict.fromkeys(("hausdorff_mm", "hd95_mm", "assd_mm", "hd_rows"), False),
-    **dict.fromkeys(("ece", "nrmse", "absolute_volume_difference"), False),
+    **dict.fromkeys(("ece", "nrmse"), False),
 }
 """By name. Counts of pixels and signed volume differences are not here: neither way is better."""
 
@@ -31,7 +31,8 @@ def larger_is_better(metric: str, known: Mapping[str, bool] = LARGER_IS_BETTER) 
     if metric not in known:
         raise SpinforgeError(
             f"whether more is better is not known of the metric {metric!r}: known are "
-            f"{', '.join(sorted(known))}. Leave it out, or say it with larger_is_better="
+            f"{', '.join(sorted(known))}. Leave its rows out of the table, or, from Python, give "
+            f"larger=LARGER_IS_BETTER | {{{metric!r}: True}} (or False)"
         )
     return known[metric]
 

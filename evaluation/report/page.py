@@ -1,6 +1,5 @@
 """The report: one HTML file that needs nothing else to be read."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,40 +12,9 @@ from spinforge.evaluation.report import colours, pictures, plots, tables
 from spinforge.evaluation.report.cases import RankedCase, ranked_cases
 from spinforge.evaluation.report.content import ExampleSlice, ReportContent
 from spinforge.evaluation.report.environment import FOLDER, environment, relative_links
+from spinforge.evaluation.report.panels import Panel, Row, compared_panels
 from spinforge.evaluation.score import ALL, VOLUME, summarise
 from spinforge.models.training.columns import HISTORY_COLUMNS
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One picture.
-
-    A picture that lies under others stands in the page only once and is referred to by name:
-    noisy images hardly compress, and would otherwise be most of the file.
-
-    Attributes:
-        picture: PNG as a data URI.
-        title: Text under the picture.
-        alt: Text for those who cannot see it.
-        name: Id of this picture, if others are laid over it.
-        beneath: Id of the picture this one is laid over, if any.
-    """
-
-    picture: str
-    title: str
-    alt: str
-    name: str = ""
-    beneath: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """Pictures of one size (width, height [pixels]) that belong together, under one heading."""
-
-    heading: str
-    detail: str
-    size: tuple[int, int]
-    panels: list[Panel]
 
 
 def write_report(content: ReportContent, path: Path) -> None:
@@ -180,38 +148,11 @@ def _case_rows(content: ReportContent, position: int) -> list[Row]:
 def _case_row(content: ReportContent, case: RankedCase, network: str, name: str) -> Row:
     """Image, ground truth, prediction and errors of one slice; `name` is its id."""
     images = content.load_case(case.subject, case.slice)
-    class_colours = colours.class_colours(content.classes).values()
-    if network not in images.predictions:
-        raise ValueError(f"no prediction of {network!r} for {case.subject}, slice {case.slice}")
-    predicted = images.predictions[network]
     where = f"{case.subject}, slice {case.slice}"
     dice = {tissue: tables.number(value, 3) for tissue, value in case.dice.items()}
     tissues = ", ".join(f"{tissue} {value}" for tissue, value in dice.items() if tissue != ALL)
     detail = f"mean Dice {dice[ALL]}: {tissues}"
-    wrong = float((predicted != images.target).mean())
-    panels = [
-        Panel(
-            pictures.magnitude_picture(images.image),
-            content.seen,
-            f"{content.seen}, {where}",
-            name=name,
-        ),
-        Panel(
-            pictures.tint_picture(images.target, class_colours),
-            "Ground truth",
-            f"True tissues over the image, {where}",
-            beneath=name,
-        ),
-        Panel(
-            pictures.tint_picture(predicted, class_colours),
-            "Prediction",
-            f"Tissues predicted by {network} over the image, {where}",
-            beneath=name,
-        ),
-        Panel(
-            pictures.error_picture(predicted, images.target),
-            f"Errors: {wrong:.1%} of pixels",
-            f"Map of the errors of {network}, {where}: {wrong:.1%} of all pixels are wrong",
-        ),
-    ]
+    panels = compared_panels(
+        images, network, where, seen=content.seen, classes=content.classes, name=name
+    )
     return Row(f"{case.rank.capitalize()}: {where}", detail, images.image.shape, panels)

@@ -33,7 +33,7 @@ from spinforge.evaluation.robustness.degradation import (
 )
 from spinforge.simulation.errors import SpinforgeError
 
-_NO_ERROR = 1e-12
+NO_ERROR = 1e-9
 """Of the baseline: less is rounding, and no unit."""
 
 
@@ -69,14 +69,38 @@ def corruption_errors(
                 f"metric {metric!r} has no largest value that an error could be counted from. "
                 f"Leave its rows out of the table"
             )
-    # With weight 1, degradation is the mean of the errors' increase over the severities.
-    scores = degradation_scores(table, by=by, alpha=1.0, larger=larger)
-    best = np.array([1.0 if larger_is_better(name, larger) else 0.0 for name in scores["metric"]])
-    scores["increase"] = scores["degradation"]
-    scores["error"] = np.abs(best - scores["clean"]) + scores["degradation"]
-    errors = _beside_baseline(scores, baseline, list(by))
+    errors = _beside_baseline(mean_errors(table, by, larger), baseline, list(by))
     mean = mean_if_all(errors, by, ["ce", "relative_ce"]).reset_index()
     return pd.concat([errors, mean.assign(transform=ALL_TRANSFORMS)], ignore_index=True)
+
+
+def mean_errors(
+    table: pd.DataFrame,
+    by: Sequence[str] = GROUPS,
+    larger: Mapping[str, bool] = LARGER_IS_BETTER,
+) -> pd.DataFrame:
+    """Mean error over the severities of every group and transform, and its increase from clean.
+
+    Args:
+        table: As for `corruption_errors`, as are the others.
+        by: Columns that tell groups apart, the metric among them.
+        larger: Of which metrics larger values are better.
+
+    Returns:
+        `degradation_scores` with weight 1, and the columns error, NaN where the metric has none,
+        and increase.
+    """
+    # With weight 1, degradation is the mean of the errors' increase over the severities.
+    scores = degradation_scores(table, by=by, alpha=1.0, larger=larger)
+    best = np.array([_best(name, larger) for name in scores["metric"]])
+    error = np.abs(best - scores["clean"]) + scores["degradation"]
+    return scores.assign(error=error, increase=scores["degradation"])
+
+
+def _best(metric: str, larger: Mapping[str, bool]) -> float:
+    if not has_error(metric, larger):
+        return np.nan
+    return 1.0 if larger_is_better(metric, larger) else 0.0
 
 
 def _beside_baseline(scores: pd.DataFrame, baseline: str, by: list[str]) -> pd.DataFrame:
@@ -96,5 +120,5 @@ def _beside_baseline(scores: pd.DataFrame, baseline: str, by: list[str]) -> pd.D
         )
     for name, figure in (("ce", "error"), ("relative_ce", "increase")):
         of_baseline = beside[f"{figure}_of_baseline"]
-        beside[name] = 100 * beside[figure] / of_baseline.where(of_baseline > _NO_ERROR)
+        beside[name] = 100 * beside[figure] / of_baseline.where(of_baseline > NO_ERROR)
     return beside[[*by, "transform", "ce", "relative_ce"]]

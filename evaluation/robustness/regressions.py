@@ -24,12 +24,12 @@ from spinforge.evaluation.robustness.long_table import clean_in_every_transform
 
 STEP_GROUPS = ("protocol", "model", "transform")
 
-FALL, RISE, LEVEL, TOO_FEW = "fall", "rise", "not shown", "too few"
-"""What is shown of a step, in the column `step`."""
+FALL, RISE, LEVEL, EQUAL, TOO_FEW = "fall", "rise", "not shown", "equal", "too few"
+"""What is shown of a step, in the column `step`; equal: in every subject."""
 
 COLUMNS = [
     *STEP_GROUPS, "severity", "before", "here", "after", "drop", "low", "high", "dip", "pairs",
-    "rank_biserial", "p_holm", "step", "regression",
+    "unequal", "rank_biserial", "p_holm", "step", "regression",
 ]  # fmt: skip
 
 _MILDER, _STRONGER = "milder", "stronger"
@@ -56,8 +56,9 @@ def severity_steps(
         over subjects at the next milder severity, at this one and at the next stronger one (NaN at
         the strongest); drop: how much worse it is than before, with its interval (low, high; NaN
         with few subjects); dip: by how much it is worse than both neighbours, negative where it is
-        not, NaN at the strongest; pairs, rank_biserial (positive: worse) and p_holm of the step;
-        step: "fall", "rise", "not shown" or "too few"; regression: whether it is part of one.
+        not, NaN at the strongest; pairs, unequal, rank_biserial (positive: worse) and p_holm of the
+        step; step: "fall", "rise", "not shown", "equal" or "too few" (unequal pairs to show any);
+        regression: whether it is part of one.
 
     Raises:
         ValueError: If a value is infinite, or there is more than one metric or class.
@@ -83,13 +84,27 @@ def severity_steps(
     neighbours = steps[["before", "after"]].mul(sign).min(axis=1, skipna=False)
     steps["dip"] = neighbours - sign * steps["here"]
     worse, better = ("first larger", "second larger")[:: int(sign)]
-    names = {worse: FALL, better: RISE, "too few": TOO_FEW}
-    steps["step"] = steps["verdict"].fillna(TOO_FEW).map(lambda verdict: names.get(verdict, LEVEL))
+    names = {worse: FALL, better: RISE, "not shown": LEVEL, "equal": EQUAL, "too few": TOO_FEW}
+    steps["step"] = steps["verdict"].fillna("too few").map(names)
     steps["regression"] = False
     for _, group in steps.groupby(list(STEP_GROUPS), observed=True):
         steps.loc[group.index, "regression"] = _regressed(list(group["step"]))
-    steps["pairs"] = steps["pairs"].fillna(0).astype("int64")
+    counts = ["pairs", "unequal"]
+    steps[counts] = steps[counts].fillna(0).astype("int64")
     return steps[COLUMNS]
+
+
+def regression_runs(steps: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows of each regression, from its fall to the last severity before its rise.
+
+    Args:
+        steps: Of `severity_steps`.
+    """
+    # Between two regressions of a network lies at least the row of the rise, which is in neither.
+    number = (~steps["regression"]).cumsum()
+    found = steps[steps["regression"]]
+    runs = found.groupby([*STEP_GROUPS, number.loc[found.index]], sort=False, observed=True)
+    return [run for _, run in runs]
 
 
 def _sides(subjects: pd.DataFrame) -> pd.DataFrame:

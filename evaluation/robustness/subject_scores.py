@@ -4,11 +4,10 @@ Every subject counts once, however many slices it has: scores are of each subjec
 and are averaged then. Corruption errors are ratios of such means.
 """
 
-import numpy as np
 import pandas as pd
 
 from spinforge.evaluation.intervals import FEWEST_CLUSTERS, mean_intervals
-from spinforge.evaluation.metric_direction import has_error, larger_is_better
+from spinforge.evaluation.robustness.corruption_error import NO_ERROR, mean_errors
 from spinforge.evaluation.robustness.degradation import (
     ALL_TRANSFORMS,
     degradation_scores,
@@ -25,8 +24,7 @@ _GROUPS = ["model", "task", "protocol", "class", "metric", "subject", "seed"]
 
 _SCORED = ["protocol", "model", "metric", "transform"]
 
-_NO_ERROR = 1e-9
-"""Mean error, or increase, of a baseline: less is no unit."""
+_UNITS = ["protocol", "metric", "transform"]
 
 
 def plain_names(rows: pd.DataFrame) -> pd.DataFrame:
@@ -59,20 +57,10 @@ def subject_scores(rows: pd.DataFrame) -> pd.DataFrame:
     found = []
     for protocol, group in rows.groupby("protocol"):
         rood = degradation_scores(group, by=_GROUPS)
-        # With weight 1, degradation is the mean of the errors' increase over the severities.
-        plain = degradation_scores(group, by=_GROUPS, alpha=1.0)
-        best = np.array([_best(str(name)) for name in plain["metric"]])
-        rood["increase"] = plain["degradation"]
-        rood["error"] = np.abs(best - plain["clean"]) + plain["degradation"]
+        rood[["error", "increase"]] = mean_errors(group, _GROUPS)[["error", "increase"]]
         found.append(rood.assign(protocol=protocol))
     kept = [*_GROUPS, "transform", "clean", "overall", "degradation", "error", "increase"]
     return pd.concat(found, ignore_index=True)[kept]
-
-
-def _best(metric: str) -> float:
-    if not has_error(metric):
-        return np.nan
-    return 1.0 if larger_is_better(metric) else 0.0
 
 
 def over_transforms(subjects: pd.DataFrame, score: str) -> pd.DataFrame:
@@ -101,7 +89,9 @@ def score_intervals(
 
     Returns:
         protocol, model, metric, transform (or "all transforms"), score (of `SCORES`) and the
-        columns of `mean_intervals`; and what could not be said, in sentences.
+        columns of `mean_intervals`; and what could not be said, in sentences. Relative errors are
+        NaN where `baseline_increases` does not tell the baseline's from 0: a ratio to chance may
+        be anything, of either sign.
     """
     parts = []
     for score in ("clean", "overall", "degradation"):
@@ -109,7 +99,8 @@ def score_intervals(
         together = over_transforms(subjects, score).assign(transform=ALL_TRANSFORMS)
         parts.append(pd.concat([each, together]).assign(score=score))
     notes = []
-    for protocol, group in subjects.groupby("protocol"):
+    judged = _without_chance(subjects, baseline_increases(subjects, baseline, cluster))
+    for protocol, group in judged.groupby("protocol"):
         if not (group["model"] == baseline).any():
             notes.append(
                 f"No corruption errors of the protocol “{protocol}”: the baseline {baseline} was "
@@ -120,6 +111,39 @@ def score_intervals(
             parts.append(_ratios(group, figure, baseline).assign(score=score))
     table = pd.concat(parts, ignore_index=True)
     return mean_intervals(table, [*_SCORED, "score"], cluster=cluster), tuple(notes)
+
+
+def baseline_increases(subjects: pd.DataFrame, baseline: str, cluster: Cluster) -> pd.DataFrame:
+    """How much worse the baseline gets under each corruption, and whether that is told from 0.
+
+    Args:
+        subjects: Of `subject_scores`.
+        baseline: Name in the column model.
+        cluster: Of the intervals.
+
+    Returns:
+        One row a protocol, metric and transform: the columns of `mean_intervals`, and told: whether
+        the interval is above 0, or without one, the mean at least `least_increase`.
+    """
+    rows = subjects[subjects["model"] == baseline].rename(columns={"increase": "value"})
+    found = mean_intervals(rows, _UNITS, cluster=cluster)
+    enough = found["mean"] >= found["metric"].map(least_increase).astype("float64")
+    return found.assign(told=(found["low"] > 0) | (found["low"].isna() & enough))
+
+
+def least_increase(metric: str) -> float:
+    """Growth of a mean error that is a unit where there is no interval, in the metric's own unit.
+
+    Chosen by hand: what is read off a curve at a glance.
+    """
+    return 0.1 if metric.endswith("_mm") or metric == "hd_rows" else 0.01
+
+
+def _without_chance(subjects: pd.DataFrame, increases: pd.DataFrame) -> pd.DataFrame:
+    """Subjects without the increases, of any model, that would be divided by chance."""
+    told = pd.MultiIndex.from_frame(increases.loc[increases["told"], _UNITS])
+    kept = pd.MultiIndex.from_frame(subjects[_UNITS]).isin(told)
+    return subjects.assign(increase=subjects["increase"].where(kept))
 
 
 def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
@@ -136,11 +160,10 @@ def _ratios(subjects: pd.DataFrame, figure: str, baseline: str) -> pd.DataFrame:
         beside[[figure, "unit"]].isna().any(axis=1)
     )
     means = beside.groupby(["model", "metric", "transform"])[[figure, "unit"]].transform("mean")
-    x = means["unit"].where(means["unit"] > _NO_ERROR)
+    x = means["unit"].where(means["unit"] > NO_ERROR)
     r = means[figure] / x
     beside["value"] = 100 * (r + (beside[figure] - r * beside["unit"]) / x)
     keys = ["model", "protocol", "metric", "subject", "seed"]
     each = beside[[*keys, "transform", "value"]]
-    grouped = each.groupby(keys)["value"]
-    together = grouped.mean().mask(grouped.count() < grouped.size()).reset_index()
+    together = mean_if_all(each, keys, ["value"]).reset_index()
     return pd.concat([each, together.assign(transform=ALL_TRANSFORMS)], ignore_index=True)

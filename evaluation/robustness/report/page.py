@@ -28,6 +28,7 @@ from spinforge.evaluation.robustness.report.results import (
     level_means,
     robustness_results,
 )
+from spinforge.evaluation.robustness.report.units import reasons
 from spinforge.evaluation.robustness.report.verdict import verdict
 from spinforge.evaluation.robustness.report.worst_pictures import fitting_cases
 from spinforge.evaluation.score import ALL
@@ -126,6 +127,7 @@ def _context(content: RobustnessContent, results: RobustnessResults) -> dict[str
         "corruptions": page_tables.corruptions_table(content, results),
         "strongest_boxes": _strongest_boxes(results, content),
         "score_tables": page_tables.score_tables(results, content.baseline),
+        "no_unit": reasons(results.increases, content.baseline),
         "corruption_tables": page_tables.corruption_tables(results, content.baseline),
         "level_tables": page_tables.level_tables(results, content.strengths),
         "comparison_tables": [page_tables.comparison_table(results, name) for name in protocols],

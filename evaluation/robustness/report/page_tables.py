@@ -11,6 +11,7 @@ from spinforge.evaluation.report.tables import number as written
 from spinforge.evaluation.robustness.content import RobustnessContent
 from spinforge.evaluation.robustness.degradation import ALL_TRANSFORMS
 from spinforge.evaluation.robustness.long_table import CLEAN
+from spinforge.evaluation.robustness.regressions import TOO_FEW
 from spinforge.evaluation.robustness.report.cases import METRICS
 from spinforge.evaluation.robustness.report.results import RobustnessResults, level_means
 from spinforge.evaluation.score import ALL
@@ -24,7 +25,10 @@ HEADINGS = {
 }
 
 REGRESSED = "▼"
-"""Before the mean of a severity that is a regression."""
+"""Before the mean of a severity that is part of a regression."""
+
+TOO_FEW_WORDS = "too few unequal pairs"
+"""Subjects whose values are equal are no evidence, however many there are."""
 
 
 def corruptions_table(content: RobustnessContent, results: RobustnessResults) -> Table:
@@ -134,13 +138,13 @@ def comparison_table(results: RobustnessResults, protocol: str) -> Table:
         first, second = str(row["first"]), str(row["second"])
         cells[first, second] = _verdict_cell(row, "first larger", 1)
         cells[second, first] = _verdict_cell(row, "second larger", -1)
-    names = results.cases.present("model")
+    names, family = results.cases.present("model"), len(results.comparisons)
     rows = [(name, [cells.get((name, other), Cell("")) for other in names]) for name in names]
     caption = (
         "Does the network of the row degrade more or less than that of the column? Degradation "
         f"score of Dice over all corruptions{_of(results, protocol)}; signed-rank tests over "
-        f"subjects, Holm over {len(results.comparisons)} pairs. After it: mean difference, "
-        "rank-biserial correlation r, corrected p."
+        f"subjects, Holm over {family} {'pair' if family == 1 else 'pairs'}. After it: mean "
+        "difference, rank-biserial correlation r, corrected p."
     )
     return Table(caption, [], ["Network", *names], rows)
 
@@ -148,7 +152,7 @@ def comparison_table(results: RobustnessResults, protocol: str) -> Table:
 def _verdict_cell(row: Any, worse: str, sign: int) -> Cell:
     words = {
         "not shown": "not shown",
-        "too few": "too few subjects",
+        "too few": TOO_FEW_WORDS,
         "equal": "equal",
         worse: "more",
     }
@@ -159,6 +163,8 @@ def _verdict_cell(row: Any, worse: str, sign: int) -> Cell:
         f"{sign * row['mean_difference']:+.3f}, r {sign * row['rank_biserial']:+.2f}, "
         f"p {row['p_holm']:.2g}"
     )
+    if row["verdict"] == "too few":
+        spread += f", {row['unequal']} of {row['pairs']} unequal"
     return Cell(text, best=text in ("more", "less"), spread=spread)
 
 
@@ -200,11 +206,12 @@ STEPS_SHOWN = 20
 
 
 def step_table(results: RobustnessResults, strengths: Mapping[tuple[str, int], str]) -> Table:
-    """Regressions, then the largest falls with severity."""
-    steps = results.steps.sort_values(
-        ["regression", "drop"], ascending=[False, False], kind="stable"
-    )
-    steps = steps[steps["drop"] > 0].head(STEPS_SHOWN)
+    """Regressions, with all their severities, then the largest falls with severity."""
+    regressions = results.steps[results.steps["regression"]]
+    falls = results.steps[~results.steps["regression"] & (results.steps["drop"] > 0)]
+    falls = falls.sort_values("drop", ascending=False, kind="stable")
+    falls = falls.head(max(0, STEPS_SHOWN - len(regressions)))
+    steps = pd.concat([regressions, falls])
     several = len(results.cases.present("protocol")) > 1
     rows = []
     for row in steps.to_dict("records"):
@@ -224,16 +231,16 @@ def step_table(results: RobustnessResults, strengths: Mapping[tuple[str, int], s
         ]
         rows.append((row["model"], cells))
     caption = (
-        f"Steps from one severity to the next: regressions first, then the largest falls of "
-        f"Dice; at most {STEPS_SHOWN} of {len(results.steps)}. Signed-rank tests over subjects, "
-        f"Holm over all steps."
+        f"Steps from one severity to the next: regressions first, each from its fall to the last "
+        f"severity before its rise, then the largest falls of Dice; {len(steps)} of "
+        f"{len(results.steps)}. Signed-rank tests over subjects, Holm over all steps."
     )
     heads = ["Corruption", "Severity", "Milder", "Here", "Stronger", "Drop", "r", "p", "Shown"]
     return Table(caption, [], ["Network", *(["Protocol"] if several else []), *heads], rows)
 
 
 def _step_words(step: str) -> str:
-    return "too few subjects" if step == "too few" else step
+    return TOO_FEW_WORDS if step == TOO_FEW else step
 
 
 def empty_mask_tables(results: RobustnessResults) -> list[Table]:

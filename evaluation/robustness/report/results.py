@@ -15,6 +15,7 @@ from spinforge.evaluation.robustness.report.cases import StudyCases, study_cases
 from spinforge.evaluation.robustness.report.worst import worst_cases
 from spinforge.evaluation.robustness.subject_scores import (
     Cluster,
+    baseline_increases,
     interval_clusters,
     over_transforms,
     plain_names,
@@ -37,6 +38,7 @@ class RobustnessResults:
         subject_scores: Overall, degradation and clean of every subject and seed; class "all".
         scores: protocol, model, metric, transform (or "all transforms"), score (of
             `subject_scores.SCORES`) and the columns of `mean_intervals`.
+        increases: `baseline_increases`: which relative corruption errors there are.
         comparisons: `compare_pairs` of the networks' degradation of Dice over all transforms.
         ranks: The same by protocol: would another draw have ranked the networks differently?
         steps: `severity_steps` of Dice.
@@ -51,6 +53,7 @@ class RobustnessResults:
     levels: pd.DataFrame
     subject_scores: pd.DataFrame
     scores: pd.DataFrame
+    increases: pd.DataFrame
     comparisons: pd.DataFrame
     ranks: dict[str, RankStability]
     steps: pd.DataFrame
@@ -76,6 +79,7 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
     dice = plain_names(cases.rows[(cases.rows["metric"] == "dice") & (cases.rows["class"] == ALL)])
     together = cases.rows[cases.rows["class"] == ALL]
     subjects = subject_scores(plain_names(together))
+    increases = baseline_increases(subjects, content.baseline, cluster)
     scores, notes = score_intervals(subjects, content.baseline, cluster)
     of_dice = over_transforms(subjects[subjects["metric"] == "dice"], "degradation")
     return RobustnessResults(
@@ -84,6 +88,7 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
         levels=_levels(cases, cluster),
         subject_scores=subjects,
         scores=scores,
+        increases=increases,
         comparisons=compare_pairs(_ordered(of_dice, cases), between="model", by=["protocol"]),
         ranks={str(name): _ranks(rows) for name, rows in of_dice.groupby("protocol")},
         steps=severity_steps(dice),

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from spinforge.evaluation.robustness.degradation import ALL_TRANSFORMS
-from spinforge.evaluation.robustness.regressions import TOO_FEW
+from spinforge.evaluation.robustness.regressions import EQUAL, TOO_FEW, regression_runs
 from spinforge.evaluation.robustness.report.results import RobustnessResults, level_means
 from spinforge.evaluation.score import ALL
 from spinforge.evaluation.signed_rank import fewest_pairs
@@ -87,12 +87,18 @@ def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths)
         return "No corruption lowers Dice in the mean of the networks."
     levels = level_means(results, protocol, "dice", ALL)
     by_level = levels[levels["transform"] == name].groupby("severity")["mean"].mean()
-    strongest = int(by_level.index.max())
-    words = strengths.get((name, strongest), f"level {strongest}")
+    # The strongest level need not be the worst.
+    corrupted = by_level.drop(0)
+    worst, strongest = int(corrupted.index[int(corrupted.argmin())]), int(corrupted.index.max())
+    where = f"{_level(strengths, name, worst)}{', its strongest' if worst == strongest else ''}"
     return (
         f"{name} hurts most: in the mean of the networks, Dice falls from {by_level[0]:.3f} clean "
-        f"to {by_level[strongest]:.3f} at its strongest ({words})."
+        f"to {by_level[worst]:.3f} where it is worst ({where})."
     )
+
+
+def _level(strengths: Strengths, transform: str, severity: int) -> str:
+    return strengths.get((transform, severity), f"level {severity}")
 
 
 def _difference(results: RobustnessResults, protocol: str) -> str:
@@ -111,9 +117,9 @@ def _difference(results: RobustnessResults, protocol: str) -> str:
     if row["verdict"] == "too few":
         needed = fewest_pairs(len(pairs), 0.05)
         return (
-            f"That {first} really degrades less than the next, {second}, cannot be shown: with {n} "
-            f"{_subjects(n)} nothing can, whatever the scores; for {_comparisons(len(pairs))} it "
-            f"takes {needed}."
+            f"That {first} really degrades less than the next, {second}, cannot be shown: "
+            f"they differ in {row['unequal']} of {_subjects(n)}, too few whatever the scores; for "
+            f"{_comparisons(len(pairs))} it takes {needed} that differ."
         )
     if row["verdict"] == "equal":
         return f"{first} and {second} degrade alike in all {n} subjects."
@@ -135,7 +141,7 @@ def _difference(results: RobustnessResults, protocol: str) -> str:
 
 
 def _subjects(count: int) -> str:
-    return "subject" if count == 1 else "subjects"
+    return "1 subject" if count == 1 else f"{count} subjects"
 
 
 def _comparisons(count: int) -> str:
@@ -145,31 +151,52 @@ def _comparisons(count: int) -> str:
 def regression_sentence(results: RobustnessResults, protocol: str, strengths: Strengths) -> str:
     """Name the regressions; without the subjects to show any, where to look."""
     steps = results.steps[results.steps["protocol"] == protocol]
-    found = steps[steps["regression"]]
-    if len(found):
-        words = "; ".join(_regression(row, strengths) for row in found.to_dict("records"))
-        return f"Regression: {words}."
-    if steps.empty or (steps["step"] != TOO_FEW).any():
-        return "No network fails at one severity and recovers at a stronger one, as far as shown."
-    subjects = int(steps["pairs"].max())
-    needed = fewest_pairs(len(results.steps), 0.05)
+    if steps.empty:
+        return ""
+    if runs := regression_runs(steps):
+        return f"Regression: {'; '.join(_regression(run, strengths) for run in runs)}."
+    too_few = int((steps["step"] == TOO_FEW).sum())
+    if (~steps["step"].isin([TOO_FEW, EQUAL])).any():
+        text = "No network fails at one severity and recovers at a stronger one, as far as shown"
+        if not too_few:
+            return f"{text}."
+        return (
+            f"{text}: at {too_few} of {len(steps)} steps of severity too few subjects differ to "
+            f"show anything."
+        )
+    if not too_few:
+        return "No network has another Dice at any severity, in any subject: no regression."
+    return _nothing_to_show(steps, len(results.steps), strengths)
+
+
+def _nothing_to_show(steps: pd.DataFrame, family: int, strengths: Strengths) -> str:
+    """How many subjects it takes, and the largest dip."""
+    most = steps.sort_values(["unequal", "pairs"], kind="stable").iloc[-1]
+    needed = fewest_pairs(family, 0.05)
     text = (
-        f"Nothing can be shown about regressions: that takes {needed} subjects for "
-        f"{len(results.steps)} steps of severity, and there {'is' if subjects == 1 else 'are'} "
-        f"{subjects}"
+        f"Nothing can be shown about regressions: for {family} steps of severity it takes {needed} "
+        f"subjects that differ at a step, and at none do more than {most['unequal']} of "
+        f"{most['pairs']}"
     )
     dips = steps[steps["dip"] > 0]
     if dips.empty:
         return f"{text}."
     row = dips.sort_values("dip", ascending=False, kind="stable").iloc[0]
     return (
-        f"{text}; the largest dip, which may be chance, is that of {_regression(row, strengths)}."
+        f"{text}; the largest dip, which may be chance, is that of {row['model']} under "
+        f"{row['transform']} at {_level(strengths, row['transform'], int(row['severity']))} (Dice "
+        f"{row['here']:.3f}, but {row['before']:.3f} at the milder and {row['after']:.3f} at the "
+        f"stronger one beside it)."
     )
 
 
-def _regression(row: Any, strengths: Strengths) -> str:
-    where = strengths.get((row["transform"], row["severity"]), f"level {row['severity']}")
+def _regression(run: pd.DataFrame, strengths: Strengths) -> str:
+    """One regression of one severity or of several."""
+    first, last = run.iloc[0], run.iloc[-1]
+    levels = [_level(strengths, first["transform"], int(level)) for level in run["severity"]]
+    where = f"at {levels[0]}" if len(levels) == 1 else f"from {levels[0]} to {levels[-1]}"
+    there = ", ".join(f"{mean:.3f}" for mean in run["here"])
     return (
-        f"{row['model']} under {row['transform']} at {where} (Dice {row['here']:.3f}, but "
-        f"{row['before']:.3f} at the milder and {row['after']:.3f} at the stronger one beside it)"
+        f"{first['model']} under {first['transform']} {where} (Dice {there}, but "
+        f"{first['before']:.3f} before the fall and {last['after']:.3f} after the rise)"
     )

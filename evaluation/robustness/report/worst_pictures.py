@@ -5,9 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from spinforge.evaluation.report import colours, pictures
 from spinforge.evaluation.report.content import CaseImages
-from spinforge.evaluation.report.page import Panel, Row
+from spinforge.evaluation.report.panels import Row, compared_panels
 from spinforge.evaluation.robustness.content import Condition, RobustnessContent
 
 
@@ -66,37 +65,10 @@ def _pictures(
     content: RobustnessContent, condition: Condition, words: str, row: Any, name: str
 ) -> Row:
     images: CaseImages = content.load_case(condition, row["subject"], int(row["slice"]))
-    if condition.model not in images.predictions:
-        raise ValueError(f"no labels of {condition.model!r} for {condition}")
-    predicted = images.predictions[condition.model]
-    tints = colours.class_colours(content.classes).values()
-    wrong = float((predicted != images.target).mean())
     where = f"{row['subject']}, slice {row['slice']}, {words}"
-    panels = [
-        Panel(
-            pictures.magnitude_picture(images.image),
-            content.seen,
-            f"{content.seen}, {where}",
-            name=name,
-        ),
-        Panel(
-            pictures.tint_picture(images.target, tints),
-            "Ground truth",
-            f"True tissues over the image, {where}",
-            beneath=name,
-        ),
-        Panel(
-            pictures.tint_picture(predicted, tints),
-            "Prediction",
-            f"Tissues predicted by {condition.model} over the image, {where}",
-            beneath=name,
-        ),
-        Panel(
-            pictures.error_picture(predicted, images.target),
-            f"Errors: {wrong:.1%} of pixels",
-            f"Map of the errors of {condition.model}, {where}: {wrong:.1%} of all pixels are wrong",
-        ),
-    ]
+    panels = compared_panels(
+        images, condition.model, where, seen=content.seen, classes=content.classes, name=name
+    )
     return Row(words, "", images.image.shape, panels)
 
 

@@ -34,11 +34,19 @@ def errors(*args, **options):
 
 
 def test_errors_of_a_hand_computed_case():
-    """Errors .1 + .2 of .2 + .4 and of .3 + .3; increases .05 + .15 of .1 + .3 and of .2 + .2."""
-    found = errors(table(**TWO), baseline="base")
-    assert found.loc["net", "noise"].tolist() == pytest.approx([50.0, 50.0])
-    assert found.loc["net", "motion"].tolist() == pytest.approx([50.0, 50.0])
-    assert found.loc["net", ALL_TRANSFORMS].tolist() == pytest.approx([50.0, 50.0])
+    """Six figures, no two alike.
+
+    Noise: errors .1 + .3 of .2 + .4, increases .05 + .25 of .1 + .3. Motion: errors .2 + .5 of
+    .3 + .2, increases .15 + .45 of .2 + .1.
+    """
+    curves = {
+        "base": {"noise": [0.9, 0.8, 0.6], "motion": [0.9, 0.7, 0.8]},
+        "net": {"noise": [0.95, 0.9, 0.7], "motion": [0.95, 0.8, 0.5]},
+    }
+    found = errors(table(**curves), baseline="base")
+    assert found.loc["net", "noise"].tolist() == pytest.approx([200 / 3, 75.0])
+    assert found.loc["net", "motion"].tolist() == pytest.approx([140.0, 200.0])
+    assert found.loc["net", ALL_TRANSFORMS].tolist() == pytest.approx([310 / 3, 137.5])
 
 
 def test_the_mean_is_of_ratios_not_the_ratio_of_means():

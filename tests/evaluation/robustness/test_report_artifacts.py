@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,10 +29,15 @@ def test_tables_have_their_names_and_rows(planted, results):
     assert ranks.loc["steady", "rank_1"] == 1
 
 
-def test_corruption_errors_are_those_of_the_formula(planted_rows, results):
+def test_corruption_errors_are_those_of_the_formula(planted, planted_rows):
+    """`fading` gets worse with noise only: elsewhere there is no unit of relative errors."""
+    results = robustness_results(replace(planted, baseline="fading"))
     rows = planted_rows[(planted_rows["metric"] == "dice") & (planted_rows["class"] == "all")]
-    expected = corruption_errors(rows[rows["slice"] >= 0], baseline="steady")
+    expected = corruption_errors(rows[rows["slice"] >= 0], baseline="fading")
     expected = expected.set_index(["model", "transform"])
+    expected["relative_ce"] = expected["relative_ce"].where(
+        expected.index.get_level_values("transform") == "noise"
+    )
     scores = results.scores[results.scores["metric"] == "dice"]
     for score in ("ce", "relative_ce"):
         found = scores[scores["score"] == score].set_index(["model", "transform"])["mean"]

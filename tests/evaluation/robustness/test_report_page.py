@@ -65,7 +65,7 @@ def test_the_verdict_names_what_was_planted(planted, results):
 def test_too_few_subjects_show_nothing_and_the_page_says_how_few(planted):
     content = replace(planted, table=of_subjects(planted.table, 3))
     ((_, sentences),) = verdict(robustness_results(content), content.strengths)
-    assert "cannot be shown: with 3 subjects nothing can" in sentences[2]
+    assert "cannot be shown: they differ in 3 of 3 subjects, too few" in sentences[2]
     assert "for 3 comparisons it takes 7" in sentences[2]  # 2 / 2^7 * 3 < 0.05 < 2 / 2^6 * 3
     assert "Nothing can be shown about regressions" in sentences[3]
     assert "broken under motion at level 3" in sentences[3]  # where to look, all the same
@@ -222,7 +222,7 @@ def test_infinite_distances_are_left_out_and_counted(planted, tmp_path):
     levels = robustness_results(replace(planted, table=table)).levels
     assert levels.loc[levels["class"] == "GM", "infinite"].sum() == 1
     assert np.isfinite(levels["mean"]).all()
-    assert "1 slices have an infinite" in words(written(replace(planted, table=table), tmp_path))
+    assert "1 slice has an infinite" in words(written(replace(planted, table=table), tmp_path))
 
 
 def test_missed_tissues_are_counted_by_severity(planted):

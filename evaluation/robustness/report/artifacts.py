@@ -49,9 +49,9 @@ def robustness_tables(
         results: Of `robustness_results`, if they were computed before.
 
     Returns:
-        "scores", "levels", "comparisons", "steps" (with regressions), "empty_masks" and
-        "worst_cases" as in `RobustnessResults`; "ranks": protocol, model, mean_rank, the share of
-        resamples of every rank, and Kendall's tau of the protocol.
+        "scores", "levels", "comparisons", "steps" (with regressions), "setbacks",
+        "empty_masks" and "worst_cases" as in `RobustnessResults`; "ranks": protocol, model,
+        mean_rank, the share of resamples of every rank, and Kendall's tau of the protocol.
     """
     found = results or robustness_results(content)
     ranks = [
@@ -67,6 +67,7 @@ def robustness_tables(
         "comparisons": found.comparisons,
         "ranks": pd.concat(ranks, ignore_index=True).rename_axis(columns=None),
         "steps": found.steps,
+        "setbacks": found.setbacks,
         "empty_masks": found.empty_masks,
         "worst_cases": found.worst,
     }

@@ -133,6 +133,7 @@ def _context(content: RobustnessContent, results: RobustnessResults) -> dict[str
         "comparison_tables": [page_tables.comparison_table(results, name) for name in protocols],
         "rank_tables": [page_tables.rank_table(results, name) for name in protocols],
         "step_table": page_tables.step_table(results, content.strengths),
+        "setback_table": page_tables.setback_table(results, content.strengths),
         "empty_mask_tables": page_tables.empty_mask_tables(results),
         "tissue_colours": colours.class_colours(content.classes),
         "error_colours": colours.ERROR_COLOURS,

@@ -53,8 +53,15 @@ def score_tables(results: RobustnessResults, baseline: str) -> list[Table]:
     tables = []
     for protocol, metric in _views(results):
         found = _by(results.scores, protocol, metric, ["model", "score"], ALL_TRANSFORMS)
+        subjects = len(results.cases.subjects)
         rows = [
-            (name, [_cell(found.get((name, score)), _digits(metric, score)) for score in HEADINGS])
+            (
+                name,
+                [
+                    _cell(found.get((name, score)), _digits(metric, score), subjects)
+                    for score in HEADINGS
+                ],
+            )
             for name in results.cases.present("model")
         ]
         caption = (
@@ -73,7 +80,7 @@ def corruption_tables(results: RobustnessResults, baseline: str) -> list[Table]:
         "ce": f"Corruption error [%], relative to {baseline}",
         "relative_ce": f"Relative corruption error [%], relative to {baseline}",
     }
-    tables = []
+    tables, subjects = [], len(results.cases.subjects)
     for protocol, metric in _views(results):
         for score, heading in words.items():
             found = _by(results.scores, protocol, metric, ["model", "transform"], score=score)
@@ -82,7 +89,10 @@ def corruption_tables(results: RobustnessResults, baseline: str) -> list[Table]:
             rows = [
                 (
                     "all corruptions" if name == ALL_TRANSFORMS else name,
-                    [_cell(found.get((n, name)), _digits(metric, score)) for n in networks],
+                    [
+                        _cell(found.get((n, name)), _digits(metric, score), subjects)
+                        for n in networks
+                    ],
                 )
                 for name in [*results.cases.present("transform")[1:], ALL_TRANSFORMS]
             ]
@@ -202,7 +212,7 @@ def _percent(share: float) -> str:
     return written(100 * share, 0) + (" %" if math.isfinite(share) else "")
 
 
-STEPS_SHOWN = 20
+STEPS_SHOWN, DIPS_SHOWN = 20, 10
 
 
 def step_table(results: RobustnessResults, strengths: Mapping[tuple[str, int], str]) -> Table:
@@ -236,6 +246,31 @@ def step_table(results: RobustnessResults, strengths: Mapping[tuple[str, int], s
         f"{len(results.steps)}. Signed-rank tests over subjects, Holm over all steps."
     )
     heads = ["Corruption", "Severity", "Milder", "Here", "Stronger", "Drop", "r", "p", "Shown"]
+    return Table(caption, [], ["Network", *(["Protocol"] if several else []), *heads], rows)
+
+
+def setback_table(results: RobustnessResults, strengths: Mapping[tuple[str, int], str]) -> Table:
+    """Setbacks, then the largest dips of the difference to the other networks."""
+    setbacks = results.setbacks[results.setbacks["dip"] > 0]
+    order = ["regression", "dip"]
+    shown = setbacks.sort_values(order, ascending=False, kind="stable").head(DIPS_SHOWN)
+    several = len(results.cases.present("protocol")) > 1
+    rows = []
+    for row in shown.to_dict("records"):
+        cells = [
+            *([Cell(row["protocol"])] if several else []),
+            Cell(row["transform"]),
+            Cell(strengths.get((row["transform"], row["severity"]), f"level {row['severity']}")),
+            *(Cell(f"{row[name]:+.3f}") for name in ("before", "here", "after")),
+            Cell(written(row["dip"], 3)),
+            Cell(f"{REGRESSED} setback" if row["regression"] else _step_words(row["step"])),
+        ]
+        rows.append((row["model"], cells))
+    caption = (
+        "Dice of a network less the mean of the others': where it is lower than at the milder and "
+        "at the stronger level, setbacks that are shown first."
+    )
+    heads = ["Corruption", "Severity", "Milder", "Here", "Stronger", "Dip", "Shown"]
     return Table(caption, [], ["Network", *(["Protocol"] if several else []), *heads], rows)
 
 
@@ -311,12 +346,14 @@ def _digits(metric: str, score: str) -> int:
     return 3 if metric == "dice" else 2
 
 
-def _cell(row: Any, digits: int) -> Cell:
-    """A mean and its interval."""
+def _cell(row: Any, digits: int, subjects: int = 0) -> Cell:
+    """A mean and its interval; and of how many subjects, if not of all."""
     if row is None or not math.isfinite(row["mean"]):
         return Cell("–")  # noqa: RUF001
     known = math.isfinite(row["low"])
     spread = f"[{row['low']:.{digits}f}, {row['high']:.{digits}f}]" if known else ""
+    if row.get("clusters", subjects) < subjects:
+        spread = f"{spread} ({row['clusters']} of {subjects} subjects)".strip()
     return Cell(_signless(row["mean"], digits), spread=spread)
 
 

@@ -13,6 +13,7 @@ from spinforge.evaluation.robustness.long_table import CLEAN
 from spinforge.evaluation.robustness.regressions import severity_steps
 from spinforge.evaluation.robustness.report.cases import StudyCases, study_cases
 from spinforge.evaluation.robustness.report.worst import worst_cases
+from spinforge.evaluation.robustness.setbacks import severity_setbacks
 from spinforge.evaluation.robustness.subject_scores import (
     Cluster,
     baseline_increases,
@@ -42,6 +43,7 @@ class RobustnessResults:
         comparisons: `compare_pairs` of the networks' degradation of Dice over all transforms.
         ranks: The same by protocol: would another draw have ranked the networks differently?
         steps: `severity_steps` of Dice.
+        setbacks: `severity_setbacks` of Dice.
         empty_masks: protocol, model, severity, class, transforms joined, and how often a tissue
             was in both maps, missed, a false positive or in neither; empty without sizes.
         worst: `worst_cases`.
@@ -57,6 +59,7 @@ class RobustnessResults:
     comparisons: pd.DataFrame
     ranks: dict[str, RankStability]
     steps: pd.DataFrame
+    setbacks: pd.DataFrame
     empty_masks: pd.DataFrame
     worst: pd.DataFrame
     notes: tuple[str, ...]
@@ -92,6 +95,7 @@ def robustness_results(content: RobustnessContent) -> RobustnessResults:
         comparisons=compare_pairs(_ordered(of_dice, cases), between="model", by=["protocol"]),
         ranks={str(name): _ranks(rows) for name, rows in of_dice.groupby("protocol")},
         steps=severity_steps(dice),
+        setbacks=severity_setbacks(dice),
         empty_masks=_empty_masks(cases.sizes),
         worst=worst_cases(dice) if cases.unit == "slice" else worst_cases(dice.iloc[:0]),
         notes=notes,
@@ -144,13 +148,18 @@ def _empty_masks(sizes: pd.DataFrame) -> pd.DataFrame:
 def level_means(
     results: RobustnessResults, protocol: str, metric: str, tissue: str
 ) -> pd.DataFrame:
-    """Means of the severities of one view, with the clean ones as severity 0 of every transform."""
+    """Means of the severities of one view, with the clean ones as severity 0 of every transform.
+
+    NaN where more cases are infinite than finite: a mean of the few that are left says nothing.
+    """
     levels = results.levels
     view = levels[
         (levels["protocol"] == protocol)
         & (levels["metric"] == metric)
         & (levels["class"] == tissue)
     ]
+    figures = ["mean", "low", "high"]
+    view = view.assign(**view[figures].mask(view["infinite"] > view["cases"]))
     clean = view[view["transform"] == CLEAN]
     copies = [clean.assign(transform=name) for name in results.cases.present("transform")[1:]]
     return pd.concat([*copies, view[view["transform"] != CLEAN]], ignore_index=True)

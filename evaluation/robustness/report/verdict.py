@@ -33,6 +33,7 @@ def verdict(results: RobustnessResults, strengths: Strengths) -> list[tuple[str,
             _hurts_most(results, protocol, strengths),
             _difference(results, protocol),
             regression_sentence(results, protocol, strengths),
+            _setbacks(results, protocol, strengths),
         ]
         name = protocol if len(protocols) > 1 else ""
         paragraphs.append((name, [sentence for sentence in sentences if sentence]))
@@ -167,6 +168,26 @@ def regression_sentence(results: RobustnessResults, protocol: str, strengths: St
     if not too_few:
         return "No network has another Dice at any severity, in any subject: no regression."
     return _nothing_to_show(steps, len(results.steps), strengths)
+
+
+def _setbacks(results: RobustnessResults, protocol: str, strengths: Strengths) -> str:
+    """Name where a network loses ground to the others and makes it up, if it is no regression."""
+    keys = ["protocol", "model", "transform", "severity"]
+    known = set(results.steps.loc[results.steps["regression"], keys].itertuples(index=False))
+    found = results.setbacks[results.setbacks["regression"].astype(bool)]
+    found = found[found["protocol"] == protocol]
+    words = [
+        f"{run['model'].iloc[0]} under {run['transform'].iloc[0]} at "
+        + ", ".join(_level(strengths, run["transform"].iloc[0], int(n)) for n in run["severity"])
+        for run in regression_runs(found)
+        if not known & set(run[keys].itertuples(index=False))
+    ]
+    if not words:
+        return ""
+    return (
+        f"Ground lost to the other networks and made up at a stronger level: {'; '.join(words)}. A "
+        f"fault that a steep curve hides looks so, and curves that cross do."
+    )
 
 
 def _nothing_to_show(steps: pd.DataFrame, family: int, strengths: Strengths) -> str:

@@ -176,6 +176,8 @@ def _setbacks(results: RobustnessResults, protocol: str, strengths: Strengths) -
     known = set(results.steps.loc[results.steps["regression"], keys].itertuples(index=False))
     found = results.setbacks[results.setbacks["regression"].astype(bool)]
     found = found[found["protocol"] == protocol]
+    if found.empty:
+        return ""
     words = [
         f"{run['model'].iloc[0]} under {run['transform'].iloc[0]} at "
         + ", ".join(_level(strengths, run["transform"].iloc[0], int(n)) for n in run["severity"])

@@ -21,7 +21,8 @@ def results(planted):
 def test_tables_have_their_names_and_rows(planted, results):
     tables = robustness_tables(planted, results)
     assert set(tables) == {
-        *("scores", "levels", "comparisons", "ranks", "steps", "empty_masks", "worst_cases")
+        *("scores", "levels", "comparisons", "ranks", "steps", "setbacks", "empty_masks"),
+        "worst_cases",
     }
     assert len(tables["levels"]) == len(NETWORKS) * (1 + len(TRANSFORMS) * len(LEVELS)) * 2 * 4
     assert len(tables["ranks"]) == len(NETWORKS)

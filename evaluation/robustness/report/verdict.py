@@ -14,6 +14,9 @@ from spinforge.evaluation.signed_rank import fewest_pairs
 
 Strengths = Mapping[tuple[str, int], str]
 
+LEAST_SAID = 5e-4
+"""Of a degradation of Dice: less is 0.000."""
+
 
 def verdict(results: RobustnessResults, strengths: Strengths) -> list[tuple[str, list[str]]]:
     """Sentences a protocol: which network degrades least, what hurts most, what is shown.
@@ -61,6 +64,8 @@ def _least(results: RobustnessResults, protocol: str) -> str:
     score = f"its degradation score of Dice is {_with_interval(best)}"
     if len(ranked) == 1:
         return f"The only network to judge is {best['model']}: {score}."
+    if f"{best['mean']:.3f}" == f"{worst['mean']:.3f}":
+        return f"No network degrades more than another: {score.removeprefix('its ')} for all."
     return (
         f"{best['model']} degrades least: {score}; {worst['model']} degrades most, with "
         f"{_with_interval(worst)}."
@@ -84,8 +89,8 @@ def _hurts_most(results: RobustnessResults, protocol: str, strengths: Strengths)
     if means.empty:
         return ""
     name = str(means.idxmax())
-    if means[name] <= 0:
-        return "No corruption lowers Dice in the mean of the networks."
+    if means[name] < LEAST_SAID:
+        return "No corruption lowers Dice, to three decimals, in the mean of the networks."
     levels = level_means(results, protocol, "dice", ALL)
     by_level = levels[levels["transform"] == name].groupby("severity")["mean"].mean()
     # The strongest level need not be the worst.

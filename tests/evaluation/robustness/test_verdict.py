@@ -110,3 +110,17 @@ def page(tmp_path_factory):
 def test_the_page_says_what_its_mark_means(page):
     assert "▼: part of a regression, from a fall that is shown up to" in page
     assert "worse than at the milder and at the stronger" not in page
+
+
+def test_networks_that_are_equal_are_not_ranked():
+    curves = {name: {"noise": alike([0.9, 0.8, 0.7])} for name in ("first", "second")}
+    assert sentences(made_study(curves))[0].startswith(
+        "No network degrades more than another: degradation score"
+    )
+
+
+def test_what_hurts_nothing_is_not_said_to_hurt_most():
+    curves = {name: {"noise": alike([0.9, 0.8999, 0.8998])} for name in ("first", "second")}
+    assert sentences(made_study(curves))[1] == (
+        "No corruption lowers Dice, to three decimals, in the mean of the networks."
+    )

@@ -214,8 +214,8 @@ def assert_says(file, dumped):
         for value, other in zip(file, dumped, strict=True):
             assert_says(value, other)
     elif isinstance(file, str) and isinstance(dumped, dict):
-        # Short for corruptions: {preset: ...}, and for a link of a chain, {kind: ...}.
-        assert file == dumped["preset" if "preset" in dumped else "kind"]
+        # Short for corruptions: {preset: ...}, for one set: {name: ...}, for its link: {kind: ...}.
+        assert file == dumped[next(key for key in ("preset", "name", "kind") if key in dumped)]
     else:
         assert file == dumped
 

@@ -60,7 +60,7 @@ def metric_curve(study: Study, run_id: str, metric: str) -> pd.DataFrame:
     """All values of a metric: columns step, value.
 
     Raises:
-        SpinforgeError: If MLflow does not answer or has no such run.
+        SpinforgeError: If MLflow does not answer.
     """
     with _client(study.tracking.uri or default_uri(study)) as client:
         history = client.get_metric_history(run_id, metric)

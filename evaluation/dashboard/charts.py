@@ -24,21 +24,22 @@ _LINE_WIDTH = 2
 _LONGEST_NAME, _MOST_UPRIGHT = 14, 4
 _SHARES = {
     "dice", "jaccard", "pixel_accuracy", "mean_pixel_accuracy", "precision", "recall",
-    "surface_dice", "surface_dice_1mm", "ssim",
+    "surface_dice_1mm", "ssim",
 }  # fmt: skip
 _NEAR_ONE = 0.9
 
 
 def curve_limits(points: pd.DataFrame, metric: str) -> tuple[float, float]:
-    """One scale for the curves of all corruptions, wide enough for every band."""
+    """One scale for the curves of all corruptions; bands are cut at 0, of shares at 1."""
     values = points[["mean", "low", "high"]].to_numpy(np.float64)
     if not np.isfinite(values).any():
         return 0.0, 1.0
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     margin = max(0.05 * (high - low), 0.005)
+    least = 0.0 if points["mean"].min() >= 0 else low - margin  # volumes may be too small
     if metric in _SHARES:  # none is above 1, whatever the end of its interval
-        return max(0.0, low - margin), 1.0 if high > _NEAR_ONE else high + margin
-    return max(0.0, low - margin), high + margin
+        return max(least, low - margin), 1.0 if high > _NEAR_ONE else high + margin
+    return max(least, low - margin), high + margin
 
 
 def severity_curves(

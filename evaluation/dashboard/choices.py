@@ -17,15 +17,17 @@ METRIC_NAMES = {
     "hd95_mm": "HD95 [mm]",
     "hausdorff_mm": "Hausdorff distance [mm]",
     "assd_mm": "ASSD [mm]",
-    "hd_rows": "Hausdorff distance of rows [pixel]",
-    "surface_dice": "Surface Dice",
+    "hd_rows": "Hausdorff distance of rows",
     "surface_dice_1mm": "Surface Dice at 1 mm",
     "pixel_accuracy": "Pixel accuracy",
     "mean_pixel_accuracy": "Mean pixel accuracy",
     "precision": "Precision",
     "recall": "Recall",
-    "absolute_volume_difference": "Absolute volume difference",
+    "volume_difference": "Volume difference",
     "ece": "Expected calibration error",
+    "psnr_db": "PSNR [dB]",
+    "ssim": "Structural similarity",
+    "nrmse": "NRMSE",
 }
 
 

@@ -5,6 +5,7 @@ import pytest
 from planted_robustness import NETWORKS, TRANSFORMS, planted_content, planted_table
 
 from spinforge.evaluation.dashboard import scores
+from spinforge.evaluation.dashboard.charts import curve_limits
 from spinforge.evaluation.dashboard.choices import Choice, chosen_rows
 from spinforge.evaluation.robustness.degradation import ALL_TRANSFORMS
 from spinforge.evaluation.robustness.long_table import TRAINED_CLEAN
@@ -95,3 +96,10 @@ def test_the_comparisons_are_those_of_the_report(study):
     report = results.comparisons.drop(columns="protocol")
     assert found[["first", "second"]].iloc[0].tolist() == ["steady", "fading"]
     pd.testing.assert_frame_equal(found, report[found.columns])
+
+
+def test_means_below_0_are_inside_the_scale_and_only_ends_of_intervals_are_cut():
+    ends = {"low": [-0.4, -0.3], "high": [0.1, 0.2]}
+    low, high = curve_limits(pd.DataFrame({"mean": [-0.2, 0.0], **ends}), "volume_difference")
+    assert low < -0.4 and high > 0.2
+    assert curve_limits(pd.DataFrame({"mean": [0.2, 0.1], **ends}), "hd95_mm")[0] == 0

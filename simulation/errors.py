@@ -6,3 +6,10 @@ class SpinforgeError(Exception):
 
     The command line prints its text without a traceback; everything else that escapes is a bug.
     """
+
+
+class TemporaryError(SpinforgeError):
+    """What may pass by itself: a service that does not answer, a worker that was ended.
+
+    Flows try again, a few times and later each time; nothing else is tried twice.
+    """

@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from spinforge.datasets.storage.locations import LocalFolder, location_of
+from spinforge.datasets.storage.locations import location_of
 from spinforge.flows.config import Study
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.worker_facts import Facts, require_same_everywhere, worker_facts
+from spinforge.flows.worker_facts import (
+    Facts,
+    read_token,
+    require_same_everywhere,
+    worker_facts,
+)
 from spinforge.simulation.errors import SpinforgeError
 
 if TYPE_CHECKING:
     from distributed import Client
 
-_TIMEOUT_S = 10
+_TIMEOUT_S = 5
 
 
 @contextmanager
@@ -110,18 +115,6 @@ def _require_shared(client: "Client", study: Study) -> None:
                 f"dask.address: the worker {worker} does not see data.path = {source.absolute()}. "
                 f"Put the files where all machines see them under the same path."
             )
-
-
-def read_token(place: Path | str, name: str) -> str:
-    """What a worker finds in the set, or what keeps it from reading or writing there."""
-    try:
-        location = location_of(place)
-        found = location.read(name)
-    except (SpinforgeError, OSError) as error:
-        return str(error)
-    if isinstance(location, LocalFolder) and found and not os.access(location.path, os.W_OK):
-        return "no permission"
-    return found.decode() if found else "it is not the folder that this machine sees"
 
 
 def _ask(client: "Client", question: Callable[..., Any], *given: Any) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""What decides the bytes a process makes, to be the same in all that work on one set."""
+"""What all processes that work on one set have in common: versions, code, the set's folder."""
 
 import hashlib
 import importlib.metadata
+import os
 import platform
 from functools import cache
 from pathlib import Path
 
 import spinforge
+from spinforge.datasets.storage.locations import LocalFolder, location_of
 from spinforge.simulation.errors import SpinforgeError
 
 Facts = dict[str, str]
@@ -56,6 +58,18 @@ def require_same_everywhere(wanted: Facts, found: dict[str, Facts]) -> None:
     for address, facts in found.items():
         if different := differences(wanted, facts):
             raise SpinforgeError(_refusal(f"the worker {address}", different))
+
+
+def read_token(place: Path | str, name: str) -> str:
+    """What a worker finds in the set, or what keeps it from reading or writing there."""
+    try:
+        location = location_of(place)
+        found = location.read(name)
+    except (SpinforgeError, OSError) as error:
+        return str(error)
+    if isinstance(location, LocalFolder) and found and not os.access(location.path, os.W_OK):
+        return "no permission"
+    return found.decode() if found else "it is not the folder that this machine sees"
 
 
 def _refusal(who: str, different: str) -> str:

@@ -8,7 +8,7 @@ import signal
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,6 +118,24 @@ class Cluster:
             raise self._explained(error, what) from error
         finally:
             self._waiting.pop(future.key, None)
+
+    def compute(self, arrays: Sequence[Any], what: str) -> Any:
+        """Compute lazy Dask arrays, each a small result of large ones.
+
+        Args:
+            arrays: What to compute; the workers read what they need.
+            what: Is being done, for messages.
+
+        Raises:
+            SpinforgeError: As `wait`; also what reading raises.
+        """
+        from distributed.client import FutureCancelledError
+        from distributed.scheduler import KilledWorker
+
+        try:
+            return list(self.client.compute(list(arrays), sync=True))
+        except (FutureCancelledError, KilledWorker) as error:
+            raise self._explained(error, what) from error
 
     def stop(self) -> None:
         """End the work in hand at once; whoever waits for it is told."""

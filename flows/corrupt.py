@@ -14,6 +14,7 @@ from spinforge.flows import units
 from spinforge.flows.card import write_card
 from spinforge.flows.cluster import Cluster, started_cluster
 from spinforge.flows.config import Study
+from spinforge.flows.corruption_table import rows_that_hold, write_table
 from spinforge.flows.preflight import check_disks, check_folders
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
@@ -70,10 +71,14 @@ def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
             store.within(chosen.group).require_groups()
             store.within(chosen.group).remove_leftovers()
         waiting = _waiting(study, subjects, sets, overwrite)
-        if waiting:
-            pieces = sum(map(len, waiting.values()))
+        rows = [] if waiting else rows_that_hold(study, sets, subjects)
+        if waiting or len({(row["set"], row["strength"]) for row in rows}) < len(sets):
+            pieces = sum(map(len, waiting.values())) or len(subjects)
             with started_cluster(study, pieces=pieces) as cluster:
-                _make(study, waiting, overwrite, cluster)
+                if waiting:
+                    _make(study, waiting, overwrite, cluster)
+                rows = rows_that_hold(study, sets, subjects)
+                write_table(study, sets, subjects, rows, cluster)
         store.write_manifest()
         write_card(store, folder.card, split_of(study.data))
     digest = sets_digest(store, sets, subjects)

@@ -68,6 +68,11 @@ class RunFolder:
         return self.path / "dataset.html"
 
     @property
+    def corruption_table(self) -> Path:
+        """How far each corruption set is from the clean images."""
+        return self.path / "dataset-corruptions.csv"
+
+    @property
     def report(self) -> Path:
         """The page to look at."""
         return self.path / "report.html"

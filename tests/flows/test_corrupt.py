@@ -1,8 +1,10 @@
 """The corrupt flow and command: complete, resumable, refused before any work."""
 
+import csv
 import json
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -15,6 +17,7 @@ from spinforge.flows.corrupt import check_corruptions, corrupt
 from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError
 
+corrupt_module = sys.modules["spinforge.flows.corrupt"]  # not the flow of the same name
 SETS = {"sets": ["motion", {"name": "n", "chain": ["noise_gauss"], "percent": [0, 5]}]}
 
 
@@ -121,3 +124,29 @@ def test_ctrl_c_stops_keeps_what_is_whole_and_goes_on(copy, tiny_file, spinforge
     assert {path: path.stat().st_ino for path in kept} == kept
     assert json.loads(out)["corrupted_sets"] * 4 == len(list(folder.glob("*/*/head-*/zarr.json")))
     assert verify_store(folder.parent) == []
+
+
+def test_the_table_says_how_far_each_set_is_and_is_kept_while_the_images_are(copy, monkeypatch):
+    """Noise of 0 % is a copy; a second run starts no process and leaves the file alone."""
+    study = with_sets(copy, [{"name": "n", "chain": ["noise_gauss"], "percent": [0, 5, 10]}])
+    corrupt(study)
+    table = RunFolder.of(study).corruption_table
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert [(row["strength"], row["contrast"], row["subjects"]) for row in rows] == [
+        (strength, "full", "1") for strength in ("0", "5", "10")
+    ]
+    assert (rows[0]["nrmse"], rows[0]["psnr_db"]) == ("0", "inf")
+    five, ten = (float(row["nrmse"]) for row in rows[1:])
+    assert 0 < five < ten
+    text, inode = table.read_text(), table.stat().st_ino
+
+    def refuse(*_, **__):
+        pytest.fail("everything is there")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corrupt_module, "started_cluster", refuse)
+        corrupt(study)
+    assert table.stat().st_ino == inode
+    table.unlink()
+    corrupt(study.model_copy(update={"workers": 2}))
+    assert table.read_text() == text

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -34,6 +35,14 @@ def leftovers(folder: Path) -> list[str]:
 def test_workers_do_not_change_the_content(finished, tiny, workers):
     _, answer = finished
     assert generate(tiny.model_copy(update={"workers": workers})) == answer["dataset_digest"]
+
+
+def test_a_whole_set_starts_no_process(copy, finished, monkeypatch):
+    def refuse(*_, **__):
+        pytest.fail("everything is there")
+
+    monkeypatch.setattr(sys.modules["spinforge.flows.generate"], "started_cluster", refuse)
+    assert generate(copy) == finished[1]["dataset_digest"]
 
 
 def test_killed_and_resumed_gives_the_same_content(finished, spinforge, tiny_file, tmp_path):

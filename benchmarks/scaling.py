@@ -25,6 +25,8 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when NumPy and PyTorch load
 
+os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+
 import psutil
 from prefect import flow
 
@@ -170,6 +172,7 @@ def scaling(study: Study, subjects: list[str], rounds: int, folder: Path) -> dic
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--study", type=Path, default=Path("studies/quickstart.yaml"))
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument(
@@ -177,7 +180,7 @@ def main() -> int:
     )
     options = parser.parse_args()
     groups = Subjects(train=options.subjects - 2, validation=1, test=1)
-    study = load_study(options.study)
+    study = load_study(options.study, options.set)
     study = study.model_copy(update={"data": study.data.model_copy(update={"subjects": groups})})
     subjects = split_of(study.data).everyone
     with tempfile.TemporaryDirectory() as name, prefect_server():

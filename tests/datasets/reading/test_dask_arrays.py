@@ -39,7 +39,7 @@ def test_a_set_is_its_subjects_one_behind_the_other_a_block_each(tmp_path, place
 
 def test_a_damaged_block_is_an_error_not_zeros(tmp_path):
     store = planted(tmp_path / "set.zarr", ["a"], (4, 5, 6))
-    (shard,) = (store.subject_path("a") / "T1" / "c").rglob("0")
+    (shard,) = (p for p in (store.subject_path("a") / "T1" / "c").rglob("*") if p.is_file())
     array = subject_array(store, "a", "T1")
     shard.unlink()
     with pytest.raises(SpinforgeError, match=r"array 'T1' is missing or damaged"):
@@ -47,9 +47,9 @@ def test_a_damaged_block_is_an_error_not_zeros(tmp_path):
 
 
 def test_a_set_far_larger_than_the_memory_it_takes(tmp_path):
-    """48 subjects of 2 MiB, clean and corrupted; a pair of blocks, raw and compressed, is 8 MiB."""
-    subjects = [f"s{number:02d}" for number in range(48)]
-    store = planted(tmp_path / "set.zarr", subjects, (8, 256, 256))
+    """24 subjects of 1 MiB, clean and corrupted; a pair of blocks, raw and compressed, is 4 MiB."""
+    subjects = [f"s{number:02d}" for number in range(24)]
+    store = planted(tmp_path / "set.zarr", subjects, (4, 256, 256))
     other = store.within("corrupt/larger/1")
     tracemalloc.start()
     try:
@@ -61,6 +61,6 @@ def test_a_set_far_larger_than_the_memory_it_takes(tmp_path):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    held = 2 * len(subjects) * 2 * 2**20
+    held = 2 * len(subjects) * 2**20
     assert found.nrmse == pytest.approx(0.1, rel=1e-5)  # float32 rounds 1.1 times a value
-    assert peak < held / 8, f"{peak / 2**20:.0f} MiB of a set of {held / 2**20:.0f} MiB"
+    assert peak < held / 6, f"{peak / 2**20:.0f} MiB of a set of {held / 2**20:.0f} MiB"

@@ -4,7 +4,7 @@ import sys
 
 
 def flow_run_tags() -> dict[str, str]:
-    """Id, name and page of the flow run that is under way, as tags; empty outside of one.
+    """Id and page of the flow run that was started, with all that runs within it; empty outside.
 
     The server of a single command has no page.
     """
@@ -15,9 +15,13 @@ def flow_run_tags() -> dict[str, str]:
 
     if flow_run.id is None:
         return {}
-    tags = {"prefect.flow_run_id": str(flow_run.id), "prefect.flow_run_name": str(flow_run.name)}
+    try:
+        started = str(flow_run.root_flow_run_id)
+    except Exception:  # noqa: BLE001  Prefect's server is asked; without it the inner one must do
+        started = str(flow_run.id)
+    tags = {"prefect.flow_run_id": started}
     if PREFECT_SERVER_UI_ENABLED.value():
-        tags["prefect.flow_run_url"] = str(flow_run.ui_url)
+        tags["prefect.flow_run_url"] = str(flow_run.ui_url).replace(str(flow_run.id), started)
     return tags
 
 

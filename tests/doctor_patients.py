@@ -24,7 +24,7 @@ def add_set(run: Path) -> Path:
     store.create({"made": "for a test"})
     store.write_subject(
         "head-000",
-        {"target": StoredArray(np.zeros((2, 4, 4), np.uint8), ("slice", "ky", "kx"))},
+        {"target": StoredArray(np.ones((2, 4, 4), np.uint8), ("slice", "ky", "kx"))},
         {},
     )
     store.write_manifest()

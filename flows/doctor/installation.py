@@ -5,6 +5,7 @@ import locale
 import os
 import re
 import sys
+import sysconfig
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,8 +141,10 @@ def _requirements() -> tuple[list[str], list[str]]:
 
 
 def _module_names() -> set[str]:
-    """Modules of the standard library and of the distributions that are installed."""
-    return {*sys.stdlib_module_names, *importlib.metadata.packages_distributions()} - {"spinforge"}
+    """Modules of the standard library and of what is installed beside us."""
+    packages = Path(sysconfig.get_paths()["purelib"]).iterdir()
+    installed = {path.name.removesuffix(".py") for path in packages if "-" not in path.name}
+    return {*sys.stdlib_module_names, *installed} - {"spinforge", "__pycache__"}
 
 
 def _is_module(folder: Path, name: str) -> bool:

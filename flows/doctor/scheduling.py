@@ -130,7 +130,7 @@ def _pool(
     elif pool.get("is_paused"):
         what = f"pool {name!r} is paused{whom}"
         remedy = f"prefect work-pool resume {name}"
-    elif not any(worker["status"] == "ONLINE" for worker in _workers(api, name)):
+    elif not _has_worker(api, name):
         what = f"pool {name!r} has no live worker{whom}"
         remedy = f"prefect worker start --pool {name}"
     else:
@@ -138,8 +138,9 @@ def _pool(
     yield Finding("work pools", status, what, remedy)  # type: ignore[arg-type]
 
 
-def _workers(api: PrefectApi, pool: str) -> list[dict[str, Any]]:
-    return api.ask(f"/work_pools/{pool}/workers/filter", {}) or []
+def _has_worker(api: PrefectApi, pool: str) -> bool:
+    workers = api.ask(f"/work_pools/{pool}/workers/filter", {}) or []
+    return any(worker["status"] == "ONLINE" for worker in workers)
 
 
 def gpu_limit(_: Place) -> Iterator[Finding]:
@@ -173,3 +174,23 @@ def late_runs(_: Place) -> Iterator[Finding]:
         yield Finding("late runs", "problem", what, remedy)
     else:
         yield Finding("late runs", "ok", "none")
+
+
+def running_without_worker(_: Place) -> Iterator[Finding]:
+    """What Prefect calls running has a worker; a run that is killed with it stays "Running"."""
+    api = PrefectApi.configured()
+    if api is None or not api.answers():
+        return
+    body = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}, "limit": 200}
+    running = [run for run in api.ask("/flow_runs/filter", body) or [] if run.get("work_pool_name")]
+    alive = {name: _has_worker(api, name) for name in {run["work_pool_name"] for run in running}}
+    dead = [run for run in running if not alive[run["work_pool_name"]]]
+    for run in dead:
+        what = (
+            f"{run['name']} is called running since {str(run['start_time'])[:16]}, but pool "
+            f"{run['work_pool_name']!r} has no live worker: it was killed"
+        )
+        remedy = f"start the worker and run it again; then prefect flow-run delete {run['id']}"
+        yield Finding("running runs", "problem", what, remedy)
+    if not dead:
+        yield Finding("running runs", "ok", f"{len(running)} in pools, each with a worker")

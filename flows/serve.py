@@ -82,7 +82,7 @@ def environment_of(serving: Serving) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Events are most of the database; runs are kept for `spinforge prune` to judge.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(3 * 24 * 3600),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P3D",
         # By default any page that is open in a browser may ask the server.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
     }

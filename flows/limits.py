@@ -5,8 +5,10 @@ Nobody looks at night, and a run that never ends keeps every later one out. Each
 the longest of the shipped studies takes; a training goes on from its checkpoint afterwards.
 """
 
-from spinforge.flows.config import Study
-from spinforge.models.training.possible import available_device
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spinforge.flows.config import Study
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR
@@ -39,6 +41,8 @@ GPU = "gpu"
 """Tag of what uses the GPU. `spinforge serve` lets one task with it run at a time."""
 
 
-def gpu_tag(study: Study) -> list[str]:
+def gpu_tag(study: "Study") -> list[str]:
     """The tag for a task that computes where a study trains."""
+    from spinforge.models.training.possible import available_device  # late: it needs PyTorch
+
     return [GPU] if available_device(study.training).type == "cuda" else []

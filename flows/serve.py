@@ -17,7 +17,7 @@ from pathlib import Path
 from spinforge.flows.dashboard_server import LOOPBACK, check_free
 from spinforge.flows.limits import GPU
 from spinforge.flows.progress import say
-from spinforge.flows.services import Services, stoppable
+from spinforge.flows.services import Services, running
 from spinforge.simulation.config import Config
 
 POOLS = {"cpu": 2, "gpu": 1}
@@ -50,27 +50,23 @@ def serve(serving: Serving) -> None:
     """
     check_free(serving.host, serving.port, option="--port", who="Another server")
     check_free(serving.host, serving.mlflow_port, option="--mlflow-port", who="Another server")
-    env, services = environment_of(serving), Services()
-    address = f"http://{_reached(serving.host)}"
-    with stoppable():
-        try:
-            _start_servers(services, serving, env)
-            services.wait_for(f"{env['PREFECT_API_URL']}/health")
-            prepare_pools(env["PREFECT_API_URL"])
-            services.wait_for(f"{address}:{serving.mlflow_port}/health")
-            for pool in POOLS if serving.workers else ():
-                name = f"{socket.gethostname()}-{pool}"
-                arguments = ["worker", "start", "--pool", pool, "--name", name]
-                services.start(f"worker {pool}", "prefect", arguments, env)
-            say(f"Prefect   {address}:{serving.port}")
-            say(f"MLflow    {address}:{serving.mlflow_port}")
-            say(f"pools     {', '.join(POOLS)}{'' if serving.workers else ' (no workers here)'}")
-            say(f"elsewhere export PREFECT_API_URL={env['PREFECT_API_URL']}")
-            while True:
-                services.require_alive()
-                time.sleep(0.5)
-        finally:
-            services.stop()
+    env, address = environment_of(serving), f"http://{_reached(serving.host)}"
+    with running() as services:
+        _start_servers(services, serving, env)
+        services.wait_for(f"{env['PREFECT_API_URL']}/health")
+        prepare_pools(env["PREFECT_API_URL"])
+        services.wait_for(f"{address}:{serving.mlflow_port}/health")
+        for pool in POOLS if serving.workers else ():
+            name = f"{socket.gethostname()}-{pool}"
+            arguments = ["worker", "start", "--pool", pool, "--name", name]
+            services.start(f"worker {pool}", "prefect", arguments, env)
+        say(f"Prefect   {address}:{serving.port}")
+        say(f"MLflow    {address}:{serving.mlflow_port}")
+        say(f"pools     {', '.join(POOLS)}{'' if serving.workers else ' (no workers here)'}")
+        say(f"elsewhere export PREFECT_API_URL={env['PREFECT_API_URL']}")
+        while True:
+            services.require_alive()
+            time.sleep(0.5)
 
 
 def environment_of(serving: Serving) -> dict[str, str]:
@@ -82,7 +78,7 @@ def environment_of(serving: Serving) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Events are most of the database; runs are kept for `spinforge prune` to judge.
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": str(3 * 24 * 3600),
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P3D",
         # By default any page that is open in a browser may ask the server.
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
     }

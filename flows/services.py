@@ -112,14 +112,29 @@ def _end(processes: list[psutil.Process]) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does."""
+def running() -> Iterator[Services]:
+    """Services that end with the block, which Ctrl-C ends, and SIGTERM too.
+
+    Raises:
+        KeyboardInterrupt: For either.
+    """
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    both, services = (signal.SIGINT, signal.SIGTERM), Services()
+    # Also where a shell has started us in the background, deaf to Ctrl-C: Prefect's workers would
+    # inherit that, and they end by it.
+    before = [signal.signal(number, stop) for number in both]
     try:
-        yield
+        yield services
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in both:  # a second one must not leave the rest running
+            signal.signal(number, _say_patience)
+        services.stop()
+        for number, handler in zip(both, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _say_patience(_number: int, _frame: FrameType | None) -> None:
+    say(f"ending    what runs; at most {_STOP_TIMEOUT_S} s each")

@@ -91,8 +91,9 @@ def test_predictions(tmp_path, marker, careless):
     assert not marker.exists()
 
 
-def test_a_zarr_array_of_pickles(tmp_path, marker, careless):
-    """Zarr's older format had arrays of objects, with a codec that unpickles."""
+def test_a_zarr_array_of_pickles(tmp_path, marker, careless, monkeypatch):
+    """Zarr's older format had arrays of objects, with a codec that unpickles if it is let."""
+    monkeypatch.setattr(numcodecs.pickles, "ALLOW_UNSAFE_PICKLE_DECODE", True)
     dataset = add_set(tmp_path / "run")
     array = dataset / "kspace" / "head-000" / "target"
     shutil.rmtree(array)

@@ -245,7 +245,7 @@ def served(answers, host="127.0.0.1"):
             self.end_headers()
             self.wfile.write(content)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *_):
             pass

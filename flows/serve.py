@@ -106,12 +106,19 @@ def prepare_pools(api_url: str) -> None:
     from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
     from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.workers.process import ProcessWorker
 
     with temporary_settings({PREFECT_API_URL: api_url}), get_client(sync_client=True) as client:
         for name, limit in POOLS.items():
             try:
                 client.create_work_pool(
-                    WorkPoolCreate(name=name, type="process", concurrency_limit=limit)
+                    WorkPoolCreate(
+                        name=name,
+                        type="process",
+                        concurrency_limit=limit,
+                        # Else every worker writes it at its start, all at once.
+                        base_job_template=ProcessWorker.get_default_base_job_template(),
+                    )
                 )
             except ObjectAlreadyExists:
                 continue

@@ -145,8 +145,8 @@ def test_a_schedule_fires_and_all_ends_at_sigterm(tmp_path, tiny_file):
         subprocess.run(deploy, cwd=tmp_path, env=env | {"PREFECT_API_URL": api}, check=True)
 
         def completed() -> list[dict]:
-            runs = asked(f"{api}/flow_runs/filter", {"limit": 50})
-            return [run for run in runs if run["state_name"] == "Completed"]
+            state = {"type": {"any_": ["COMPLETED"]}}
+            return asked(f"{api}/flow_runs/filter", {"flow_runs": {"state": state}})
 
         wait_until(completed, seconds=180, process=served)
         run = completed()[0]

@@ -15,6 +15,7 @@ from spinforge.datasets.storage.addresses import redacted, without_secret
 from spinforge.datasets.storage.files import UserPath
 from spinforge.datasets.storage.locations import StoreAddress
 from spinforge.flows.config_errors import explain
+from spinforge.flows.dask_settings import DaskSettings
 from spinforge.flows.study_file import apply_budget, apply_override, read_yaml
 from spinforge.models.crdn.crdn import CRDNConfig
 from spinforge.models.networks import NetworkConfig
@@ -104,7 +105,14 @@ class Study(Config):
         description="where the data set lies, if not in the run's folder: a folder, or a URL such "
         "as s3://bucket/set.zarr; studies with the same data may share it",
     )
-    workers: int = Field(2, ge=1, le=256, description="processes that simulate subjects")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="processes of this machine that simulate subjects; by default one a core, as "
+        "far as its memory goes",
+    )
+    dask: DaskSettings = DaskSettings()
     data: Product = KSpaceProduct()
     corruptions: Corruptions = Corruptions()
     networks: tuple[NetworkConfig, ...] = Field(

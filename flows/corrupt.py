@@ -1,17 +1,18 @@
 """The corrupt flow: a clean set in, corruption sets beside it, one Prefect task a subject."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from itertools import groupby
 
 from prefect import flow
 
 from spinforge.datasets.corruption.checks import check_sets, chosen_sets, expected_bytes
-from spinforge.datasets.corruption.sets import make_sets, sets_digest
+from spinforge.datasets.corruption.sets import may_stay, sets_digest
 from spinforge.datasets.corruption.settings import CorruptedSet
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, split_of
+from spinforge.flows import units
 from spinforge.flows.card import write_card
+from spinforge.flows.cluster import Cluster, started_cluster
 from spinforge.flows.config import Study
 from spinforge.flows.limits import GENERATE_S
 from spinforge.flows.notify import HOOKS
@@ -19,7 +20,7 @@ from spinforge.flows.preflight import check_disks, check_folders
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study_parameter import StudyParameter
-from spinforge.flows.subject_tasks import for_each_subject
+from spinforge.flows.subject_tasks import for_each_subject, for_workers
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -71,7 +72,11 @@ def corrupt(study: StudyParameter, overwrite: bool = False) -> dict[str, object]
         for chosen in sets:
             store.within(chosen.group).require_groups()
             store.within(chosen.group).remove_leftovers()
-        _make(study, subjects, sets, overwrite)
+        waiting = _waiting(study, subjects, sets, overwrite)
+        if waiting:
+            pieces = sum(map(len, waiting.values()))
+            with started_cluster(study, pieces=pieces) as cluster:
+                _make(study, waiting, overwrite, cluster)
         store.write_manifest()
         write_card(store, folder.card, split_of(study.data))
     digest = sets_digest(store, sets, subjects)
@@ -91,30 +96,54 @@ def _plan(study: Study) -> tuple[list[CorruptedSet], list[str]]:
     return sets, study.corruptions.chosen_subjects(split_of(study.data))
 
 
-def _make(study: Study, subjects: list[str], sets: list[CorruptedSet], overwrite: bool) -> None:
-    """One task a subject, one process at a time for each chain at all its strengths."""
+def _waiting(
+    study: Study, subjects: list[str], sets: list[CorruptedSet], overwrite: bool
+) -> dict[str, list[list[CorruptedSet]]]:
+    """Subjects with the chains, each at all its strengths, that they still need."""
     store = RunFolder.of(study).store
     chains = [list(strengths) for _, strengths in groupby(sets, key=lambda chosen: chosen.name)]
-
-    def corrupt_one(subject: str, pool: Executor, advance: Callable[[int], None]) -> None:
-        jobs = {
-            pool.submit(make_sets, study.data, store, subject, strengths, overwrite=overwrite): len(
-                strengths
-            )
+    waiting = {
+        subject: [
+            strengths
             for strengths in chains
-        }
-        # In their order, not `as_completed`: that never hears of a job that a pool cancels at its
-        # end, so Ctrl-C or a failure elsewhere would wait for ever.
-        for job, steps in jobs.items():
-            job.result()
-            advance(steps)
+            if not all(may_stay(store, subject, chosen, overwrite) for chosen in strengths)
+        ]
+        for subject in subjects
+    }
+    return {subject: missing for subject, missing in waiting.items() if missing}
+
+
+def _make(
+    study: Study,
+    waiting: dict[str, list[list[CorruptedSet]]],
+    overwrite: bool,
+    cluster: Cluster,
+) -> None:
+    """One task a subject, in which each chain is a piece of work of its own."""
+    store = RunFolder.of(study).store
+    product, place = for_workers(study)
+
+    def corrupt_one(subject: str, advance: Callable[[int], None]) -> None:
+        jobs = [
+            cluster.submit(
+                units.corrupt, product, subject, place, store.group, strengths, overwrite
+            )
+            for strengths in waiting[subject]
+        ]
+        for job, strengths in zip(jobs, waiting[subject], strict=True):
+            cluster.wait(job, f"subject {subject}, corruption {strengths[0].name}")
+            advance(len(strengths))
 
     for_each_subject(
-        subjects,
+        list(waiting),
         corrupt_one,
+        cluster=cluster,
         name="corrupt-subject",
         title="corrupting subjects",
-        workers=study.workers,
-        jobs_each=len(chains),
-        steps_each=len(sets),
+        jobs_each=max(map(len, waiting.values())),
+        steps=sum(len(strengths) for chains in waiting.values() for strengths in chains),
     )
+    for chosen in {
+        chosen.group for chains in waiting.values() for each in chains for chosen in each
+    }:
+        store.within(chosen).remove_leftovers()

@@ -1,17 +1,18 @@
 """The generate flow: phantoms in, a zarr set out, one Prefect task a subject."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 
 from prefect import flow
 
 from spinforge.datasets.brainweb.download import download_missing
 from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
-from spinforge.datasets.products.making import check_slices, is_done, make_subject, split_of
+from spinforge.datasets.products.making import check_slices, is_done, split_of
 from spinforge.datasets.storage.store import DatasetStore
+from spinforge.flows import units
 from spinforge.flows.artifacts import show_subjects
 from spinforge.flows.card import write_card
+from spinforge.flows.cluster import started_cluster
 from spinforge.flows.config import Study
 from spinforge.flows.limits import GENERATE_S
 from spinforge.flows.notify import HOOKS
@@ -19,7 +20,7 @@ from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study_parameter import StudyParameter
-from spinforge.flows.subject_tasks import for_each_subject
+from spinforge.flows.subject_tasks import for_each_subject, for_workers
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -88,17 +89,21 @@ def _is_wanted(study: Study, everyone: list[str]) -> bool:
 
 
 def _simulate(study: Study, subjects: list[str]) -> None:
-    """One task a subject; the tasks wait for as many processes as the study has workers."""
+    """One task a subject; what killed workers left is removed."""
     store = RunFolder.of(study).store
+    product, place = for_workers(study)
+    with started_cluster(study, pieces=len(subjects)) as cluster:
 
-    def simulate(subject: str, pool: Executor, advance: Callable[[int], None]) -> None:
-        pool.submit(make_subject, study.data, subject, store).result()
-        advance(1)
+        def simulate(subject: str, advance: Callable[[int], None]) -> None:
+            made = cluster.submit(units.simulate, product, subject, place, store.group)
+            cluster.wait(made, f"subject {subject}")
+            advance(1)
 
-    for_each_subject(
-        subjects,
-        simulate,
-        name="simulate-subject",
-        title="simulating subjects",
-        workers=study.workers,
-    )
+        for_each_subject(
+            subjects,
+            simulate,
+            cluster=cluster,
+            name="simulate-subject",
+            title="simulating subjects",
+        )
+    store.remove_leftovers()

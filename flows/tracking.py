@@ -311,7 +311,7 @@ class Tracker:
             raise
 
     def _find_or_create_study_run(self) -> str:
-        content = self.study.model_dump(mode="json", exclude={"out", "workers", "tracking"})
+        content = self.study.model_dump(mode="json", exclude={"out", "workers", "dask", "tracking"})
         folder = RunFolder.of(self.study).path
         return self._find_or_create(folder, self.study.name, content_hash(content), None)
 

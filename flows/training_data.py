@@ -13,6 +13,7 @@ from spinforge.datasets.reading.simulated_slices import SimulatedSlices
 from spinforge.datasets.reading.slice_format import SliceFormat
 from spinforge.flows.config import Study
 from spinforge.flows.slices import study_slices
+from spinforge.flows.worker_count import worker_count
 from spinforge.flows.workers import worker_processes
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.fresh import simulated_source, simulates
@@ -80,7 +81,7 @@ def _head_makers(study: Study) -> Iterator[Executor | None]:
     if study.training.fresh != "anatomy":
         yield None
         return
-    with worker_processes(study.workers) as executor:
+    with worker_processes(worker_count(study)) as executor:
         yield executor
 
 

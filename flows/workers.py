@@ -1,4 +1,4 @@
-"""Processes for the heavy work of a flow."""
+"""Processes that make heads for a training; it may run on a machine without Dask."""
 
 import multiprocessing
 import os

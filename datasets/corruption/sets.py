@@ -117,7 +117,7 @@ def make_sets(
     phantom: Phantom | None = None
     with one_thread():
         for chosen in sets:
-            if _may_stay(store, subject, chosen, overwrite):
+            if may_stay(store, subject, chosen, overwrite):
                 continue
             if phantom is None and chosen.needs_phantom and isinstance(maker, Rescanner):
                 phantom = maker.load_phantom(subject)
@@ -128,7 +128,18 @@ def make_sets(
     return [_content(store.within(chosen.group), subject) for chosen in sets]
 
 
-def _may_stay(store: DatasetStore, subject: str, chosen: CorruptedSet, overwrite: bool) -> bool:
+def may_stay(store: DatasetStore, subject: str, chosen: CorruptedSet, overwrite: bool) -> bool:
+    """Whether a subject needs not be made again.
+
+    Args:
+        store: The set, seen as its clean subjects.
+        subject: Which.
+        chosen: Which corruption set.
+        overwrite: What was made from something else is to be replaced.
+
+    Raises:
+        SpinforgeError: If something else is in the way and may not be replaced.
+    """
     try:
         return is_done(store, subject, chosen)
     except SpinforgeError:

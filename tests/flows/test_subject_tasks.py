@@ -1,68 +1,110 @@
-"""Tasks and processes: all subjects done, only our own processes ended, and what is advised."""
+"""Tasks and workers: all subjects done, what fails fails once, only our own processes ended."""
 
 import multiprocessing
 import os
-import signal
 import time
 
 import pytest
 from prefect import flow
+from worker_deeds import die_the_first_time, end_oneself, note, refuse, take_too_long, times
 
+from spinforge.flows import retries, subject_tasks
+from spinforge.flows.cluster import started_cluster
+from spinforge.flows.config import Study
+from spinforge.flows.dask_settings import DaskSettings
 from spinforge.flows.subject_tasks import for_each_subject
-from spinforge.flows.workers import worker_processes
-from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.errors import SpinforgeError, TemporaryError
+
+LIMIT_S = 2.0
+STUDY = Study(workers=2, dask=DaskSettings(subject_minutes=LIMIT_S / 60))
 
 
 @flow(name="subjects", validate_parameters=False)
-def in_a_flow(subjects, work, workers):
-    for_each_subject(subjects, work, name="one", title="working", workers=workers)
+def in_a_flow(subjects, work, cluster):
+    for_each_subject(subjects, work, cluster=cluster, name="one", title="working")
 
 
-def end_oneself():
-    os.kill(os.getpid(), signal.SIGKILL)
+@pytest.fixture(scope="module")
+def cluster(prefect_server):
+    """Two workers; a failure within stops those of `fresh` only."""
+    with started_cluster(STUDY, pieces=2) as workers:
+        yield workers
 
 
-def stop_within_the_block():
-    with worker_processes(1) as pool:
-        pool.submit(time.sleep, 60)
-        raise KeyboardInterrupt
+@pytest.fixture
+def kept(cluster, monkeypatch):
+    """The same, not stopped by the failure a test wants."""
+    monkeypatch.setattr(cluster, "stop", lambda: None)
+    return cluster
 
 
-def test_processes_of_the_caller_go_on():
-    """Ours sleep for a minute and are ended at once."""
+def working(cluster, function, folder):
+    def work(subject, advance):
+        cluster.wait(cluster.submit(function, folder, subject), f"subject {subject}")
+        advance(1)
+
+    return work
+
+
+def test_every_subject_is_worked_on_once(cluster, tmp_path):
+    in_a_flow(["a", "b", "c"], working(cluster, note, tmp_path), cluster)
+    assert [times(tmp_path, name) for name in "abc"] == [1, 1, 1]
+
+
+def test_a_killed_worker_costs_its_unit_only(cluster, tmp_path):
+    """`b` kills its worker; the others are done once."""
+
+    def work(subject, advance):
+        function = die_the_first_time if subject == "b" else note
+        cluster.wait(cluster.submit(function, tmp_path, subject), f"subject {subject}")
+
+    in_a_flow(["a", "b", "c", "d"], work, cluster)
+    assert [times(tmp_path, name) for name in "abcd"] == [1, 2, 1, 1]
+
+
+def test_bad_input_found_in_a_worker_arrives_as_itself_and_once(kept, tmp_path):
+    with pytest.raises(SpinforgeError, match=r"^a is no subject of ours$"):
+        in_a_flow(["a"], working(kept, refuse, tmp_path), kept)
+    assert times(tmp_path, "a") == 1
+
+
+def test_what_takes_too_long_is_ended_and_its_worker_is_free_again(kept, tmp_path):
+    before = time.monotonic()
+    with pytest.raises(SpinforgeError, match=r"^subject a took longer than 0.0\d+ minutes \(dask"):
+        in_a_flow(["a"], working(kept, take_too_long, tmp_path), kept)
+    in_a_flow(["b", "c"], working(kept, note, tmp_path), kept)
+    assert time.monotonic() - before < 30
+    assert [times(tmp_path, name) for name in "abc"] == [1, 1, 1]
+
+
+def test_what_kills_every_worker_is_tried_later_and_then_reported(kept, tmp_path, monkeypatch):
+    once = retries.RETRIES | {"retries": 1, "retry_delay_seconds": 0.1}
+    monkeypatch.setattr(subject_tasks, "RETRIES", once)
+    with pytest.raises(TemporaryError, match=r"subject a: a worker process was ended.*workers="):
+        in_a_flow(["a"], working(kept, end_oneself, tmp_path), kept)
+    assert times(tmp_path, "a") == 2 * 2
+
+
+def test_stopping_ends_our_processes_at_once_and_nobody_elses(tmp_path):
     other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
     other.start()
     try:
         before = time.monotonic()
         with pytest.raises(KeyboardInterrupt):
-            stop_within_the_block()
-        while multiprocessing.active_children() != [other]:
-            assert other.is_alive()
-            assert time.monotonic() - before < 30, "ours still sleep"
-            time.sleep(0.05)
+            stop_within_the_block(tmp_path)
+        assert time.monotonic() - before < 20
+        (process,) = {int(path.name.split("-")[1]) for path in tmp_path.iterdir()}
+        with pytest.raises(ProcessLookupError):
+            os.kill(process, 0)
+        assert other.is_alive()
     finally:
         other.kill()
         other.join()
 
 
-@pytest.mark.parametrize(
-    ("workers", "advice"),
-    [(2, "Use fewer with --set workers=1 and run again"), (1, "Free some memory and run again")],
-)
-def test_a_killed_process_is_reported_with_what_helps(prefect_server, workers, advice):
-    def work(subject, pool, advance):
-        pool.submit(end_oneself).result()
-
-    with pytest.raises(SpinforgeError, match=f"was ended from outside.*{advice}"):
-        in_a_flow(["a", "b"], work, workers)
-
-
-def test_every_subject_is_worked_on(prefect_server):
-    done = []
-
-    def work(subject, pool, advance):
-        done.append((subject, pool.submit(abs, -1).result()))
-        advance(1)
-
-    in_a_flow(["a", "b", "c"], work, 1)
-    assert sorted(done) == [("a", 1), ("b", 1), ("c", 1)]
+def stop_within_the_block(folder):
+    with started_cluster(STUDY, pieces=1) as cluster:
+        cluster.submit(take_too_long, folder, "a")
+        while not times(folder, "a"):
+            time.sleep(0.02)
+        raise KeyboardInterrupt

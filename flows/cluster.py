@@ -1,0 +1,263 @@
+"""Dask for the heavy work of a flow: processes of this machine, or a scheduler that is there."""
+
+import itertools
+import logging
+import os
+import shutil
+import signal
+import tempfile
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spinforge.datasets.storage.files import is_abandoned, readable_errors
+from spinforge.flows.config import Study
+from spinforge.flows.worker_count import machine_size, worker_count
+from spinforge.flows.worker_facts import Facts
+from spinforge.simulation.errors import SpinforgeError, TemporaryError
+
+if TYPE_CHECKING:  # late: importing it takes a second
+    from distributed import Client, Future, LocalCluster
+
+_PREFIX = ".spinforge-dask-"
+_MEMORY_SHARE = 0.9  # of the machine's, for all processes together
+_QUIET = {
+    # A worker that died twice with the same work is not tried again at once, but by Prefect later.
+    "distributed.scheduler.allowed-failures": 1,
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
+    "distributed.admin.large-graph-warning-threshold": "1 GiB",
+    "distributed.comm.timeouts.connect": "10s",
+}
+
+
+class Cluster:
+    """Workers that compute, each one thing at a time.
+
+    Args:
+        client: Of their scheduler.
+        limit_s: How long one piece of work may take [s].
+        wanted: What workers must have in common with us, where they may differ.
+        stop: Ends what was started for this cluster at once.
+    """
+
+    def __init__(
+        self,
+        client: "Client",
+        *,
+        limit_s: float,
+        wanted: Facts | None = None,
+        stop: Callable[[], None] = lambda: None,
+    ) -> None:
+        from spinforge.flows.timed import OVERDUE
+
+        self.client = client
+        self._limit_s = limit_s
+        self._wanted = wanted
+        self._stop = stop
+        self._run = uuid.uuid4().hex
+        self._numbers = itertools.count()
+        self._waiting: dict[Any, Future[Any]] = {}
+        self._overdue: dict[Any, str] = {}
+        self._stopped = threading.Event()
+        client.subscribe_topic(OVERDUE, self._end_overdue)
+
+    @property
+    def workers(self) -> int:
+        """How many compute at the moment."""
+        return len(self.client.nthreads())
+
+    def submit(self, function: Callable[..., None], *given: Any) -> "Future[Any]":
+        """Have a worker call a function; `wait` for it.
+
+        Args:
+            function: Of a module that the workers can import, such as `units.simulate`.
+            given: Its arguments, small: they pass through the scheduler.
+        """
+        from spinforge.flows.timed import timed
+
+        # A tuple: Dask takes all of the same name for one group, which waits at the scheduler.
+        key = (f"{function.__name__}-{self._run}", next(self._numbers))
+        try:
+            future = self.client.submit(
+                timed, self._wanted, key, self._limit_s, function, *given, key=key, pure=False
+            )
+        except Exception as error:
+            raise self._explained(error, function.__name__) from error
+        self._waiting[key] = future
+        return future
+
+    def wait(self, future: "Future[Any]", what: str) -> Any:
+        """Wait for what was submitted.
+
+        Args:
+            future: From `submit`.
+            what: Is being done, for messages, such as "subject head-003".
+
+        Raises:
+            TemporaryError: If the workers that tried it were ended from outside.
+            SpinforgeError: If it took too long, or the scheduler is gone.
+            Exception: Whatever the function raised.
+        """
+        from distributed.client import FutureCancelledError
+        from distributed.scheduler import KilledWorker
+
+        try:
+            return future.result()
+        except (FutureCancelledError, KilledWorker) as error:
+            if future.key in self._overdue:
+                self._end(future, self._overdue[future.key])
+                raise SpinforgeError(
+                    f"{what} took longer than {self._limit_s / 60:.3g} minutes "
+                    f"(dask.subject_minutes) and was ended. What was complete is kept. If it only "
+                    f"needs more time: --set dask.subject_minutes={self._limit_s / 30:.3g}"
+                ) from error
+            raise self._explained(error, what) from error
+        finally:
+            self._waiting.pop(future.key, None)
+
+    def stop(self) -> None:
+        """End the work in hand at once; whoever waits for it is told."""
+        self._stopped.set()
+        for future in list(self._waiting.values()):
+            _wake(future, "stopped")
+        self._stop()
+
+    def _explained(self, error: Exception, what: str) -> Exception:
+        from distributed.scheduler import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            return TemporaryError(
+                f"{what}: a worker process was ended from outside, perhaps for lack of memory, "
+                f"each time it was tried. Use fewer with --set workers=..., or give each more "
+                f"memory, and run again."
+            )
+        if self._stopped.is_set():
+            return SpinforgeError(f"{what}: stopped")
+        address = self.client.scheduler.address if self.client.scheduler else "its address"
+        if self.client.status != "running":
+            return SpinforgeError(
+                f"the Dask scheduler at {address} is gone. What was complete is kept; start it "
+                f"again, or leave dask.address out, and run the same command again."
+            )
+        return error
+
+    def _end_overdue(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Runs in the client's own thread: mark, and let the one who waits do the rest."""
+        note = event[1]
+        key = tuple(note["key"])
+        if (future := self._waiting.get(key)) is not None:
+            self._overdue[key] = note["worker"]
+            _wake(future, "overdue")
+
+    def _end(self, future: "Future[Any]", worker: str) -> None:
+        """Forget a piece of work and end the process that does it; its nanny starts another."""
+        with suppress(Exception):  # it may just have ended by itself
+            self.client.cancel([future], force=True)
+            self.client.restart_workers([worker], timeout=3, raise_for_error=False)
+
+
+def _wake(future: "Future[Any]", reason: str) -> None:
+    """Have whoever waits for a piece of work find it cancelled, without asking the scheduler."""
+    if future._state is not None:
+        future._state.cancel(reason=reason)
+
+
+@contextmanager
+def started_cluster(study: Study, *, pieces: int) -> Iterator[Cluster]:
+    """Give the workers of a study: those at `dask.address`, or processes that end with the block.
+
+    Args:
+        study: For its settings.
+        pieces: How many pieces of work there are; no more processes are started.
+
+    Raises:
+        SpinforgeError: If there is no such scheduler, or its workers cannot do this study's work.
+    """
+    limit_s = study.dask.subject_minutes * 60
+    if study.dask.address is not None:
+        from spinforge.flows.external_scheduler import connected
+
+        with connected(study) as (client, facts):
+            yield Cluster(client, limit_s=limit_s, wanted=facts)
+        return
+    count = min(worker_count(study), pieces)
+    with _local_client(study, count) as (client, stop):
+        cluster = Cluster(client, limit_s=limit_s, stop=stop)
+        try:
+            yield cluster
+        except BaseException:
+            cluster.stop()
+            raise
+
+
+@contextmanager
+def _local_client(study: Study, count: int) -> Iterator[tuple["Client", Callable[[], None]]]:
+    """Processes of this machine on loopback, known to nobody else: they speak TLS."""
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    memory = (study.dask.memory_gib or 0) * 2**30 or _MEMORY_SHARE * machine_size()[1] / count
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        stack.enter_context(dask.config.set(_QUIET))
+        folder = stack.enter_context(_spill_folder(study.dask.folder))
+        with _ctrl_c_left_to_us():
+            cluster = LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": False},
+                security=Security.temporary(),
+                memory_limit=int(memory),
+                local_directory=str(folder),
+                silence_logs=logging.CRITICAL,
+                # Waiting threads of a library that spin take the core of another process.
+                env={"OMP_WAIT_POLICY": "PASSIVE"},
+            )
+        stack.enter_context(cluster)
+        client = stack.enter_context(Client(cluster, set_as_default=False))
+        yield client, lambda: _kill(cluster)
+
+
+@contextmanager
+def _ctrl_c_left_to_us() -> Iterator[None]:
+    """Processes that are started in the block, or by threads of it later, do not get SIGINT."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _kill(cluster: "LocalCluster") -> None:
+    """End the processes at once; closing would wait for what they do."""
+    for nanny in list(cluster.workers.values()):
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(ProcessLookupError):
+                os.kill(nanny.pid, signal.SIGKILL)
+
+
+@contextmanager
+def _spill_folder(base: Path | None) -> Iterator[Path]:
+    """A folder of our own for what does not fit in memory; what killed runs left goes first."""
+    base = base or Path(tempfile.gettempdir())
+    with readable_errors(base):
+        base.mkdir(parents=True, exist_ok=True)
+        for old in base.glob(f"{_PREFIX}*"):
+            if is_abandoned(old) and not str(old).endswith(f"-{os.getpid()}"):
+                shutil.rmtree(old, ignore_errors=True)
+        folder = tempfile.mkdtemp(prefix=_PREFIX, suffix=f".tmp-{os.getpid()}", dir=base)
+    try:
+        yield Path(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

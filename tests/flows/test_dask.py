@@ -1,0 +1,195 @@
+"""A Dask scheduler that runs already: what is checked first, same bytes, what a lost one costs."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+from distributed import Client
+from worker_deeds import note, take_too_long, times
+
+from spinforge.flows import external_scheduler
+from spinforge.flows.cluster import started_cluster
+from spinforge.flows.config import Study, load_study
+from spinforge.flows.dask_settings import DaskSettings
+from spinforge.flows.external_scheduler import check_workers, connected
+from spinforge.flows.generate import generate
+from spinforge.flows.run_folder import RunFolder
+from spinforge.simulation.errors import SpinforgeError
+
+QUIET = {"DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]"}
+
+
+def start(*arguments, folder):
+    """A Dask command in a session of its own, as on another machine."""
+    paths = os.pathsep.join([str(folder), *(path for path in sys.path if path)])
+    return subprocess.Popen(
+        [sys.executable, "-m", *arguments],
+        env=os.environ | QUIET | {"PYTHONPATH": paths},
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def end(process):
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_scheduler(port, folder):
+    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
+    return start("distributed.cli.dask_scheduler", *place, folder=folder)
+
+
+def start_workers(address, folder, *more):
+    place = ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(folder)]
+    return start(
+        "distributed.cli.dask_worker", address, "--nthreads", "1", *place, *more, folder=folder
+    )
+
+
+def wait_for_workers(address, count):
+    with Client(address, timeout=30, set_as_default=False) as client:
+        client.wait_for_workers(count, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A scheduler and two workers that are not our children; its address."""
+    folder, port = tmp_path_factory.mktemp("elsewhere"), free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = start_scheduler(port, folder)
+    workers = start_workers(address, folder, "--nworkers", "2")
+    try:
+        wait_for_workers(address, 2)
+        yield address
+    finally:
+        end(workers)
+        end(scheduler)
+
+
+def at(address, **changes):
+    return Study(dask=DaskSettings(address=address), **changes)
+
+
+def test_nobody_answers_is_one_error_within_seconds(tmp_path):
+    address = f"tcp://127.0.0.1:{free_port()}"
+    before = time.monotonic()
+    with pytest.raises(SpinforgeError, match=f"no Dask scheduler answers at {address} within"):
+        with started_cluster(at(address, out=tmp_path), pieces=1):
+            pytest.fail("nobody is there")
+    assert time.monotonic() - before < 20
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("dask.address=localhost:8786", "dask.address = 'localhost:8786': "),
+        ("dask.address=http://x:1", "dask.address = 'http://x:1': "),
+        ("dask.adress=tcp://x:1", "dask.adress: unknown key. Did you mean `address`"),
+        ("dask.subject_minutes=0", "dask.subject_minutes = 0: .*> 0"),
+        ("dask.memory_gib=0.1", "dask.memory_gib = 0.1: .*>= 0.5"),
+        ("workers=0", "workers = 0: .*>= 1"),
+    ],
+)
+def test_bad_settings_are_named_where_they_stand(tiny_file, setting, message):
+    with pytest.raises(SpinforgeError, match=message):
+        load_study(tiny_file, [setting])
+
+
+def test_another_version_is_refused_by_name(elsewhere, tmp_path, monkeypatch):
+    ask = external_scheduler._ask
+
+    def older(client, question, *given):
+        return {
+            worker: facts | {"torch": "2.0.1"} for worker, facts in ask(client, question).items()
+        }
+
+    monkeypatch.setattr(external_scheduler, "_ask", older)
+    with pytest.raises(SpinforgeError, match=r"worker tcp://.*: torch 2.1.* here, 2.0.1 there"):
+        with connected(at(elsewhere, out=tmp_path)):
+            pytest.fail("torch differs")
+
+
+def test_a_worker_that_comes_later_is_checked_too(elsewhere, tmp_path):
+    with started_cluster(at(elsewhere, out=tmp_path), pieces=1) as cluster:
+        cluster._wanted = cluster._wanted | {"zarr": "2.18"}
+        with pytest.raises(SpinforgeError, match=r"zarr 2.18 here, 3.*requirements.lock"):
+            cluster.wait(cluster.submit(note, tmp_path, "a"), "a")
+    assert times(tmp_path, "a") == 0
+
+
+def test_a_folder_that_only_we_see_is_named(elsewhere, tmp_path, monkeypatch):
+    """The workers look where nothing is, as in a container that does not have the folder."""
+    ask = external_scheduler._ask
+
+    def hidden(client, question, *given):
+        given = ("/nowhere/dataset.zarr", *given[1:]) if len(given) == 2 else given
+        return ask(client, question, *given)
+
+    monkeypatch.setattr(external_scheduler, "_ask", hidden)
+    study = at(elsewhere, out=tmp_path)
+    with pytest.raises(SpinforgeError, match=r"cannot write into .*share.*--set dataset=s3://"):
+        with connected(study):
+            pytest.fail("it is not shared")
+    assert list(RunFolder.of(study).store.path.iterdir()) == []
+
+
+def test_a_worker_with_two_threads_is_refused(elsewhere, tmp_path):
+    class Two:
+        def nthreads(self):
+            return {"tcp://10.0.0.1:1": 2}
+
+    with pytest.raises(SpinforgeError, match="--nthreads 1 --nworkers 2"):
+        check_workers(Two(), at(elsewhere, out=tmp_path))
+
+
+def test_an_address_that_others_reach_is_warned_about(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(external_scheduler, "_TIMEOUT_S", 0.2)
+    with pytest.raises(SpinforgeError, match="no Dask scheduler answers"):
+        with connected(at("tcp://192.0.2.1:8786", out=tmp_path)):
+            pytest.fail("nobody is there")
+    assert "not encrypted" in capsys.readouterr().err
+
+
+def test_a_lost_scheduler_is_one_error(tmp_path):
+    folder, port = tmp_path / "elsewhere", free_port()
+    folder.mkdir()
+    address = f"tcp://127.0.0.1:{port}"
+    scheduler = start_scheduler(port, folder)
+    workers = start_workers(address, folder)
+    try:
+        wait_for_workers(address, 1)
+        with started_cluster(at(address, out=tmp_path), pieces=1) as cluster:
+            job = cluster.submit(take_too_long, tmp_path, "a")
+            while not times(tmp_path, "a"):
+                time.sleep(0.05)
+            os.killpg(scheduler.pid, signal.SIGKILL)
+            with pytest.raises(SpinforgeError, match=f"at {address} is gone.*same command"):
+                cluster.wait(job, "subject a")
+    finally:
+        end(workers)
+        scheduler.kill()
+        scheduler.wait()
+
+
+@pytest.mark.slow
+def test_workers_elsewhere_make_the_same_bytes(finished, elsewhere, tiny):
+    _, answer = finished
+    dask = DaskSettings(address=elsewhere)
+    assert generate(tiny.model_copy(update={"dask": dask})) == answer["dataset_digest"]

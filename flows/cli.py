@@ -14,12 +14,15 @@ from spinforge.flows.answer import print_answer
 from spinforge.flows.compare_paper_command import compare_paper
 from spinforge.flows.dashboard_command import dashboard
 from spinforge.flows.data_commands import card, download, export, verify
+from spinforge.flows.doctor.command import doctor
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import export_network, models
 from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
 from spinforge.flows.predict_command import predict
+from spinforge.flows.prune_command import prune
 from spinforge.flows.robustness_command import robustness
+from spinforge.flows.serve_command import serve
 from spinforge.simulation.errors import SpinforgeError
 
 environment.prepare()
@@ -284,6 +287,9 @@ for _command in (
     card,
     pack,
     collect,
+    prune,
+    serve,
+    doctor,
 ):
     app.command()(_command)
 app.command("export-network")(export_network)

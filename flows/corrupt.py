@@ -15,9 +15,12 @@ from spinforge.flows.card import write_card
 from spinforge.flows.cluster import Cluster, started_cluster
 from spinforge.flows.config import Study
 from spinforge.flows.corruption_table import rows_that_hold, write_table
+from spinforge.flows.limits import GENERATE_S
+from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_disks, check_folders
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.subject_tasks import for_each_subject, for_workers
 from spinforge.simulation.errors import SpinforgeError
 
@@ -51,8 +54,8 @@ def check_corruptions(study: Study, *, overwrite: bool = False) -> None:
     check_disks(folder, sum(needed))
 
 
-@flow(name="corrupt")
-def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
+@flow(name="corrupt", timeout_seconds=GENERATE_S, **HOOKS)
+def corrupt(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Make every corruption set of a study that is not there yet, from its clean set.
 
     Args:

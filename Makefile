@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 DEMO_STUDY := studies/quickstart.yaml
 
-.PHONY: help demo test test-slow test-networks pictures format clean
+.PHONY: help demo test test-slow test-networks audit licences pictures format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -35,6 +35,14 @@ test-slow: $(VENV)/.ready  ## the tests that take minutes
 # Not part of CI, for its length; some of it, on narrow networks, is in test-slow.
 test-networks: $(VENV)/.ready  ## every network of the catalogue at full width (very long)
 	$(BIN)/pytest -n 2 --dist loadgroup -m network_gate tests/models/gates
+
+# Exit code 1: vulnerable; 3: the service could not be asked, which is not "clean".
+audit: $(VENV)/.ready  ## licences of all requirements, and known vulnerabilities (needs the internet)
+	$(BIN)/python .ci/licences.py --check
+	$(BIN)/python .ci/audit.py
+
+licences: $(VENV)/.ready  ## write docs/licences.md again, after a change of requirements
+	$(BIN)/python .ci/licences.py
 
 pictures: $(VENV)/.ready  ## draw the pictures of README (from the run of `make demo`) and docs/
 	$(BIN)/python docs/draw_pictures.py runs/quickstart docs/pictures/quickstart.png

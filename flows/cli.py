@@ -14,6 +14,7 @@ from spinforge.flows.answer import print_answer
 from spinforge.flows.compare_paper_command import compare_paper
 from spinforge.flows.dashboard_command import dashboard
 from spinforge.flows.data_commands import card, download, export, verify
+from spinforge.flows.doctor.command import doctor
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.models_command import export_network, models
 from spinforge.flows.offline.commands import collect, pack
@@ -288,6 +289,7 @@ for _command in (
     collect,
     prune,
     serve,
+    doctor,
 ):
     app.command()(_command)
 app.command("export-network")(export_network)

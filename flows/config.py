@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from spinforge.datasets.corruption.settings import Corruptions
 from spinforge.datasets.products.catalogue import Product
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
+from spinforge.datasets.storage.addresses import redacted, without_secret
 from spinforge.datasets.storage.files import UserPath
 from spinforge.datasets.storage.locations import StoreAddress
 from spinforge.flows.config_errors import explain
@@ -63,10 +65,22 @@ class Robustness(Config):
 class Tracking(Config):
     """Where MLflow keeps its record."""
 
-    uri: str | None = Field(
+    uri: Annotated[str, AfterValidator(without_secret)] | None = Field(
         None, description="MLflow tracking URI; by default an SQLite file in the out folder"
     )
     experiment: str = Field("spinforge", min_length=1, description="MLflow experiment")
+
+    @field_validator("uri")
+    @classmethod
+    def _no_password(cls, uri: str | None) -> str | None:
+        # It would lie in the run's folder, in Prefect's database and in every message.
+        if uri is not None and urlsplit(uri).password is not None:
+            raise ValueError(
+                "a password has no place in a study: leave it out of the address and set "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for a "
+                "database, in the environment"
+            )
+        return uri
 
 
 class Study(Config):
@@ -159,7 +173,7 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
         return Study.model_validate(content)
     except ValidationError as error:
         lines = explain(error, Study)
-        where = str(path) if not overrides else f"{path} with {', '.join(overrides)}"
+        where = str(path) if not overrides else f"{path} with {redacted(', '.join(overrides))}"
         raise SpinforgeError("\n".join([f"{where} is not a valid study:", *lines])) from None
 
 

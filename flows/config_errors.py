@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from spinforge.datasets.products.catalogue import Product
+from spinforge.datasets.storage.addresses import redacted
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.recipes import Recipe
 from spinforge.simulation.corruption.corrupt import KINDS
@@ -73,7 +74,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
     bounds = f" (allowed: {_bounds(field)})" if field is not None and _bounds(field) else ""
     given = detail["input"]
     is_long = isinstance(given, dict) or (detail["type"] == "value_error" and len(location) < 2)
-    shown = "" if is_long else f" = {given!r}"
+    shown = "" if is_long else f" = {redacted(repr(given))}"
     return f"  {where}{shown}: {_plainly(detail, field)}{bounds}"
 
 

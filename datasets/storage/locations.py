@@ -17,6 +17,7 @@ from fsspec import available_protocols
 from pydantic import AfterValidator, Field
 from zarr.abc.store import Store
 
+from spinforge.datasets.storage.addresses import without_secret
 from spinforge.datasets.storage.files import (
     is_abandoned,
     readable_errors,
@@ -171,8 +172,10 @@ def _with_home(address: str) -> str:
     return address if "://" in address else os.path.expanduser(address)
 
 
-StoreAddress = Annotated[str, Field(min_length=1), AfterValidator(_with_home)]
-"""A folder, or a URL that fsspec knows, in a study file; ~ is the user's home."""
+StoreAddress = Annotated[
+    str, Field(min_length=1), AfterValidator(without_secret), AfterValidator(_with_home)
+]
+"""A folder, or a URL that fsspec knows, without a password, in a study file; ~ is the home."""
 
 
 def location_of(path: Path | str) -> Location:

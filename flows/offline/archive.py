@@ -45,7 +45,8 @@ def unpacked(archive: Path) -> Iterator[Path]:
     """The files of a tar archive in a temporary folder.
 
     Members that would leave the folder, links to elsewhere and devices are refused (the filter
-    "data" of Python's tarfile).
+    "data" of Python's tarfile), and so are archives that hold more than their own size: nothing in
+    ours is compressed, but a "sparse" member may claim terabytes.
 
     Raises:
         SpinforgeError: If there is no such file, or it is no archive, damaged or refused.
@@ -55,6 +56,9 @@ def unpacked(archive: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder, readable_errors(Path(folder)):
         try:
             with tarfile.open(archive, "r:") as members:
+                claimed = sum(member.size for member in members)
+                if claimed > archive.stat().st_size:
+                    raise tarfile.ReadError(f"it claims to hold {claimed} bytes, more than it has")
                 members.extractall(folder, filter="data")
         except (tarfile.TarError, EOFError) as error:
             raise SpinforgeError(

@@ -1,0 +1,196 @@
+"""Checks of Prefect: the server, who reaches it, pools, workers, runs that are late or dead."""
+
+import ipaddress
+import urllib.error
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from spinforge.datasets.storage.addresses import redacted
+from spinforge.flows.doctor.finding import Finding, Place
+from spinforge.flows.doctor.prefect_api import PrefectApi
+
+_POOLS = ("cpu", "gpu")
+_TAG = "gpu"
+
+
+def prefect_server(_: Place) -> Iterator[Finding]:
+    """The server that is configured answers, and speaks our version of Prefect."""
+    check = "Prefect server"
+    api = PrefectApi.configured()
+    if api is None:
+        yield Finding(check, "ok", "none is set; each command starts a private one on loopback")
+        return
+    shown = redacted(api.url)
+    try:
+        api.ask("/health")
+        found = str(api.ask("/admin/version"))
+    except urllib.error.HTTPError as error:
+        remedy = "set PREFECT_API_AUTH_STRING as the server has PREFECT_SERVER_API_AUTH_STRING"
+        if error.code not in (401, 403):
+            remedy = "look at the server's log; PREFECT_API_URL must end in /api"
+        what = f"PREFECT_API_URL={shown} answers with error {error.code}"
+        yield Finding(check, "problem", what, remedy)
+        return
+    except (OSError, ValueError) as error:
+        what = f"PREFECT_API_URL={shown} does not answer ({error})"
+        remedy = "prefect server start --host 127.0.0.1; or unset PREFECT_API_URL"
+        yield Finding(check, "problem", what, remedy)
+        return
+    import prefect
+
+    if found.partition(".")[0] != prefect.__version__.partition(".")[0]:
+        what = f"{shown} is Prefect {found}, installed is {prefect.__version__}"
+        remedy = "install the same version on both sides (requirements.lock)"
+        yield Finding(check, "problem", what, remedy)
+    else:
+        yield Finding(check, "ok", f"{shown} answers, Prefect {found}")
+
+
+def exposed_server(_: Place) -> Iterator[Finding]:
+    """Only this machine reaches the server, or it asks who comes."""
+    check = "Prefect's reach"
+    api = PrefectApi.configured()
+    if api is None or not api.answers():
+        return
+    host, port = urlsplit(api.url).hostname or "", urlsplit(api.url).port or 443
+    protected = bool(api.headers)
+    wrong = False
+    if not _is_loopback(host) and not protected:
+        wrong = True
+        what = f"{host} is not this machine, and no one is asked for a password there"
+        remedy = "set PREFECT_SERVER_API_AUTH_STRING there, PREFECT_API_AUTH_STRING here"
+        yield Finding(check, "warning", what, remedy)
+    if not protected and (address := _public_listener(port)):
+        wrong = True
+        what = f"the server listens at {address}:{port}: other machines can start code here"
+        remedy = "prefect server start --host 127.0.0.1; or docs/security.md"
+        yield Finding(check, "warning", what, remedy)
+    if not wrong:
+        yield Finding(check, "ok", "with a password" if protected else "this machine only")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _public_listener(port: int) -> str:
+    """An address that is not loopback at which a process of this machine listens; or none."""
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except (psutil.AccessDenied, OSError):
+        return ""  # macOS tells that to nobody but root
+    for connection in connections:
+        ours = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        if ours and not _is_loopback(connection.laddr.ip):
+            return str(connection.laddr.ip)
+    return ""
+
+
+def work_pools(_: Place) -> Iterator[Finding]:
+    """Each pool that scheduled runs need is there, not paused, and has a worker."""
+    api = PrefectApi.configured()
+    if api is None or not api.answers():
+        return
+    deployments = api.ask("/deployments/filter", {"limit": 200}) or []
+    scheduled: dict[str, str] = {}
+    for deployment in deployments:
+        pool, active = deployment.get("work_pool_name"), _is_scheduled(deployment)
+        if pool and (active or pool not in scheduled):
+            scheduled[pool] = deployment["name"] if active else ""
+    pools = {pool["name"]: pool for pool in api.ask("/work_pools/filter", {}) or []}
+    wrong = 0
+    for name in dict.fromkeys([*_POOLS, *scheduled]):
+        for finding in _pool(api, name, pools.get(name), scheduled.get(name, "")):
+            wrong += 1
+            yield finding
+    if not wrong:
+        yield Finding("work pools", "ok", ", ".join(sorted(pools)))
+
+
+def _is_scheduled(deployment: dict[str, Any]) -> bool:
+    active = any(schedule.get("active") for schedule in deployment.get("schedules") or [])
+    return active and not deployment.get("paused")
+
+
+def _pool(
+    api: PrefectApi, name: str, pool: dict[str, Any] | None, scheduled: str
+) -> Iterator[Finding]:
+    """What keeps the runs of one pool from starting; worse if a schedule counts on it."""
+    status = "problem" if scheduled else "warning"
+    whom = f"; {scheduled} will not run" if scheduled else ""
+    if pool is None:
+        what = f"there is no pool {name!r}{whom}"
+        remedy = f"prefect work-pool create {name} --type process"
+    elif pool.get("is_paused"):
+        what = f"pool {name!r} is paused{whom}"
+        remedy = f"prefect work-pool resume {name}"
+    elif not _has_worker(api, name):
+        what = f"pool {name!r} has no live worker{whom}"
+        remedy = f"prefect worker start --pool {name}"
+    else:
+        return
+    yield Finding("work pools", status, what, remedy)  # type: ignore[arg-type]
+
+
+def _has_worker(api: PrefectApi, pool: str) -> bool:
+    workers = api.ask(f"/work_pools/{pool}/workers/filter", {}) or []
+    return any(worker["status"] == "ONLINE" for worker in workers)
+
+
+def gpu_limit(_: Place) -> Iterator[Finding]:
+    """One job at a time uses the GPU: the limit of its tag is there."""
+    api = PrefectApi.configured()
+    if api is None or not api.answers():
+        return
+    limit = api.ask(f"/concurrency_limits/tag/{_TAG}")
+    if limit is None:
+        what = f"tag {_TAG!r} has no limit, so two trainings may share one GPU's memory"
+        remedy = f"prefect concurrency-limit create {_TAG} 1"
+        yield Finding("GPU limit", "warning", what, remedy)
+        return
+    yield Finding("GPU limit", "ok", f"{limit['concurrency_limit']} at a time")
+
+
+def late_runs(_: Place) -> Iterator[Finding]:
+    """Nothing that should have started is waiting."""
+    api = PrefectApi.configured()
+    if api is None or not api.answers():
+        return
+    body = {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}, "limit": 200}
+    late = api.ask("/flow_runs/filter", body) or []
+    if late:
+        first = min(late, key=lambda run: run["expected_start_time"])
+        what = (
+            f"{len(late)} runs are late, the first ({first['name']}) since "
+            f"{first['expected_start_time'][:16]}"
+        )
+        remedy = "start a worker for their pool, or delete them in Prefect's page"
+        yield Finding("late runs", "problem", what, remedy)
+    else:
+        yield Finding("late runs", "ok", "none")
+
+
+def running_without_worker(_: Place) -> Iterator[Finding]:
+    """What Prefect calls running has a worker; a run that is killed with it stays "Running"."""
+    api = PrefectApi.configured()
+    if api is None or not api.answers():
+        return
+    body = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}, "limit": 200}
+    running = [run for run in api.ask("/flow_runs/filter", body) or [] if run.get("work_pool_name")]
+    alive = {name: _has_worker(api, name) for name in {run["work_pool_name"] for run in running}}
+    dead = [run for run in running if not alive[run["work_pool_name"]]]
+    for run in dead:
+        what = (
+            f"{run['name']} is called running since {str(run['start_time'])[:16]}, but pool "
+            f"{run['work_pool_name']!r} has no live worker: it was killed"
+        )
+        remedy = f"start the worker and run it again; then prefect flow-run delete {run['id']}"
+        yield Finding("running runs", "problem", what, remedy)
+    if not dead:
+        yield Finding("running runs", "ok", f"{len(running)} in pools, each with a worker")

@@ -78,10 +78,10 @@ def _body(run: "FlowRun", message: str | None) -> str:
 
 
 def page_of(flow_run_id: str) -> str:
-    """Address of a run's page."""
-    from prefect.settings import PREFECT_UI_URL
+    """Address of a run's page; its id where the server of a single command shows none."""
+    from prefect.settings import PREFECT_SERVER_UI_ENABLED, PREFECT_UI_URL
 
-    address = PREFECT_UI_URL.value()
+    address = PREFECT_UI_URL.value() if PREFECT_SERVER_UI_ENABLED.value() else None
     return f"{address}/runs/flow-run/{flow_run_id}" if address else f"flow run {flow_run_id}"
 
 

@@ -103,7 +103,11 @@ def prepare_pools(api_url: str) -> None:
         api_url: Of Prefect's server.
     """
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+    from prefect.client.schemas.actions import (
+        GlobalConcurrencyLimitCreate,
+        GlobalConcurrencyLimitUpdate,
+        WorkPoolCreate,
+    )
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.workers.process import ProcessWorker
@@ -123,7 +127,11 @@ def prepare_pools(api_url: str) -> None:
             except ObjectAlreadyExists:
                 continue
         try:
-            client.read_global_concurrency_limit_by_name(f"tag:{GPU}")
+            # Leases of slots lie in the server's memory: of one that was killed, slots would stay
+            # taken for ever. No worker runs yet.
+            client.update_global_concurrency_limit(
+                f"tag:{GPU}", GlobalConcurrencyLimitUpdate(active_slots=0)
+            )
         except ObjectNotFound:
             client.create_global_concurrency_limit(
                 GlobalConcurrencyLimitCreate(name=f"tag:{GPU}", limit=1)

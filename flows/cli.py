@@ -20,7 +20,9 @@ from spinforge.flows.models_command import export_network, models
 from spinforge.flows.offline.commands import collect, pack
 from spinforge.flows.options import AsJson, OnlyNetwork, Overrides, Overwrite, StudyFile
 from spinforge.flows.predict_command import predict
+from spinforge.flows.prune_command import prune
 from spinforge.flows.robustness_command import robustness
+from spinforge.flows.serve_command import serve
 from spinforge.simulation.errors import SpinforgeError
 
 environment.prepare()
@@ -285,6 +287,8 @@ for _command in (
     card,
     pack,
     collect,
+    prune,
+    serve,
     doctor,
 ):
     app.command()(_command)

@@ -13,9 +13,12 @@ from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.making import is_done, split_of
 from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
+from spinforge.flows.limits import GENERATE_S
+from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_disks, check_folders
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.subject_tasks import for_each_subject
 from spinforge.simulation.errors import SpinforgeError
 
@@ -49,8 +52,8 @@ def check_corruptions(study: Study, *, overwrite: bool = False) -> None:
     check_disks(folder, sum(needed))
 
 
-@flow(name="corrupt")
-def corrupt(study: Study, overwrite: bool = False) -> dict[str, object]:
+@flow(name="corrupt", timeout_seconds=GENERATE_S, **HOOKS)
+def corrupt(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Make every corruption set of a study that is not there yet, from its clean set.
 
     Args:

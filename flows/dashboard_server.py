@@ -25,8 +25,16 @@ def check_installed() -> None:
             )
 
 
-def check_free(host: str, port: int) -> None:
+def check_free(
+    host: str, port: int, *, option: str = "--port", who: str = "Another dashboard"
+) -> None:
     """Find a port that is taken, or a host that is not ours.
+
+    Args:
+        host: Address to listen at.
+        port: Likewise.
+        option: Of the command line, that chooses the port.
+        who: May have taken it.
 
     Raises:
         SpinforgeError: If nothing can be served there.
@@ -45,8 +53,8 @@ def check_free(host: str, port: int) -> None:
         ) from error
     except OSError as error:
         raise SpinforgeError(
-            f"port {port} of {host} cannot be used ({error.strerror}). Another dashboard may run "
-            f"there; choose another port, such as --port {port + 1 if port < 65535 else 8501}"
+            f"port {port} of {host} cannot be used ({error.strerror}). {who} may run there; "
+            f"choose another port, such as {option} {port + 1 if port < 65535 else 8501}"
         ) from error
 
 

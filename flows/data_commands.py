@@ -8,7 +8,6 @@ import typer
 from spinforge.flows.answer import print_answer
 from spinforge.flows.local_server import prefect_server
 from spinforge.flows.options import AsJson, Overrides
-from spinforge.simulation.errors import SpinforgeError
 
 
 def download(
@@ -46,31 +45,15 @@ def download(
     there already is checked, not fetched again. Please cite BrainWeb when you use them, and do not
     redistribute them.
     """
-    from spinforge.datasets.brainweb import collections as collections
-    from spinforge.datasets.brainweb.download import download_volumes
-    from spinforge.datasets.brainweb.twenty import SUBJECTS
-    from spinforge.flows.progress import progress_bar
+    from spinforge.datasets.brainweb.collections import image_settings
+    from spinforge.flows.download import chosen_volumes
+    from spinforge.flows.download import download as download_flow
 
-    if subject and collection != "brainweb20":
-        raise SpinforgeError(f"--subject belongs to brainweb20, not to {collection}.")
-    if fuzzy and collection == "images":
-        raise SpinforgeError("--fuzzy belongs to the models, not to images.")
-    if collection == "brainweb20":
-        volumes = collections.brainweb20_volumes(subject or SUBJECTS, fuzzy=fuzzy)
-    elif collection == "images":
-        settings = collections.image_settings(modality, model, thickness, noise, inu)
-        volumes = [collections.image_volume(settings)]
-    else:
-        volumes = collections.subject0_volumes(
-            "normal" if collection == "brainweb0" else collection, fuzzy=fuzzy
-        )
-    paths = []
-    with progress_bar() as progress:
-        bar = progress.add_task("downloading", total=len(volumes))
-        folder = to or Path("data") / ("brainweb20" if collection == "brainweb20" else "brainweb0")
-        for path in download_volumes(volumes, folder):
-            paths.append(str(path))
-            progress.advance(bar)
+    image = image_settings(modality, model, thickness, noise, inu)
+    subjects = tuple(subject or ())
+    chosen_volumes(collection, subjects, fuzzy=fuzzy, image=image)  # says what there is not
+    with prefect_server():
+        paths = download_flow(collection, to, subjects, fuzzy, image)
     print_answer({"files": paths}, as_json)
 
 

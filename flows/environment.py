@@ -12,6 +12,8 @@ _DEFAULTS = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
+    # A server that restarts is waited for about a minute, not four; after that Prefect tries again.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
     # Standard output belongs to the answer of a command.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     # Git lookups and update checks have no place in a run that must work offline.

@@ -23,7 +23,9 @@ from spinforge.evaluation.score import (
 )
 from spinforge.flows.champion import crown_champion
 from spinforge.flows.config import Study
-from spinforge.flows.orchestration import Tracker, flow, task
+from spinforge.flows.limits import EVALUATE_S, gpu_tag
+from spinforge.flows.notify import HOOKS
+from spinforge.flows.orchestration import RETRIES, Tracker, flow, found_complete, task
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import (
@@ -33,6 +35,7 @@ from spinforge.flows.slices import (
     select_networks,
     study_slices,
 )
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.models.inference import SlicePredictions, predict_slices
 from spinforge.models.networks import NetworkConfig
 from spinforge.models.training.possible import available_device
@@ -41,8 +44,8 @@ from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="evaluate")
-def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
+@flow(name="evaluate", timeout_seconds=EVALUATE_S, **HOOKS)
+def evaluate(study: StudyParameter, only: str | None = None) -> dict[str, float]:
     """Score every trained network of a study on its test subjects, unless that is done.
 
     Args:
@@ -58,11 +61,22 @@ def evaluate(study: Study, only: str | None = None) -> dict[str, float]:
     tracker, slices = Tracker(study), study_slices(study, "test")
     with folder.opened(study), progress_bar() as progress:
 
-        def score_one(name: str) -> None:
-            _score_network(study, networks[name], slices, tracker)
+        def score_one(name: str) -> object:
+            network = networks[name]
+            target, trained = scores_folder(study, network), network_folder(study, network)
+            scores = stored_scores(study, network)
+            if scores is not None and tracker.is_logged(trained, target.name):
+                return found_complete(None, target.name)
+            if scores is None:
+                scores = predict_and_score(study, network, slices)
+            _log_scores(study, network, scores, slices.digest, tracker)
+            return None
 
+        one_network = task(
+            name="score-network", task_run_name="{name}", tags=gpu_tag(study), **RETRIES
+        )(score_one)
         for name in progress.track(networks, description="evaluating networks"):
-            task(name="score-network", task_run_name="{name}")(score_one)(name)
+            one_network(name)
         scores = study_scores(study)
         write_scores(scores, folder.evaluation)
         with replacing(folder.evaluation / "aggregated.csv") as temporary:
@@ -112,14 +126,8 @@ def read_predictions(path: Path) -> NDArray[np.uint8]:
         ) from error
 
 
-def network_scores(study: Study, network: NetworkConfig, slices: StudySlices) -> pd.DataFrame:
-    """Scores of one trained network; it predicts only what is not there already.
-
-    Args:
-        study: Which training of the network, and the images it is tested on.
-        network: The network.
-        slices: Those images, as `study_slices` opens them.
-    """
+def stored_scores(study: Study, network: NetworkConfig) -> pd.DataFrame | None:
+    """Scores of a network that was scored before; None if there are none, or damaged ones."""
     target = scores_folder(study, network)
     try:
         scores = read_scores(target / "cases.parquet")
@@ -128,21 +136,20 @@ def network_scores(study: Study, network: NetworkConfig, slices: StudySlices) ->
     except SpinforgeError:  # not there or damaged: `evaluate` is what its message says to run
         if target.exists():
             say(f"scores    {target} is damaged or not complete: scoring again")
-        return _predict_and_score(study, network, slices)
+        return None
     return scores
 
 
-def _score_network(
-    study: Study, network: NetworkConfig, slices: StudySlices, tracker: Tracker
+def _log_scores(
+    study: Study, network: NetworkConfig, scores: pd.DataFrame, digest: str, tracker: Tracker
 ) -> None:
-    """Predict, score and log one network; all only as far as not done before."""
-    scores, target = network_scores(study, network, slices), scores_folder(study, network)
-    pooled = read_pooled(target)
-    folder = network_folder(study, network)
+    """Log the scores of one network, unless that was done."""
+    target, folder = scores_folder(study, network), network_folder(study, network)
     if tracker.is_logged(folder, target.name):
         return
+    pooled = read_pooled(target)
     with tracker.network_run(folder, network.name) as run:
-        tracker.log_dataset(run, study.data.product, slices.digest, "test")
+        tracker.log_dataset(run, study.data.product, digest, "test")
         tracker.log_metrics(run, _headline_metrics(scores))
         tracker.log_metrics(
             run, {"test/pooled/dice": pooled.dice, "test/pooled/accuracy": pooled.accuracy}
@@ -160,8 +167,14 @@ class _ScoredVolume(NamedTuple):
     known: NDArray[np.bool_]
 
 
-def _predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices) -> pd.DataFrame:
-    """Write label maps and, last, the table of scores."""
+def predict_and_score(study: Study, network: NetworkConfig, slices: StudySlices) -> pd.DataFrame:
+    """Scores of one trained network; writes label maps and, last, the table.
+
+    Args:
+        study: Which training of the network, and the images it is tested on.
+        network: The network.
+        slices: Those images, as `study_slices` opens them.
+    """
     folder, target = network_folder(study, network), scores_folder(study, network)
     loaded = load_network(folder / "network.pt")
     predicted = predict_slices(

@@ -10,17 +10,21 @@ from spinforge.datasets.products.catalogue import maker_of
 from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.making import check_slices, is_done, make_subject, split_of
 from spinforge.datasets.storage.store import DatasetStore
+from spinforge.flows.artifacts import show_subjects
 from spinforge.flows.card import write_card
 from spinforge.flows.config import Study
+from spinforge.flows.limits import GENERATE_S
+from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.subject_tasks import for_each_subject
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="generate")
-def generate(study: Study, overwrite: bool = False) -> str:
+@flow(name="generate", timeout_seconds=GENERATE_S, **HOOKS)
+def generate(study: StudyParameter, overwrite: bool = False) -> str:
     """Simulate every subject of a study that is not in its set yet.
 
     Args:
@@ -51,7 +55,9 @@ def generate(study: Study, overwrite: bool = False) -> str:
         store.write_manifest()
         write_card(store, folder.card, split_of(study.data))
     digest = store.digest(everyone)
-    say(f"dataset   {store.path} ({len(everyone)} subjects, content {digest[:12]})")
+    show_subjects(study.name, store, everyone, missing)
+    cached = f"{len(everyone) - len(missing)} of {len(everyone)} subjects cached"
+    say(f"dataset   {store.path} ({cached}, content {digest[:12]})")
     say(f"data card {folder.card}")
     return digest
 

@@ -30,7 +30,7 @@ def prefect_server() -> Iterator[None]:
     Raises:
         SpinforgeError: If the private server does not start.
     """
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_UI_ENABLED, temporary_settings
 
     if PREFECT_API_URL.value():
         yield
@@ -47,7 +47,8 @@ def prefect_server() -> Iterator[None]:
     atexit.register(_stop, server)
     address = f"http://{_LOOPBACK}:{port}/api"
     _wait_until_healthy(server, address)
-    with temporary_settings({PREFECT_API_URL: address}):
+    # It serves no page, so nobody is to name one.
+    with temporary_settings({PREFECT_API_URL: address, PREFECT_SERVER_UI_ENABLED: False}):
         yield
 
 

@@ -166,7 +166,7 @@ def summary(family: Family, rows: Sequence[NetworkRow]) -> str:
             sentence += f", all {len(numbers)} by leaving out further decimals"
         return f"{sentence}."
     if family != "FCSLSTM":
-        return "The paper prints no numbers of parameters."
+        return "No published numbers of parameters are known to us."
     fcn = next(row.costs.parameters for row in rows if row.entry.name == "concise-fcn") / 1e6
     claims = [
         f"{times:g} times smaller than {name} ({size:g} million; that would be "
@@ -183,7 +183,7 @@ def counted_at(entry: CatalogueEntry, size: tuple[int, int] | None) -> str:
     """At what size a network is counted, and for how many channels and classes."""
     rows, columns = size or entry.size
     classes = f"{entry.n_classes} classes" if entry.n_classes > 1 else "one class, the foreground"
-    channels = f"{entry.in_channels} channels"
+    channels = f"{entry.in_channels} channels" if entry.in_channels > 1 else "one channel"
     return f"Counted for {rows} x {columns} pixels, {channels}, {classes}."
 
 

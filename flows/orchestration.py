@@ -26,13 +26,18 @@ def _require_absent(error: ModuleNotFoundError, package: str) -> None:
 
 
 if TYPE_CHECKING:
-    from prefect import flow, task
+    from prefect import State, flow, task
+    from prefect.states import Completed
 
+    from spinforge.flows.retries import RETRIES
     from spinforge.flows.tracking import Tracker
 else:
     try:
         _require_wanted("prefect")
-        from prefect import flow, task
+        from prefect import State, flow, task
+        from prefect.states import Completed
+
+        from spinforge.flows.retries import RETRIES
     except ModuleNotFoundError as error:
         _require_absent(error, "prefect")
 
@@ -40,7 +45,7 @@ else:
             """Leave a flow as the function it is."""
             return lambda function: function
 
-        task = flow
+        task, State, Completed, RETRIES = flow, (), None, {}
 
     try:
         _require_wanted("mlflow")
@@ -49,4 +54,23 @@ else:
         _require_absent(error, "mlflow")
         from spinforge.flows.untracked import Untracked as Tracker
 
-__all__ = ["Tracker", "flow", "task"]
+__all__ = ["RETRIES", "Tracker", "flow", "found_complete", "task", "value_of"]
+
+
+def found_complete(value: Any, name: str) -> Any:
+    """What a task returns whose work had been done before: Prefect's page then says "Cached".
+
+    The cache is our own store, where results lie under a hash of all that shaped them and are
+    checked when they are read. Prefect's own would be a second copy of them, found by a hash of a
+    task's arguments, which knows neither the content of files nor the versions of our code.
+
+    Args:
+        value: What the task would have returned.
+        name: Of the result, with its hash.
+    """
+    return Completed(name="Cached", message=name, data=value) if Completed is not None else value
+
+
+def value_of(returned: Any) -> Any:
+    """What the call of a task returned, also if it returned `found_complete`."""
+    return returned.result() if isinstance(returned, State) else returned

@@ -16,9 +16,12 @@ from spinforge.evaluation.report.page import write_report
 from spinforge.evaluation.report.shown_slices import ShownSlices
 from spinforge.flows.config import Study, study_yaml
 from spinforge.flows.evaluate import read_predictions, study_scores
+from spinforge.flows.limits import REPORT_S
+from spinforge.flows.notify import HOOKS
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.tracking import Tracker
 from spinforge.models.networks import NetworkConfig, count_parameters
 from spinforge.models.training.columns import HISTORY_COLUMNS
@@ -28,8 +31,8 @@ from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="report")
-def report(study: Study) -> str:
+@flow(name="report", timeout_seconds=REPORT_S, **HOOKS)
+def report(study: StudyParameter) -> str:
     """Write the HTML report of an evaluated study.
 
     Args:

@@ -5,6 +5,7 @@ are found by the hashes of all that shaped them.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pandas as pd
 from prefect import flow, task
@@ -16,11 +17,15 @@ from spinforge.evaluation.robustness.long_table import (
     long_table_of_scores,
     write_long_table,
 )
+from spinforge.flows.artifacts import show_page
 from spinforge.flows.check_robustness import check_robustness
 from spinforge.flows.config import Study
 from spinforge.flows.corrupt import corrupt
-from spinforge.flows.evaluate import network_scores
+from spinforge.flows.evaluate import predict_and_score, stored_scores
 from spinforge.flows.generate import generate
+from spinforge.flows.limits import STUDY_S, gpu_tag
+from spinforge.flows.notify import HOOKS
+from spinforge.flows.orchestration import RETRIES, found_complete, value_of
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.robustness_report import robustness_report
 from spinforge.flows.robustness_trials import (
@@ -30,13 +35,14 @@ from spinforge.flows.robustness_trials import (
     with_corrupted_subjects,
 )
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.slices import study_slices
+from spinforge.flows.slices import scores_folder, study_slices
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.train import train
 from spinforge.models.training.product_slices import StudySlices
 
 
-@flow(name="robustness")
-def robustness(study: Study, overwrite: bool = False) -> dict[str, object]:
+@flow(name="robustness", timeout_seconds=STUDY_S, **HOOKS)
+def robustness(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Test every network of a study at every severity of its corruptions, and write the report.
 
     Args:
@@ -58,6 +64,7 @@ def robustness(study: Study, overwrite: bool = False) -> dict[str, object]:
         write_long_table(table, folder.robustness)
         say(f"scores    {folder.robustness / 'robustness.csv'}")
         page = robustness_report(study)
+    show_page(study.name, page, "robustness-report")
     return {
         "report": page,
         "table": str(folder.robustness / "robustness.parquet"),
@@ -77,12 +84,20 @@ def _score_all(trials: list[Trial]) -> Iterator[pd.DataFrame]:
 
             def score_one(
                 network: str, condition: str, trial: Trial = trial, shown: StudySlices = slices
-            ) -> pd.DataFrame:
-                return network_scores(trial.study, trial.network, shown)
+            ) -> Any:
+                if (stored := stored_scores(trial.study, trial.network)) is not None:
+                    name = scores_folder(trial.study, trial.network).name
+                    return found_complete(stored, name)
+                return predict_and_score(trial.study, trial.network, shown)
 
             name = f"{opened or CLEAN}, seed {trial.study.seed}"
-            one = task(name="score-network", task_run_name="{network} on {condition}")(score_one)
-            scores = one(trial.network.name, name)
+            one = task(
+                name="score-network",
+                task_run_name="{network} on {condition}",
+                tags=gpu_tag(trial.study),
+                **RETRIES,
+            )(score_one)
+            scores = value_of(one(trial.network.name, name))
             for condition in trial.conditions:
                 yield _rows(scores, condition, trial.study)
 

@@ -13,17 +13,16 @@ from spinforge.evaluation.robustness.report.artifacts import robustness_figures,
 from spinforge.evaluation.robustness.report.page import write_robustness_report
 from spinforge.evaluation.robustness.report.results import RobustnessResults, robustness_results
 from spinforge.evaluation.robustness.report.verdict import verdict
+from spinforge.flows.artifacts import LONGEST_TABLE, artifact_key
 from spinforge.flows.config import Study
+from spinforge.flows.limits import REPORT_S
 from spinforge.flows.orchestration import Tracker
 from spinforge.flows.progress import say
 from spinforge.flows.robustness_content import robustness_content
 from spinforge.flows.run_folder import RunFolder
 
-LONGEST_TABLE = 200
-"""Rows of a table that Prefect's page shows; the files beside the report have all of them."""
 
-
-@flow(name="robustness-report")
+@flow(name="robustness-report", timeout_seconds=REPORT_S)
 def robustness_report(study: Study) -> str:
     """Write the report of a robustness study that was run, and tell Prefect and MLflow the same.
 
@@ -82,7 +81,7 @@ def _tell_prefect(
     tables: dict[str, pd.DataFrame],
 ) -> None:
     """The verdict in words and every table, on the page of the flow's run."""
-    key = f"robustness-{study.name.replace('_', '-')}"
+    key = artifact_key("robustness", study.name)
     parts = [f"# Robustness study {content.name}", ""]
     for heading, sentences in verdict(results, content.strengths):
         parts += [f"**{heading}**" if heading else "", "", *sentences, ""]

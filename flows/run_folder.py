@@ -14,6 +14,7 @@ from spinforge.datasets.splits import Subjects
 from spinforge.datasets.storage.files import readable_errors, remove_abandoned, replacing
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.flows.config import Study, study_yaml
+from spinforge.flows.killed_runs import forget_run, note_run
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -96,10 +97,13 @@ class RunFolder:
         try:
             if lock.lock_counter == 1:
                 remove_abandoned(self.path)
+                note_run(self.path)
                 with replacing(self.study_file) as temporary:
                     temporary.write_text(study_yaml(_with_names(study)), encoding="utf-8")
             yield
         finally:
+            if lock.lock_counter == 1:
+                forget_run(self.path)
             lock.release()
 
 

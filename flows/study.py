@@ -3,18 +3,21 @@
 from prefect import flow
 from prefect.artifacts import create_table_artifact
 
-from spinforge.flows.config import Study
+from spinforge.flows.artifacts import artifact_key, show_page
 from spinforge.flows.evaluate import evaluate, pooled_scores
 from spinforge.flows.generate import generate
+from spinforge.flows.limits import STUDY_S
+from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_study
 from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
 
 
-@flow(name="study")
-def study(study: Study, overwrite: bool = False) -> dict[str, object]:
+@flow(name="study", timeout_seconds=STUDY_S, **HOOKS)
+def study(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Run one study from phantom to report; what is there already is not done again.
 
     Args:
@@ -41,9 +44,10 @@ def study(study: Study, overwrite: bool = False) -> dict[str, object]:
             pooled = pooled_scores(study)
     create_table_artifact(
         [{"network": name, "mean tissue Dice": round(value, 4)} for name, value in dice.items()],
-        key=f"dice-{study.name.replace('_', '-')}",
-        description=f"Mean over the tissues of their mean Dice per slice. Report: {page}",
+        key=artifact_key("dice", study.name),
+        description="Mean over the tissues of their mean Dice per slice.",
     )
+    show_page(study.name, page)
     folder = RunFolder.of(study)
     return {
         "report": page,

@@ -1,37 +1,43 @@
 """What MLflow is told: one parent run a study, one child run a network."""
 
 import json
-import logging
-import re
+import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import mlflow.pyfunc
 import pandas as pd
+from filelock import FileLock
 from lightning.pytorch.loggers import MLFlowLogger
 from matplotlib.figure import Figure
 from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from spinforge.datasets.storage.files import readable_errors as folder_errors
 from spinforge.flows.config import Study
 from spinforge.flows.curves import METRICS_PER_BATCH, missing_points, named_curves
+from spinforge.flows.flow_runs import flow_run_tags, log_to_flow_run
 from spinforge.flows.machine import machine_facts
 from spinforge.flows.model_registry import crown, mlflow_model, register
+from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
-from spinforge.flows.run_notes import read_note, write_note
+from spinforge.flows.run_notes import read_note, read_request, write_note, write_request
+from spinforge.flows.tracking_errors import asked_once, readable_errors
 from spinforge.flows.whole_calls import WholeCalls
 from spinforge.models.training.possible import available_device
 from spinforge.models.weights import load_network
 from spinforge.simulation.config import content_hash
-from spinforge.simulation.errors import SpinforgeError
 
 # MLflow accepts at most 36 characters; its own digest looks at the first 10 000 numbers only.
 _DIGEST_LENGTH = 36
 _LONGEST_PARAM = 500
+
+_REQUEST = "spinforge.request"
+"""Tag of a run: by which request it was made."""
 
 
 class Tracker:
@@ -44,14 +50,15 @@ class Tracker:
         study: For the URI, the experiment and the folders.
 
     Raises:
-        SpinforgeError: If the tracking store cannot be reached.
+        TemporaryError: If the server does not answer, here or in any method.
+        SpinforgeError: If the tracking store cannot be used.
     """
 
     def __init__(self, study: Study) -> None:
         self.study = study
         self.uri = study.tracking.uri or default_uri(study)
         self._artifacts = None if study.tracking.uri else (study.out / "mlartifacts").resolve()
-        with self._readable_errors():
+        with self._readable_errors(), self._alone():
             self._client = MlflowClient(tracking_uri=self.uri)
             self._experiment = self._find_experiment()
 
@@ -200,6 +207,9 @@ class Tracker:
         with self._readable_errors():
             if (run := self._run_of(folder)) is None:
                 return ""
+        return self._address(run)
+
+    def _address(self, run: str) -> str:
         if not self.uri.startswith("http"):
             return run
         return f"{self.uri.rstrip('/')}/#/experiments/{self._experiment}/runs/{run}"
@@ -211,18 +221,20 @@ class Tracker:
 
     @contextmanager
     def _open(self, run: str) -> Iterator[str]:
-        """Close a run as what it came to."""
+        """Close a run as what it came to; it and Prefect's flow name each other."""
         self._client.update_run(run, status="RUNNING")
+        self.set_tags(run, flow_run_tags())
+        log_to_flow_run(f"MLflow run {self._address(run)}")
         try:
             yield run
         except KeyboardInterrupt:
             # Stopping is what was asked for: a record that fails now must not hide it. Stopped
             # inside one of MLflow's transactions, the process may hold the lock of its own file.
-            with suppress(MlflowException):
+            with asked_once():
                 self._client.set_terminated(run, status="KILLED")
             raise
         except BaseException:
-            with suppress(MlflowException):  # nor must it hide what went wrong
+            with asked_once():  # nor must it hide what went wrong
                 self._client.set_terminated(run, status="FAILED")
             raise
         self._client.set_terminated(run, status="FINISHED")
@@ -258,34 +270,45 @@ class Tracker:
         finally:
             mlflow.set_tracking_uri(before)
 
-    @contextmanager
-    def _readable_errors(self) -> Iterator[None]:
+    def _readable_errors(self) -> AbstractContextManager[None]:
         """Turn MLflow's exceptions into ours."""
-        # MLflow also logs them, SQL and all.
-        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-        try:
-            yield
-        except MlflowException as error:
-            if self.study.tracking.uri is None:
-                reason = re.search(r"OperationalError\) (.*)", str(error))
-                raise SpinforgeError(
-                    f"MLflow's record {self.uri} cannot be written: "
-                    f"{reason[1] if reason else error}. Free some space or change its rights, or "
-                    f"choose another folder with --set out=..., and run again; what was finished "
-                    f"is kept."
-                ) from error
-            raise SpinforgeError(
-                f"tracking.uri: MLflow at {self.uri} cannot be used: {error}. Start the server "
-                f"and run again, or leave tracking.uri out to use an SQLite file; what was "
-                f"finished is kept."
-            ) from error
+        return readable_errors(self.uri, own_record=self.study.tracking.uri is None)
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """Keep others out while tables are made: MLflow does that in as many steps as tables."""
+        if self.study.tracking.uri:
+            return nullcontext()
+        with folder_errors(self.study.out):
+            self.study.out.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.study.out / ".mlflow.lock")
 
     def _find_experiment(self) -> str:
+        """The study's experiment; made if there is none."""
         name = self.study.tracking.experiment
-        if experiment := self._client.get_experiment_by_name(name):
-            return str(experiment.experiment_id)
-        location = self._artifacts.as_uri() if self._artifacts else None
-        return str(self._client.create_experiment(name, artifact_location=location))
+        if self._artifacts is None:
+            return self._experiment_named(name, None)
+        here = self._artifacts.as_uri()
+        found = self._client.get_experiment_by_name(name)
+        if found is None or found.artifact_location == here:
+            return self._experiment_named(name, here)
+        # Of a record that was copied or moved MLflow would go on to write files to the old place.
+        moved = f"{name}, moved to {self._artifacts.parent}"
+        if self._client.get_experiment_by_name(moved) is None:
+            say(
+                f"mlflow    {self.uri} comes from elsewhere: files of its runs so far are looked "
+                f"for in {found.artifact_location}, new runs are logged to experiment {moved!r}"
+            )
+        return self._experiment_named(moved, here)
+
+    def _experiment_named(self, name: str, location: str | None) -> str:
+        if found := self._client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        try:
+            return str(self._client.create_experiment(name, artifact_location=location))
+        except MlflowException:  # of a server: somebody else was faster
+            if found := self._client.get_experiment_by_name(name):
+                return str(found.experiment_id)
+            raise
 
     def _find_or_create_study_run(self) -> str:
         content = self.study.model_dump(mode="json", exclude={"out", "workers", "tracking"})
@@ -299,10 +322,31 @@ class Tracker:
         same = all(note.get(key) == value for key, value in wanted.items())
         if same and self._exists(note["run_id"]):
             return str(note["run_id"])
-        tags = machine_facts(available_device(self.study.training)) if parent else {}
-        tags |= {"mlflow.parentRunId": parent} if parent else {}
+        run = self._requested(folder, wanted) or self._create(folder, name, wanted, parent)
+        write_note(folder, wanted | {"run_id": run})
+        return run
+
+    def _requested(self, folder: Path, wanted: Mapping[str, str]) -> str | None:
+        """The run that was made for `folder`, if we were stopped before it was noted there."""
+        request = read_request(folder)
+        if any(request.get(key) != value for key, value in wanted.items()):
+            return None
+        found = self._client.search_runs(
+            [self._experiment], f"tags.`{_REQUEST}` = '{request[_REQUEST]}'"
+        )
+        return str(found[0].info.run_id) if found else None
+
+    def _create(
+        self, folder: Path, name: str, wanted: Mapping[str, str], parent: str | None
+    ) -> str:
+        """A new run; that it is wanted is noted before, so that none is made twice."""
+        request = {_REQUEST: uuid.uuid4().hex}
+        write_request(folder, {**wanted, **request})
+        tags = dict(request)
+        if parent:
+            tags |= machine_facts(available_device(self.study.training))
+            tags["mlflow.parentRunId"] = parent
         run = self._client.create_run(self._experiment, run_name=name, tags=tags)
-        write_note(folder, wanted | {"run_id": run.info.run_id})
         return str(run.info.run_id)
 
     def _exists(self, run: str) -> bool:

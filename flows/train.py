@@ -5,10 +5,13 @@ from pathlib import Path
 import pandas as pd
 
 from spinforge.flows.config import Study
-from spinforge.flows.orchestration import Tracker, flow, task
+from spinforge.flows.limits import TRAIN_S, gpu_tag
+from spinforge.flows.notify import HOOKS
+from spinforge.flows.orchestration import RETRIES, Tracker, flow, found_complete, task
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import is_trained, network_folder, select_networks
+from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.training_data import TrainingData, training_data
 from spinforge.models.networks import KSpaceNetwork, NetworkConfig
 from spinforge.models.training.data import count_slices
@@ -24,8 +27,10 @@ from spinforge.models.training.task import count_steps
 from spinforge.models.weights import load_network
 
 
-@flow(name="train")
-def train(study: Study, only: str | None = None, parent: Study | None = None) -> dict[str, str]:
+@flow(name="train", timeout_seconds=TRAIN_S, **HOOKS)
+def train(
+    study: StudyParameter, only: str | None = None, parent: StudyParameter | None = None
+) -> dict[str, str]:
     """Train every network of a study that is not trained yet.
 
     Args:
@@ -51,12 +56,18 @@ def train(study: Study, only: str | None = None, parent: Study | None = None) ->
         for group in _reading_the_same(list(networks.values())):
             data = data_of(group[0])
 
-            def train_one(name: str, data: TrainingData = data) -> None:
+            def train_one(name: str, data: TrainingData = data) -> object:
+                if _is_done(folders[name], tracker):
+                    return found_complete(None, folders[name].name)
                 _train_one(study, networks[name], data, folders[name], tracker)
                 data.close()
+                return None
 
+            one_network = task(
+                name="train-network", task_run_name="{name}", tags=gpu_tag(study), **RETRIES
+            )(train_one)
             for network in group:
-                task(name="train-network", task_run_name="{name}")(train_one)(network.name)
+                one_network(network.name)
     return {name: str(folder) for name, folder in folders.items()}
 
 
@@ -81,6 +92,15 @@ def _length(recipe: TrainingConfig, network: NetworkConfig, n_slices: int) -> st
     return f"{stages}, {epochs_of(recipe, n_slices)} epochs"
 
 
+def _is_done(folder: Path, tracker: Tracker) -> bool:
+    """Whether a network was trained and logged before."""
+    if not tracker.is_logged(folder, "training") or not (folder / "network.pt").is_file():
+        return False
+    load_network(folder / "network.pt")  # a damaged one ends here, saying what to do
+    say(f"network   {folder} (trained before)")
+    return True
+
+
 def _train_one(
     study: Study,
     network: NetworkConfig,
@@ -89,10 +109,6 @@ def _train_one(
     tracker: Tracker,
 ) -> None:
     """Train one network and log it to MLflow; both only as far as not done before."""
-    if tracker.is_logged(folder, "training") and (folder / "network.pt").is_file():
-        load_network(folder / "network.pt")  # a damaged one ends here, saying what to do
-        say(f"network   {folder} (trained before)")
-        return
     training, validation = data
     n_slices, title = count_slices(training), _title(study, network)
     say(f"training  {title}: {n_slices} slices{_length(study.training, network, n_slices)}")

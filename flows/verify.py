@@ -2,21 +2,29 @@
 
 import os
 from pathlib import Path
+from typing import Annotated
 
 from prefect import flow, task
 from prefect.futures import PrefectFuture, as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import WithJsonSchema
 
 from spinforge.datasets.storage.verify import Problem, take_inventory, verify_subject
+from spinforge.flows.limits import VERIFY_S
+from spinforge.flows.notify import HOOKS
+from spinforge.flows.orchestration import RETRIES
 from spinforge.flows.progress import progress_bar
 
+SetPath = Annotated[Path | str, WithJsonSchema({"type": "string", "minLength": 1})]
+"""Folder or URL of a set, one line to type in Prefect's page."""
 
-@flow(name="verify")
-def verify(path: Path | str) -> list[Problem]:
+
+@flow(name="verify", timeout_seconds=VERIFY_S, **HOOKS)
+def verify(path: SetPath) -> list[Problem]:
     """Find what was damaged, edited, lost or added since a set was written.
 
     Args:
-        path: Folder or URL of the set.
+        path: Folder or URL of the set, such as runs/quickstart/dataset.zarr.
 
     Returns:
         What is wrong, sorted by place.
@@ -26,7 +34,7 @@ def verify(path: Path | str) -> list[Problem]:
     """
     inventory = take_inventory(path)
     problems = list(inventory.problems)
-    one_subject = task(name="verify-subject", task_run_name="{name}")(verify_subject)
+    one_subject = task(name="verify-subject", task_run_name="{name}", **RETRIES)(verify_subject)
     runner: ThreadPoolTaskRunner[list[Problem]] = ThreadPoolTaskRunner(
         max_workers=os.cpu_count() or 1
     )

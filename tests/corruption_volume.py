@@ -1,8 +1,16 @@
-"""A small head-like volume for the tests of corruptions."""
+"""A small head-like volume for the tests of corruptions, and which corruptions there are."""
 
 import torch
 
+from spinforge.simulation.corruption.corrupt import KINDS, RESCANS
 from spinforge.simulation.corruption.volume import Volume
+
+_SCANNED_AGAIN = {rescan().kind for rescan in RESCANS}
+IMAGE_KINDS = [kind for kind in KINDS if kind not in _SCANNED_AGAIN]
+NOISE = ["noise", "noise_gauss"]
+"""Drawn for each colour of a photograph and each coil."""
+
+DRAWN_ONCE = [kind for kind in IMAGE_KINDS if kind not in NOISE]
 
 
 def make_volume(*, complex_image, shape=(6, 60, 72), reference_signal=0.8):

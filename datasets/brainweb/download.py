@@ -26,7 +26,7 @@ from spinforge.datasets.brainweb.collections import (
 )
 from spinforge.datasets.brainweb.download_record import DownloadRecord, disk_errors
 from spinforge.datasets.brainweb.files import GZIP_MAGIC, WebPageError, find_volume
-from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.errors import SpinforgeError, TemporaryError
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +152,9 @@ def _fetch_with_retries(
             logger.warning("download failed (%s), trying again in %g s", _reason(failure), wait_s)
             time.sleep(wait_s)
             wait_s *= 2
-    raise SpinforgeError(
+    # What the network or the server did may pass; that there is no such file does not.
+    kind = SpinforgeError if _is_not_served(failure) else TemporaryError
+    raise kind(
         f"cannot download {volume.stem}: {_reason(failure)}. Check the network and whether this "
         f"opens in a browser, or copy BrainWeb's file into {folder} by hand: {address}"
     ) from failure

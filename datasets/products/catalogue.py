@@ -15,7 +15,7 @@ from spinforge.datasets.products.kspace_settings import KSpaceProduct
 from spinforge.datasets.products.mrbrains import MRBrainSLike
 from spinforge.datasets.products.product import Maker
 from spinforge.datasets.products.spleen import SpleenLike
-from spinforge.datasets.products.volumes import VolumeMaker
+from spinforge.datasets.products.volumes import VolumeMaker, VolumeProduct
 from spinforge.simulation.errors import SpinforgeError
 
 
@@ -61,7 +61,7 @@ def maker_of(product: Product) -> Maker:
             return KSpaceMaker(product)
         case CrdnBrainWeb(images="simulated"):
             return SimulatedBrainWebMaker(product)
-        case CrdnBrainWeb() | MRBrainSLike() | HVSMRLike() | ISeg() | ISICLike() | SpleenLike():
-            return VolumeMaker(product)
         case InfantBric() | InfantIbis():
             return InfantMaker(product)
+        case VolumeProduct():
+            return VolumeMaker(product)

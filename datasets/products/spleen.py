@@ -69,7 +69,7 @@ class SpleenLike(VolumeProduct):
     def source(self) -> VolumeSource:
         """The Decathlon's labelled subjects, or ours."""
         if self.path is not None:
-            return MSDSpleen(self.path, self.size)
+            return MSDSpleen(self.path, size=self.size)
         return Abdomens(self.subjects.total, self.subjects.named, self.seed, self.size)
 
     def prepared(self, volume: LabelledVolume) -> LabelledVolume:

@@ -3,24 +3,14 @@
 Cite Simpson et al., arXiv:1902.09063 (2019); CC-BY-SA 4.0, medicaldecathlon.com.
 """
 
-import json
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spinforge.datasets.public.layout import (
-    NIFTI_SUFFIXES,
-    entries,
-    missing,
-    named_folder,
-    only,
-    unknown_subject,
-    wrong_layout,
-)
-from spinforge.datasets.public.subject_files import FileSource, SubjectFiles
+from spinforge.datasets.public.decathlon import CITE, DecathlonTask
+from spinforge.datasets.public.subject_files import SubjectFiles
 from spinforge.datasets.splits import Split, Subjects, split_subjects
 from spinforge.datasets.volumes import Collection, LabelledVolume
 from spinforge.simulation.errors import SpinforgeError
@@ -45,33 +35,24 @@ Task09_Spleen/
 
 
 @dataclass(frozen=True)
-class MSDSpleen(FileSource):
+class MSDSpleen(DecathlonTask):
     """41 training volumes with labels, 20 test volumes without.
 
     Attributes:
         folder: Task09_Spleen, or the folder above it.
+        part: Which subjects there are.
         size: Rows and columns of the slices that are delivered; None leaves them at 512. The
             image becomes the mean of each block of pixels. A block is spleen if at least half of
             its pixels are: the tie goes to the spleen, because its edge is what is searched for.
-        part: Which subjects there are.
     """
 
-    collection: ClassVar = Collection(
-        "Medical Segmentation Decathlon, Task09 Spleen",
-        "Simpson et al., arXiv:1902.09063 (2019); CC-BY-SA 4.0, medicaldecathlon.com",
-    )
+    collection: ClassVar = Collection("Medical Segmentation Decathlon, Task09 Spleen", CITE)
+    task: ClassVar = "Task09_Spleen"
+    contrast: ClassVar = "CT"
+    codes: ClassVar = {0: 0, 1: 1}
+    tree: ClassVar = _TREE
 
-    folder: Path
     size: int | None = 256
-    part: Literal["training", "test", "all"] = "training"
-
-    def subjects(self) -> list[str]:
-        """Every subject of the chosen part, sorted as text, such as "spleen_10".
-
-        Raises:
-            SpinforgeError: If the folder is not Task09_Spleen, or a label map has no image.
-        """
-        return sorted(self._images())
 
     def paper_split(self) -> Split:
         """25, 4 and 12 patients, by name.
@@ -86,38 +67,6 @@ class MSDSpleen(FileSource):
                 f"the paper's split needs all. Unpack the archive again, or name the subjects."
             )
         return split_subjects(PAPER_SPLIT, names)
-
-    def _images(self) -> dict[str, Path]:
-        root = named_folder(self.folder, "Task09_Spleen") or self.folder
-        _check_task(root / "dataset.json")
-        found: dict[str, Path] = {}
-        if self.part in ("training", "all"):
-            found |= (training := _volumes(root / "imagesTr"))
-            for name, path in _volumes(root / "labelsTr").items():
-                if training and name not in training:
-                    raise SpinforgeError(
-                        f"{path} has no image: {root / 'imagesTr' / path.name} is missing. Unpack "
-                        f"the archive again."
-                    )
-        if self.part in ("test", "all"):
-            found |= _volumes(root / "imagesTs")
-        if not found:
-            raise wrong_layout(self.folder, "the Decathlon's Task09_Spleen", _TREE)
-        return found
-
-    def _files(self, subject: str) -> SubjectFiles:
-        images = self._images()
-        if subject not in images:
-            raise unknown_subject(subject, sorted(images))
-        image = images[subject]
-        labels: Path | None = None
-        if image.parent.name == "imagesTr":
-            folder = image.parent.parent / "labelsTr"
-            labels = _volumes(folder).get(subject)
-            if labels is None:
-                siblings = entries(folder) if folder.is_dir() else []
-                raise missing(folder / f"{subject}.nii.gz", subject, siblings)
-        return SubjectFiles(subject, {"CT": image}, labels, {0: 0, 1: 1})
 
     def _reading(self) -> dict[str, Any]:
         return {"size": self.size}
@@ -164,31 +113,3 @@ def _blocks(values: NDArray[Any], factor: int) -> NDArray[Any]:
     """(z, y, row in block, x, column in block)."""
     z, y, x = values.shape
     return values.reshape(z, y // factor, factor, x // factor, factor)
-
-
-def _volumes(folder: Path) -> dict[str, Path]:
-    """NIfTI files of a folder by name without suffix; none if it is not there."""
-    found: dict[str, list[Path]] = {}
-    for path in entries(folder) if folder.is_dir() else ():
-        suffix = next((s for s in NIFTI_SUFFIXES if path.name.endswith(s)), None)
-        if suffix and path.name.startswith("spleen_"):
-            found.setdefault(path.name.removesuffix(suffix), []).append(path)
-    return {name: only(paths) for name, paths in found.items()}
-
-
-def _check_task(path: Path) -> None:
-    """See that dataset.json, where there is one, is the spleen's."""
-    if not path.is_file():
-        return
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise SpinforgeError(
-            f"{path} cannot be read ({error}). Unpack the archive again."
-        ) from error
-    name = content.get("name") if isinstance(content, dict) else None
-    if name != "Spleen":
-        raise SpinforgeError(
-            f"{path} describes {name!r}, expected 'Spleen': this is another task of the Decathlon. "
-            f"Use Task09_Spleen."
-        )

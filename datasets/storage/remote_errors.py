@@ -1,21 +1,28 @@
 """What object stores say about places, rights and connections, as one clear message."""
 
+import errno
 import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.errors import SpinforgeError, TemporaryError
 
 
 @contextmanager
 def readable_remote_errors(url: str) -> Iterator[None]:
-    """Turn what a service says about places, rights and connections into our error."""
+    """Turn what a service says about places, rights and connections into our error.
+
+    Raises:
+        TemporaryError: If nobody answers, or the service has trouble of its own.
+        SpinforgeError: For a place, a right or a package that is missing.
+    """
     try:
         yield
     except _failures() as error:
-        raise SpinforgeError(_explanation(url, error)) from error
+        kind = TemporaryError if _may_pass(error) else SpinforgeError
+        raise kind(_explanation(url, error)) from error
 
 
 def _failures() -> tuple[type[Exception], ...]:
@@ -28,6 +35,33 @@ def _failures() -> tuple[type[Exception], ...]:
         for name in classes
     ]
     return (OSError, ImportError, *loaded)
+
+
+_LASTING = (ImportError, PermissionError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+_LASTING_NAMES = (
+    "NoCredentialsError",
+    "ProfileNotFound",
+    "ParamValidationError",
+    "InvalidRegionError",
+)
+
+_LASTING_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether asking again later may help: nobody answered, or the service is busy.
+
+    What is wrong with rights, names and packages stays. A service that answers says so by a number:
+    408, 429 and those from 500 on are its own trouble.
+    """
+    if isinstance(error, _LASTING) or type(error).__name__ in _LASTING_NAMES:
+        return False
+    if isinstance(error, OSError) and error.errno in _LASTING_ERRNOS:
+        return False
+    answer = getattr(error, "response", None) or {}
+    about = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
+    status = about.get("HTTPStatusCode") or getattr(error, "status", None)
+    return status is None or status in (408, 429) or status >= 500
 
 
 def _explanation(url: str, error: Exception) -> str:

@@ -1,9 +1,7 @@
 """Corruptions in a row, each with random numbers of its own.
 
-Their names in study files and records (`kind`) are those of robustness studies: `noise`,
-`noise_gauss`, `inu`, `bias_n4`, `contrast_gamma`, `motion`, `ghost`, `spike`, `gibbs`,
-`undersample`, `aniso`, `blur`; and of scans that are simulated again: `contrast_physics`, `b0`,
-`chem_shift`.
+Their names in study files and records (`kind`) are those of robustness studies; docs/datasets.md
+says what each does at which level.
 """
 
 from collections.abc import Sequence

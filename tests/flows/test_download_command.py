@@ -12,7 +12,7 @@ runner = CliRunner()
 
 
 @pytest.fixture
-def asked(monkeypatch):
+def asked(monkeypatch, prefect_server):
     """Stems and folders of what would be downloaded."""
     calls = []
 

@@ -12,10 +12,14 @@ import torch
 from finished_study import changed_recipe, network_file, predictions
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_SERVER_UI_ENABLED, temporary_settings
 
 from spinforge.flows.champion import crown_champion
 from spinforge.flows.config import Tracking
 from spinforge.flows.evaluate import evaluate
+from spinforge.flows.flow_runs import flow_run_tags
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, study_slices
 from spinforge.flows.tracking import Tracker
@@ -92,6 +96,26 @@ def test_a_run_names_the_machine(finished):
     assert {"system", "python", "cpu", "device"} <= tags.keys()
 
 
+def test_a_run_names_the_flow_run_that_was_started(finished):
+    """By what Prefect itself knows of its runs."""
+    _, answer = finished
+    found = {}
+    for name in ("tiny", "unet"):
+        tags = run_named(answer["mlflow"], name).data.tags
+        with get_client(sync_client=True) as prefect:
+            flow_run = prefect.read_flow_run(tags["prefect.flow_run_id"])
+            found[name] = prefect.read_flow(flow_run.flow_id).name
+        assert tags["prefect.flow_run_url"].endswith(f"/flow-run/{flow_run.id}")
+    assert found == {"tiny": "study", "unet": "study"}
+
+
+def test_no_page_is_named_where_the_server_has_none(tiny, prefect_server):
+    with temporary_settings({PREFECT_SERVER_UI_ENABLED: False}):
+        tags = flow(flow_run_tags)()
+    assert set(tags) == {"prefect.flow_run_id"}
+    assert flow_run_tags() == {}
+
+
 @pytest.mark.slow
 def test_system_metrics_are_logged_while_a_network_trains(tiny, monkeypatch):
     pytest.importorskip("psutil", reason="system metrics need psutil")
@@ -142,9 +166,13 @@ def test_a_new_mlflow_gets_all_of_a_finished_network(copy, finished):
 
 
 def unet_run(uri):
+    return run_named(uri, "unet")
+
+
+def run_named(uri, name):
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("spinforge")
-    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'unet'")
+    (run,) = client.search_runs([experiment.experiment_id], f"attributes.run_name = '{name}'")
     return run
 
 

@@ -19,12 +19,14 @@ from prefect.utilities.schema_tools.validation import ValidationError, validate
 from prefect.workers.process import ProcessJobConfiguration
 
 from spinforge.datasets.products.catalogue import Product
-from spinforge.flows.config import Study, load_study
+from spinforge.flows.config import load_study
+from spinforge.flows.serve import POOLS
 
 
 def unknown_keys(content: dict[str, Any]) -> list[str]:
     """Dotted paths of every key that Prefect would drop."""
     top = {field.alias or name for name, field in PrefectYamlModel.model_fields.items()}
+    top |= {"definitions"}  # where YAML's anchors stand; Prefect leaves it alone
     found = [key for key in content if key not in top]
     for number, deployment in enumerate(content["deployments"]):
         where = f"deployments.{number}"
@@ -69,7 +71,7 @@ def test_prefect_knows_every_key(content):
         "deployments.0.x",
         "deployments.0.work_pool.x",
         "deployments.0.work_pool.job_variables.x",
-        "deployments.1.schedules.0.x",
+        "deployments.0.schedules.0.x",
     ],
 )
 def test_a_misspelt_key_is_found(content, path):
@@ -81,28 +83,40 @@ def test_a_misspelt_key_is_found(content, path):
     assert len(unknown_keys(changed)) == 1
 
 
-def test_entrypoints_are_flows_and_parameters_fit_them(content):
+def flow_of(deployment) -> Flow:
+    module, _, attribute = deployment["entrypoint"].rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def test_entrypoints_are_flows_and_parameters_fit_them(content, repository, monkeypatch):
+    monkeypatch.chdir(repository)  # where `prefect deploy` is called, and runs work
     for name, deployment in deployments(content).items():
-        module, _, attribute = deployment["entrypoint"].rpartition(".")
-        flow = getattr(importlib.import_module(module), attribute)
+        flow = flow_of(deployment)
         assert isinstance(flow, Flow), name
         flow.validate_parameters(deployment["parameters"])
 
 
-def test_every_deployed_study_is_a_shipped_one(content, repository):
-    for deployment in deployments(content).values():
-        study = Study.model_validate(deployment["parameters"]["study"])
-        shipped = load_study(repository / "studies" / f"{study.name}.yaml")
-        if deployment["entrypoint"].endswith((".generate", ".corrupt")):  # train no network
-            study = study.model_copy(
-                update={"networks": shipped.networks, "training": shipped.training}
-            )
-        assert study == shipped
+def test_every_deployed_study_is_a_shipped_file_that_loads(content, repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    for name, deployment in deployments(content).items():
+        if (chosen := deployment["parameters"].get("study")) is None:
+            continue
+        read = flow_of(deployment).validate_parameters(deployment["parameters"])["study"]
+        assert read == load_study(repository / chosen["file"], chosen["set"]), name
+        assert not read.out.is_absolute(), name  # results go to the deploying folder's runs/
 
 
-def test_every_product_can_be_generated_by_a_deployment(content):
-    deployed = {d["parameters"]["study"]["data"].get("product") for d in content["deployments"]}
-    assert deployed == {None, *product_names()}
+def test_names_are_not_given_twice(content):
+    assert len(deployments(content)) == len(content["deployments"])
+
+
+def test_every_product_can_be_generated_by_a_deployment(content, repository):
+    deployed = set()
+    for name, deployment in deployments(content).items():
+        if name.startswith("generate/"):
+            study = load_study(repository / deployment["parameters"]["study"]["file"])
+            deployed.add(study.data.product)
+    assert deployed == product_names()
 
 
 def product_names():
@@ -111,27 +125,44 @@ def product_names():
     return {get_args(model.model_fields["product"].annotation)[0] for model in models}
 
 
-def test_regeneration_has_a_schedule(content):
-    (schedule,) = deployments(content)["generate/nightly-regeneration"]["schedules"]
+@pytest.mark.parametrize("name", ["regenerate/nightly", "robustness/weekly", "prune/weekly"])
+def test_what_runs_by_the_clock(content, name):
+    (schedule,) = deployments(content)[name]["schedules"]
     RawScheduleConfig.model_validate(schedule)
     assert schedule["active"] is True
 
 
-def test_every_deployment_names_the_same_pool(content):
+def test_every_flow_of_a_study_is_deployed(content):
+    flows = {name.partition("/")[0] for name in deployments(content)}
+    one_by_one = {"download", "generate", "corrupt", "train", "evaluate", "verify"}
+    assert flows == one_by_one | {"regenerate", "robustness", "study", "prune"}
+
+
+def test_pools_are_those_that_serve_makes(content):
     pools = {d["work_pool"]["name"] for d in deployments(content).values()}
-    assert pools == {"spinforge"}
+    assert pools == set(POOLS)
+
+
+def test_what_trains_is_for_the_gpu(content):
+    trains = {"train", "evaluate", "study", "robustness"}
+    for name, deployment in deployments(content).items():
+        pool = "gpu" if name.partition("/")[0] in trains else "cpu"
+        assert deployment["work_pool"]["name"] == pool, name
 
 
 def test_prefects_server_accepts_the_parameters(content):
-    """It checks them against the flow's schema but for what is required: `kind` must be there."""
+    """It checks them against the flow's schema but for what is required."""
     for deployment in deployments(content).values():
-        module, _, attribute = deployment["entrypoint"].rpartition(".")
-        flow = getattr(importlib.import_module(module), attribute)
-        schema = parameter_schema(flow.fn).model_dump_for_openapi()
+        schema = parameter_schema(flow_of(deployment).fn).model_dump_for_openapi()
         validate(deployment["parameters"], schema, raise_on_error=True, ignore_required=True)
-        ambiguous = json.loads(json.dumps(deployment["parameters"]))
-        if "scan" not in ambiguous["study"]["data"]:
+        if "study" not in deployment["parameters"]:
             continue
-        del ambiguous["study"]["data"]["scan"]["kind"]
-        with pytest.raises(ValidationError, match=r"study\.data"):
-            validate(ambiguous, schema, raise_on_error=True, ignore_required=True)
+        misspelt = {**deployment["parameters"], "study": {"files": "studies/quickstart.yaml"}}
+        with pytest.raises(ValidationError):
+            validate(misspelt, schema, raise_on_error=True, ignore_required=True)
+
+
+def test_schedules_do_not_meet(content):
+    """Each starts at an hour of its own."""
+    hours = [s["cron"].split()[1] for d in content["deployments"] for s in d.get("schedules", [])]
+    assert len(set(hours)) == len(hours) == 3

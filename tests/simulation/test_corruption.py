@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from corruption_volume import make_volume
+from corruption_volume import IMAGE_KINDS, make_volume
 from pydantic import TypeAdapter
 
 from spinforge.simulation.corruption.corrupt import ImageCorruption, corrupt, corrupt_scan
@@ -18,20 +18,8 @@ from spinforge.simulation.sequences import GradientEcho, InversionRecovery, Spin
 MAKE = TypeAdapter(ImageCorruption)
 MAKE_RESCAN = TypeAdapter(Rescan)
 PATH = SamplePath(7, ("robustness", "head-000", "T1"))
-ON_BOTH = [
-    "noise_gauss",
-    "inu",
-    "bias_n4",
-    "contrast_gamma",
-    "motion",
-    "ghost",
-    "spike",
-    "gibbs",
-    "undersample",
-    "aniso",
-    "blur",
-]
-ALL = ["noise", *ON_BOTH]
+ALL = IMAGE_KINDS
+ON_BOTH = [kind for kind in ALL if kind != "noise"]
 
 
 def make(kind, level):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from corruption_volume import make_volume
+from corruption_volume import DRAWN_ONCE, make_volume
 from pydantic import TypeAdapter
 
 from spinforge.simulation.corruption.corrupt import ImageCorruption, corrupt, corrupt_coils
@@ -15,18 +15,6 @@ from spinforge.simulation.reconstruction import combine_coils
 
 MAKE = TypeAdapter(ImageCorruption)
 PATH = SamplePath(7, ("coils", "head-000"))
-OF_IMAGES = [
-    "inu",
-    "bias_n4",
-    "contrast_gamma",
-    "motion",
-    "ghost",
-    "spike",
-    "gibbs",
-    "undersample",
-    "aniso",
-    "blur",
-]
 
 
 def seen_by_coils(n_coils=3):
@@ -40,7 +28,7 @@ def seen_by_coils(n_coils=3):
     return volume, volume.image[:, None] * maps, maps
 
 
-@pytest.mark.parametrize("kind", OF_IMAGES)
+@pytest.mark.parametrize("kind", DRAWN_ONCE)
 def test_one_uniform_coil_is_the_image(kind):
     volume = make_volume(complex_image=True)
     uniform = torch.ones(1, 1, *volume.image.shape[1:], dtype=torch.complex64)

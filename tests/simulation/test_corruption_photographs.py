@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from corruption_volume import make_volume
+from corruption_volume import DRAWN_ONCE, NOISE, make_volume
 from pydantic import TypeAdapter
 
 from spinforge.simulation.corruption.corrupt import ImageCorruption, corrupt
@@ -14,19 +14,6 @@ from spinforge.simulation.corruption.volume import SamplePath
 
 MAKE = TypeAdapter(ImageCorruption)
 PATH = SamplePath(7, ("corrupt", "test-000", "colours"))
-NOISE = ["noise", "noise_gauss"]
-SHARED = [
-    "inu",
-    "bias_n4",
-    "contrast_gamma",
-    "motion",
-    "ghost",
-    "spike",
-    "gibbs",
-    "undersample",
-    "aniso",
-    "blur",
-]
 DRAWN_BY_PICTURE = ["inu", "bias_n4", "motion", "spike", "undersample"]
 """Those with so many random numbers that two pictures never have the same."""
 
@@ -42,7 +29,7 @@ def one(kind, level=4):
     return [MAKE.validate_python({"kind": kind, "level": level})]
 
 
-@pytest.mark.parametrize("kind", [*SHARED, *NOISE])
+@pytest.mark.parametrize("kind", [*DRAWN_ONCE, *NOISE])
 def test_a_photograph_does_not_depend_on_the_others(kind):
     """To the bit; a corruption along the slices, or drawn for all of them, would mix them."""
     volume = photographs()
@@ -54,7 +41,7 @@ def test_a_photograph_does_not_depend_on_the_others(kind):
     assert not torch.equal(done[1], volume.image[1])
 
 
-@pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("kind", DRAWN_ONCE)
 def test_colours_are_corrupted_alike(kind):
     red = corrupt_photographs(photographs("red"), one(kind), PATH)
     blue = corrupt_photographs(photographs("blue"), one(kind), PATH)
@@ -106,7 +93,7 @@ def test_the_history_has_every_photographs_parameters():
     assert path == f"{PATH}/photograph-003/3-noise/level-4/red"
 
 
-@pytest.mark.parametrize("kind", [*SHARED, *NOISE])
+@pytest.mark.parametrize("kind", [*DRAWN_ONCE, *NOISE])
 def test_level_0_leaves_photographs_as_they_are(kind):
     volume = photographs()
     assert torch.equal(corrupt_photographs(volume, one(kind, 0), PATH).image, volume.image)

@@ -21,7 +21,7 @@ from spinforge.datasets.storage.locations import location_of
 from spinforge.datasets.storage.lock import WRITER_NOTE, Writer
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.datasets.storage.verify import verify_store
-from spinforge.simulation.errors import SpinforgeError
+from spinforge.simulation.errors import SpinforgeError, TemporaryError
 
 GONE = 4194305  # above the kernel's largest process id
 
@@ -292,16 +292,18 @@ def test_a_missing_bucket_is_named():
     for act in (store.exists, lambda: store.create(CONFIG), lambda: store.writing().__enter__()):
         with pytest.raises(
             SpinforgeError, match=r"s3://no-such-bucket/set.zarr: .*Make the bucket"
-        ):
+        ) as error:
             act()
+        assert not isinstance(error.value, TemporaryError)
 
 
 @pytest.mark.usefixtures("s3")
 def test_missing_credentials_are_named(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    with pytest.raises(SpinforgeError, match=r"cannot be reached.*rights in the environment"):
+    with pytest.raises(SpinforgeError, match=r"cannot be reached.*rights in") as error:
         DatasetStore("s3://bucket/set.zarr").exists()
+    assert not isinstance(error.value, TemporaryError)
 
 
 @pytest.mark.usefixtures("s3")
@@ -321,7 +323,7 @@ def test_missing_rights_are_named_without_showing_any_key(monkeypatch):
 def test_a_server_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    with pytest.raises(SpinforgeError, match=r"s3://bucket/set.zarr cannot be reached"):
+    with pytest.raises(TemporaryError, match=r"s3://bucket/set.zarr cannot be reached"):
         DatasetStore("s3://bucket/set.zarr").exists()
 
 

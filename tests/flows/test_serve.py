@@ -1,0 +1,169 @@
+"""`spinforge serve`: servers, pools, workers; a schedule that fires; an end without leftovers."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import psutil
+import pytest
+from planted_server import free_port
+from typer.testing import CliRunner
+
+from spinforge.flows import serve as serve_module
+from spinforge.flows import services as services_module
+from spinforge.flows.cli import app
+from spinforge.flows.serve import POOLS, Serving, environment_of, serve
+from spinforge.flows.services import running
+from spinforge.simulation.errors import SpinforgeError
+
+DEPLOYMENTS = """
+deployments:
+  - name: often
+    entrypoint: spinforge.flows.generate.generate
+    parameters: {study: {file: tiny.yaml, set: [workers=1]}}
+    work_pool: {name: cpu}
+    concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
+    schedules: [{interval: 10, active: true}]
+"""
+
+
+@pytest.mark.parametrize("option", ["--port", "--mlflow-port"])
+def test_a_taken_port_is_named(tmp_path, option):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        number = str(taken.getsockname()[1])
+        other = {"--port": "--mlflow-port", "--mlflow-port": "--port"}[option]
+        ports = [option, number, other, str(free_port())]
+        result = CliRunner().invoke(app, ["serve", str(tmp_path), *ports])
+    assert result.exit_code == 2
+    said = " ".join(result.output.split())
+    assert f"port {number} of 127.0.0.1 cannot be used" in said
+    assert f"such as {option} {int(number) + 1}" in said
+
+
+@pytest.mark.parametrize(("host", "warned"), [("127.0.0.1", False), ("0.0.0.0", True)])
+def test_other_machines_are_warned_of(monkeypatch, tmp_path, host, warned):
+    monkeypatch.setattr(serve_module, "serve", lambda serving: None)
+    result = CliRunner().invoke(app, ["serve", str(tmp_path), "--host", host])
+    assert result.exit_code == 0
+    assert ("nobody is asked for a password" in " ".join(result.output.split())) is warned
+
+
+def test_pages_ask_the_port_they_come_from_and_nothing_is_sent_home(monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://elsewhere/api")
+    monkeypatch.setenv("PREFECT_SERVER_EVENTS_RETENTION_PERIOD", "P9D")
+    env = environment_of(Serving(port=4321))
+    assert env["PREFECT_API_URL"] == env["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4321/api"
+    assert env["PREFECT_SERVER_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4321"
+    assert (env["PREFECT_SERVER_ANALYTICS_ENABLED"], env["DO_NOT_TRACK"]) == ("false", "1")
+    assert env["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert env["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] == "P9D"  # as the user said
+
+
+def test_a_program_that_ends_by_itself_ends_all(monkeypatch, tmp_path):
+    monkeypatch.setattr(services_module, "STARTUP_TIMEOUT_S", 20)
+    started = []
+
+    def servers(services, serving, env):
+        services.start("one", "http.server", ["--bind", "127.0.0.1", str(free_port())], env)
+        services.start("two", "this_module_is_not_there", [], env)
+        started.extend(process for _, process in services._running)
+
+    monkeypatch.setattr(serve_module, "_start_servers", servers)
+    with pytest.raises(SpinforgeError, match="two ended by itself, with exit code 1"):
+        serve(Serving(out=tmp_path, port=free_port(), mlflow_port=free_port()))
+    assert all(process.poll() is not None for process in started)
+
+
+def test_what_a_service_has_started_ends_with_it(tmp_path):
+    (tmp_path / "parent.py").write_text(
+        "import subprocess, sys, time\n"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "time.sleep(60)\n"
+    )
+    seen = []
+
+    def serves_until_it_is_told_to_end():
+        with running() as services:
+            services.start("parent", "parent", [], os.environ | {"PYTHONPATH": str(tmp_path)})
+            ((_, process),) = services._running
+            while not (children := psutil.Process(process.pid).children()):
+                time.sleep(0.05)
+            seen.extend([psutil.Process(process.pid), *children])
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        serves_until_it_is_told_to_end()
+    assert len(seen) == 2
+    assert [process for process in seen if process.is_running()] == []
+
+
+def asked(address: str, about: dict) -> list[dict]:
+    request = urllib.request.Request(
+        address, json.dumps(about).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def wait_until(done, *, seconds: float, process) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+@pytest.mark.slow
+def test_a_schedule_fires_and_all_ends_at_sigterm(tmp_path, tiny_file):
+    (tmp_path / "tiny.yaml").write_text(tiny_file.read_text())
+    (tmp_path / "prefect.yaml").write_text(DEPLOYMENTS)
+    port, mlflow_port = free_port(), free_port()
+    api = f"http://127.0.0.1:{port}/api"
+    env = {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    env |= {"PREFECT_HOME": str(tmp_path / "home")}
+    command = ["serve", "runs", f"--port={port}", f"--mlflow-port={mlflow_port}"]
+    said = (tmp_path / "said").open("w+")
+    served = subprocess.Popen(
+        [sys.executable, "-c", "from spinforge.flows.cli import main; main()", *command],
+        cwd=tmp_path,
+        env=env,
+        stderr=said,
+    )
+    children = []
+    try:
+        ready = f"export PREFECT_API_URL={api}"
+        wait_until(lambda: ready in (tmp_path / "said").read_text(), seconds=180, process=served)
+        deploy = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"]
+        subprocess.run(deploy, cwd=tmp_path, env=env | {"PREFECT_API_URL": api}, check=True)
+
+        def completed() -> list[dict]:
+            runs = asked(f"{api}/flow_runs/filter", {"limit": 50})
+            return [run for run in runs if run["state_name"] == "Completed"]
+
+        wait_until(completed, seconds=180, process=served)
+        run = completed()[0]
+        assert run["auto_scheduled"] is True
+        assert (run["work_pool_name"], run["parameters"]["study"]["file"]) == ("cpu", "tiny.yaml")
+        assert (tmp_path / "runs/tiny/dataset.zarr/zarr.json").is_file()  # of the deploying folder
+        pools = asked(f"{api}/work_pools/filter", {})
+        assert {p["name"]: p["concurrency_limit"] for p in pools} == POOLS
+        limits = asked(f"{api}/v2/concurrency_limits/filter", {})
+        assert {"tag:gpu": 1}.items() <= {limit["name"]: limit["limit"] for limit in limits}.items()
+        with urllib.request.urlopen(f"http://127.0.0.1:{mlflow_port}/health", timeout=10) as answer:
+            assert answer.status == 200
+    finally:
+        children = psutil.Process(served.pid).children(recursive=True)
+        served.terminate()
+        code = served.wait(120)
+        said.close()
+    assert code == 130
+    assert len(children) >= 5  # servers and workers
+    assert [child for child in children if child.is_running()] == []

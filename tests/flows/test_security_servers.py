@@ -1,12 +1,12 @@
 """Every server that a command starts is reached from this machine only."""
 
-import ipaddress
 import os
 import subprocess
 import sys
 
 import psutil
 import pytest
+from listening import assert_only_loopback, listeners
 from planted_server import planted_server
 
 PRIVATE_SERVER = """
@@ -18,19 +18,6 @@ with prefect_server():
     print("ready", flush=True)
     sys.stdin.readline()
 """
-
-
-def listeners(process: psutil.Process) -> set[str]:
-    """Addresses at which a process and those it has started listen."""
-    tree = [process, *process.children(recursive=True)]
-    connections = [found for each in tree for found in each.net_connections("inet")]
-    return {found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN}
-
-
-def assert_only_loopback(process: psutil.Process) -> None:
-    found = listeners(process)
-    assert found
-    assert all(ipaddress.ip_address(address).is_loopback for address in found), found
 
 
 @pytest.mark.slow

@@ -11,16 +11,12 @@ import urllib.request
 
 import psutil
 import pytest
-from listening import assert_only_loopback
 from planted_server import free_port
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
 from spinforge.flows import serve as serve_module
 from spinforge.flows import services as services_module
 from spinforge.flows.cli import app
-from spinforge.flows.doctor import scheduling
-from spinforge.flows.doctor.finding import Place
 from spinforge.flows.serve import POOLS, Serving, environment_of, serve
 from spinforge.flows.services import running
 from spinforge.simulation.errors import SpinforgeError
@@ -149,8 +145,8 @@ def test_a_schedule_fires_and_all_ends_at_sigterm(tmp_path, tiny_file):
         subprocess.run(deploy, cwd=tmp_path, env=env | {"PREFECT_API_URL": api}, check=True)
 
         def completed() -> list[dict]:
-            runs = asked(f"{api}/flow_runs/filter", {"limit": 50})
-            return [run for run in runs if run["state_name"] == "Completed"]
+            state = {"type": {"any_": ["COMPLETED"]}}
+            return asked(f"{api}/flow_runs/filter", {"flow_runs": {"state": state}})
 
         wait_until(completed, seconds=180, process=served)
         run = completed()[0]
@@ -163,11 +159,6 @@ def test_a_schedule_fires_and_all_ends_at_sigterm(tmp_path, tiny_file):
         assert {"tag:gpu": 1}.items() <= {limit["name"]: limit["limit"] for limit in limits}.items()
         with urllib.request.urlopen(f"http://127.0.0.1:{mlflow_port}/health", timeout=10) as answer:
             assert answer.status == 200
-        assert_only_loopback(psutil.Process(served.pid))
-        with temporary_settings({PREFECT_API_URL: api}):
-            checks = (scheduling.exposed_server, scheduling.work_pools, scheduling.gpu_limit)
-            found = [finding for check in checks for finding in check(Place(tmp_path / "runs"))]
-        assert [finding.status for finding in found] == ["ok"] * 3, found
     finally:
         children = psutil.Process(served.pid).children(recursive=True)
         served.terminate()

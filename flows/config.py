@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
@@ -70,18 +69,6 @@ class Tracking(Config):
         None, description="MLflow tracking URI; by default an SQLite file in the out folder"
     )
     experiment: str = Field("spinforge", min_length=1, description="MLflow experiment")
-
-    @field_validator("uri")
-    @classmethod
-    def _no_password(cls, uri: str | None) -> str | None:
-        # It would lie in the run's folder, in Prefect's database and in every message.
-        if uri is not None and urlsplit(uri).password is not None:
-            raise ValueError(
-                "a password has no place in a study: leave it out of the address and set "
-                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for a "
-                "database, in the environment"
-            )
-        return uri
 
 
 class Study(Config):

@@ -1,6 +1,5 @@
 """Checks of what runs have left: their data sets, temporary files, times in the future."""
 
-import json
 import os
 import socket
 import time
@@ -11,7 +10,6 @@ from pathlib import Path
 from spinforge.flows.doctor.finding import Finding, Place, addresses, study_content
 from spinforge.simulation.errors import SpinforgeError
 
-_RUN_NOTE = ".run.json"
 _LIMIT_S = 4.0
 _SLACK_S = 300  # clocks of file servers differ a little
 
@@ -94,13 +92,12 @@ def killed_runs(place: Place) -> Iterator[Finding]:
     """Runs that note themselves in their folder are still alive."""
     import psutil
 
+    from spinforge.flows.killed_runs import read_note
+
     for folder in _folders(place):
-        try:
-            note = json.loads((folder / _RUN_NOTE).read_text(encoding="utf-8"))
-            pid, host = int(note["pid"]), note["host"]
-        except (OSError, ValueError, LookupError, TypeError):
-            continue
-        if host == socket.gethostname() and not psutil.pid_exists(pid):
+        note = read_note(folder) or {}
+        pid, host = note.get("pid"), note.get("host")
+        if isinstance(pid, int) and host == socket.gethostname() and not psutil.pid_exists(pid):
             name = note.get("flow_run") or "the run"
             what = f"{folder}: {name} (process {pid}, since {note.get('since')}) was killed"
             remedy = "run the same command again: it goes on, and Prefect is told"

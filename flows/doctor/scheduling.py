@@ -126,13 +126,13 @@ def _pool(
     whom = f"; {scheduled} will not run" if scheduled else ""
     if pool is None:
         what = f"there is no pool {name!r}{whom}"
-        remedy = f"prefect work-pool create {name} --type process"
+        remedy = f"spinforge serve makes it; or prefect work-pool create {name} --type process"
     elif pool.get("is_paused"):
         what = f"pool {name!r} is paused{whom}"
         remedy = f"prefect work-pool resume {name}"
     elif not _has_worker(api, name):
         what = f"pool {name!r} has no live worker{whom}"
-        remedy = f"prefect worker start --pool {name}"
+        remedy = f"prefect worker start --pool {name}; spinforge serve starts one too"
     else:
         return
     yield Finding("work pools", status, what, remedy)  # type: ignore[arg-type]
@@ -151,7 +151,7 @@ def gpu_limit(_: Place) -> Iterator[Finding]:
     limit = api.ask(f"/concurrency_limits/tag/{_TAG}")
     if limit is None:
         what = f"tag {_TAG!r} has no limit, so two trainings may share one GPU's memory"
-        remedy = f"prefect concurrency-limit create {_TAG} 1"
+        remedy = f"spinforge serve sets it; or prefect concurrency-limit create {_TAG} 1"
         yield Finding("GPU limit", "warning", what, remedy)
         return
     yield Finding("GPU limit", "ok", f"{limit['concurrency_limit']} at a time")

@@ -1,5 +1,6 @@
 """Single checks of `spinforge doctor`, each with what it is there for."""
 
+import base64
 import http.server
 import json
 import os
@@ -22,8 +23,13 @@ from doctor_patients import (
 )
 from planted_server import free_port
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_URL,
+    PREFECT_PROFILES_PATH,
+    temporary_settings,
+)
 
 from spinforge.flows.doctor import (
     compiled,
@@ -193,6 +199,21 @@ def test_a_file_in_the_way_of_the_runs_is_found(tmp_path):
     assert "is a file" in found.what
 
 
+def test_a_folder_that_must_not_be_written_is_found(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine.os, "access", lambda *_, **__: False)  # root may write anywhere
+    found = next(iter(machine.disks(Place(tmp_path))))
+    assert (found.status, found.check) == ("problem", "runs folder")
+    assert found.what == f"no permission to write {tmp_path}"
+
+
+def test_the_shared_memory_that_docker_gives_is_found(monkeypatch, tmp_path):
+    usage = machine.shutil.disk_usage(tmp_path)._replace(free=64 * 2**20)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
+    found = [f for f in machine.memory(Place(tmp_path)) if f.check == "shared memory"]
+    assert [finding.status for finding in found] == ["warning"]
+    assert "--shm-size" in found[0].remedy
+
+
 def test_a_container_without_memory_is_found(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_memory_limit", lambda: 2**29)
     found = next(iter(machine.memory(Place(tmp_path))))
@@ -222,26 +243,30 @@ def test_pools_limits_and_workers_of_a_real_server(prefect_server, tmp_path):
             found = {finding.what: finding for finding in scheduling.work_pools(place)}
             assert found["pool 'cpu' is paused"].remedy == "prefect work-pool resume cpu"
             missing = found["there is no pool 'gpu'"]
-            assert missing.remedy == "prefect work-pool create gpu --type process"
+            assert missing.remedy.endswith("prefect work-pool create gpu --type process")
         finally:
             client.delete_work_pool("cpu")
         remedy = only(scheduling.gpu_limit, place, "warning").remedy
-        assert remedy == "prefect concurrency-limit create gpu 1"
-        client.create_concurrency_limit("gpu", 1)
+        assert remedy.endswith("prefect concurrency-limit create gpu 1")
+        client.create_global_concurrency_limit(
+            GlobalConcurrencyLimitCreate(name="tag:gpu", limit=1)
+        )
         try:
             assert next(iter(scheduling.gpu_limit(place))).what == "1 at a time"
         finally:
-            client.delete_concurrency_limit_by_tag("gpu")
+            client.delete_global_concurrency_limit_by_name("tag:gpu")
 
 
 @contextmanager
-def served(answers, host="127.0.0.1"):
+def served(answers, host="127.0.0.1", password=""):
     """A server that knows these answers by path; its port."""
+    wanted = f"Basic {base64.b64encode(password.encode()).decode()}" if password else None
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             content = json.dumps(answers.get(self.path)).encode()
-            self.send_response(200 if self.path in answers else 404)
+            is_known = self.headers["Authorization"] == wanted
+            self.send_response((200 if self.path in answers else 404) if is_known else 401)
             self.end_headers()
             self.wfile.write(content)
 
@@ -273,6 +298,22 @@ def test_a_server_of_another_version_that_everybody_reaches_is_found(tmp_path):
     with served(answers) as port, configured(port):
         (fine,) = scheduling.exposed_server(Place(tmp_path))
     assert fine.status == "ok"
+
+
+def test_a_server_that_asks_for_a_password_says_how_to_give_it(tmp_path):
+    secret = "user:hunter2"
+    answers = {"/api/health": True, "/api/admin/version": "3.8.8"}
+    with served(answers, password=secret) as port:
+        with configured(port):
+            refused = only(scheduling.prefect_server, Place(tmp_path))
+            assert list(scheduling.work_pools(Place(tmp_path))) == []
+        with configured(port), temporary_settings({PREFECT_API_AUTH_STRING: secret}):
+            (fine,) = scheduling.prefect_server(Place(tmp_path))
+            (reach,) = scheduling.exposed_server(Place(tmp_path))
+    assert "answers with error 401" in refused.what
+    assert "PREFECT_API_AUTH_STRING" in refused.remedy
+    assert (fine.status, reach.what) == ("ok", "with a password")
+    assert "hunter2" not in str([refused, fine, reach])
 
 
 def test_late_and_dead_runs_and_pools_that_schedules_count_on_are_found(tmp_path):
@@ -408,3 +449,17 @@ def test_passwords_in_notes_and_deployments_are_found_but_not_shown(tmp_path, mo
     assert "prefect.yaml, line 3" in found[1].what
     assert "everybody" not in found[1].what
     assert "hunter2" not in str(found)
+
+
+def test_a_key_of_prefect_that_others_can_read_is_found(tmp_path):
+    profiles = tmp_path / "profiles.toml"
+    profiles.write_text('[profiles.default]\nPREFECT_API_URL = "http://127.0.0.1:4200/api"\n')
+    profiles.chmod(0o644)
+    with temporary_settings({PREFECT_PROFILES_PATH: profiles}):
+        assert list(secrets.prefect_profile(Place(tmp_path))) == []
+        profiles.write_text('[profiles.default]\nPREFECT_API_KEY = "hunter2"\n')
+        found = only(secrets.prefect_profile, Place(tmp_path), "warning")
+        assert found.remedy == f"chmod 600 {profiles}"
+        assert "hunter2" not in str(found)
+        profiles.chmod(0o600)
+        assert list(secrets.prefect_profile(Place(tmp_path))) == []

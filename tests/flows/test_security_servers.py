@@ -1,13 +1,17 @@
 """Every server that a command starts is reached from this machine only."""
 
-import ipaddress
 import os
 import subprocess
 import sys
 
 import psutil
 import pytest
-from planted_server import planted_server
+from listening import assert_only_loopback, listeners
+from planted_server import free_port, planted_server
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from spinforge.flows.doctor import scheduling
+from spinforge.flows.doctor.finding import Place
 
 PRIVATE_SERVER = """
 import sys
@@ -18,19 +22,6 @@ with prefect_server():
     print("ready", flush=True)
     sys.stdin.readline()
 """
-
-
-def listeners(process: psutil.Process) -> set[str]:
-    """Addresses at which a process and those it has started listen."""
-    tree = [process, *process.children(recursive=True)]
-    connections = [found for each in tree for found in each.net_connections("inet")]
-    return {found.laddr.ip for found in connections if found.status == psutil.CONN_LISTEN}
-
-
-def assert_only_loopback(process: psutil.Process) -> None:
-    found = listeners(process)
-    assert found
-    assert all(ipaddress.ip_address(address).is_loopback for address in found), found
 
 
 @pytest.mark.slow
@@ -48,6 +39,32 @@ def test_the_private_prefect_server(tmp_path):
         assert_only_loopback(psutil.Process(command.pid))
     finally:
         command.communicate("\n", timeout=60)
+
+
+@pytest.mark.slow
+def test_both_servers_of_serve(tmp_path):
+    port, environment = free_port(), {k: v for k, v in os.environ.items() if k != "PREFECT_API_URL"}
+    command = ["serve", "runs", f"--port={port}", f"--mlflow-port={free_port()}", "--no-workers"]
+    served = subprocess.Popen(
+        [sys.executable, "-c", "from spinforge.flows.cli import main; main()", *command],
+        cwd=tmp_path,
+        env=environment | {"PREFECT_HOME": str(tmp_path / "home")},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert any("export PREFECT_API_URL" in line for line in served.stderr)
+        assert len(psutil.Process(served.pid).children(recursive=True)) >= 2
+        assert_only_loopback(psutil.Process(served.pid))
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+            (reach,) = scheduling.exposed_server(Place(tmp_path))
+            (limit,) = scheduling.gpu_limit(Place(tmp_path))
+            pools = [finding.what for finding in scheduling.work_pools(Place(tmp_path))]
+        assert (reach.status, limit.status) == ("ok", "ok")
+        assert pools == ["pool 'cpu' has no live worker", "pool 'gpu' has no live worker"]
+    finally:
+        served.terminate()
+        served.communicate(timeout=60)
 
 
 @pytest.mark.slow

@@ -45,6 +45,7 @@ licences: $(VENV)/.ready  ## write docs/licences.md again, after a change of req
 	$(BIN)/python .ci/licences.py
 
 pictures: $(VENV)/.ready  ## draw the pictures of README (from the run of `make demo`) and docs/
+	$(BIN)/python docs/draw_architecture.py docs/pictures/architecture.svg
 	$(BIN)/python docs/draw_pictures.py runs/quickstart docs/pictures/quickstart.png
 	$(BIN)/spinforge inspect $(DEMO_STUDY) --to docs/pictures --subject head-000 \
 	  --set data.scanner.profile=seranet --set data.scanner.coils=8 \

@@ -97,6 +97,7 @@ def test_what_stops_while_a_network_trains_costs_nothing_that_is_done(
     has every point of its curves once.
     """
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr("spinforge.flows.train.RETRIES", {})  # nobody mends it meanwhile
     postgres, server = servers
     study = told_to(untrained, server, "stopped")
     logged = whole_calls.WholeCalls.log_metrics

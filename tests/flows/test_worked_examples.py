@@ -18,8 +18,7 @@ ASKING = [
     "tests/test_architecture.py",
     "tests/datasets/public/test_every_collection.py",
     "tests/simulation/test_corruption.py",
-    "tests/models/test_shapes.py",
-    "tests/models/test_catalogue.py",
+    "tests/models/test_catalogue.py::test_names_are_unique_and_every_family_has_a_paper",
     "tests/models/gates/test_learning.py::test_every_network_of_the_catalogue_has_a_budget",
     "tests/flows/test_budgets.py::test_smoke_all_has_every_network_of_the_papers",
 ]

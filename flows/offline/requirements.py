@@ -17,6 +17,9 @@ NOT_NEEDED = frozenset(
         "sqlalchemy",
         "mlflow",
         "psutil",
+        "dask",
+        "distributed",
+        "cryptography",
         "typer",
         "pooch",
         "sigpy",
@@ -24,8 +27,8 @@ NOT_NEEDED = frozenset(
         "matplotlib",
     }
 )
-"""Of Spinforge's own requirements those of services, commands, downloads, reports and iterative
-reconstruction; training and evaluation import none of them."""
+"""Of Spinforge's own requirements those of services, workers, commands, downloads, reports and
+iterative reconstruction; training and evaluation import none of them."""
 
 
 def requirements(

@@ -31,6 +31,19 @@ _QUIET = {
     "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
     "distributed.comm.timeouts.connect": "10s",
+    # Dask would set these in our own environment too, for good: training would have one thread, and
+    # other last bits. They are given to the processes alone, by `_OF_WORKERS`.
+    "distributed.nanny.pre-spawn-environ": dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")
+    ),
+}
+_OF_WORKERS = {
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_TRIM_THRESHOLD_": "65536",  # memory goes back to the system
+    # Waiting threads of a library that spin take the core of another process.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 
 
@@ -223,6 +236,7 @@ def _local_client(study: Study, count: int) -> Iterator[tuple["Client", Callable
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
         stack.enter_context(dask.config.set(_QUIET))
+        stack.enter_context(_same_environment())
         folder = stack.enter_context(_spill_folder(study.dask.folder))
         with _ctrl_c_left_to_us():
             cluster = LocalCluster(
@@ -235,12 +249,22 @@ def _local_client(study: Study, count: int) -> Iterator[tuple["Client", Callable
                 memory_limit=int(memory),
                 local_directory=str(folder),
                 silence_logs=logging.CRITICAL,
-                # Waiting threads of a library that spin take the core of another process.
-                env={"OMP_WAIT_POLICY": "PASSIVE"},
+                env=_OF_WORKERS,
             )
         stack.enter_context(cluster)
         client = stack.enter_context(Client(cluster, set_as_default=False))
         yield client, lambda: _kill(cluster)
+
+
+@contextmanager
+def _same_environment() -> Iterator[None]:
+    """Take back what Dask sets in our own environment for its processes (PYTHONHASHSEED)."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
 
 
 @contextmanager

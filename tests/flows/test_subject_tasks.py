@@ -15,8 +15,10 @@ from spinforge.flows.dask_settings import DaskSettings
 from spinforge.flows.subject_tasks import for_each_subject
 from spinforge.simulation.errors import SpinforgeError, TemporaryError
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 LIMIT_S = 2.0
 STUDY = Study(workers=2, dask=DaskSettings(subject_minutes=LIMIT_S / 60))
+BEFORE = {name: os.environ.get(name) for name in THREADS}
 
 
 @flow(name="subjects", validate_parameters=False)
@@ -44,6 +46,14 @@ def working(cluster, function, folder):
         advance(1)
 
     return work
+
+
+def test_workers_have_one_thread_and_we_keep_ours(cluster):
+    """Training in this process would otherwise have one thread too, and other last bits."""
+    ours = {name: os.environ.get(name) for name in THREADS}
+    assert ours == BEFORE
+    for name in THREADS:
+        assert set(cluster.client.run(os.getenv, name).values()) == {"1"}
 
 
 def test_every_subject_is_worked_on_once(cluster, tmp_path):

@@ -25,7 +25,7 @@ from spinforge.simulation.errors import SpinforgeError
 _PARENT = "mlflow.parentRunId"
 _MOST = 1000
 
-# A server that is down is asked for two minutes by default; a page cannot wait so long.
+# A server that is down is asked for a minute or more otherwise; a page cannot wait so long.
 _PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "5"}
 
 
@@ -119,8 +119,7 @@ def _client(uri: str) -> Iterator[MlflowClient]:
     Raises:
         SpinforgeError: If there is none, or it fails in the block.
     """
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(_PATIENCE)
     if uri.startswith("sqlite:"):
         _check_database(Path(make_url(uri).database or ""), uri)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)

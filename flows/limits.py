@@ -7,6 +7,8 @@ the longest of the shipped studies takes; a training goes on from its checkpoint
 
 from typing import TYPE_CHECKING
 
+from spinforge.flows.local_server import is_private
+
 if TYPE_CHECKING:
     from spinforge.flows.config import Study
 
@@ -42,7 +44,13 @@ GPU = "gpu"
 
 
 def gpu_tag(study: "Study") -> list[str]:
-    """The tag for a task that computes where a study trains."""
+    """The tag for a task that computes where a study trains.
+
+    None on a private server: if that is killed, nobody takes its slot back, and every later run
+    would wait for it.
+    """
+    if is_private():
+        return []
     from spinforge.models.training.possible import available_device  # late: it needs PyTorch
 
     return [GPU] if available_device(study.training).type == "cuda" else []

@@ -20,6 +20,7 @@ from spinforge.simulation.errors import SpinforgeError
 
 _LOOPBACK = "127.0.0.1"
 _STARTUP_TIMEOUT_S = 120
+_private: list[str] = []
 _ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 
 
@@ -49,7 +50,16 @@ def prefect_server() -> Iterator[None]:
     _wait_until_healthy(server, address)
     # It serves no page, so nobody is to name one.
     with temporary_settings({PREFECT_API_URL: address, PREFECT_SERVER_UI_ENABLED: False}):
-        yield
+        _private.append(address)
+        try:
+            yield
+        finally:
+            _private.remove(address)
+
+
+def is_private() -> bool:
+    """Whether the Prefect server is one that ends with this command."""
+    return bool(_private)
 
 
 def _stop(server: "subprocess.Popen[bytes]") -> None:

@@ -187,14 +187,16 @@ def test_a_killed_run_that_is_retried_under_its_id_is_not_called_crashed(prefect
     assert (noted, state) == (own, "Running")
 
 
-def test_without_services_prefect_is_asked_nothing(prefect_server, tiny, monkeypatch):
+def test_without_services_prefect_is_asked_nothing(tiny, monkeypatch, capsys):
     monkeypatch.setenv(WITHOUT_SERVICES, "1")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     monkeypatch.setattr("prefect.client.orchestration.get_client", None)
     folder = RunFolder.of(tiny)
     folder.path.mkdir(parents=True)
     (folder.path / NOTE).write_text(json.dumps({"flow_run_id": "owl"}))
     with folder.opened(tiny):
         assert read_note(folder.path)["flow_run_id"] is None
+    assert "Prefect could not be told" not in capsys.readouterr().err
     assert not (folder.path / NOTE).exists()
 
 

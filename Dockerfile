@@ -1,7 +1,8 @@
 # Spinforge on processors: the environment of requirements.lock, for Prefect's Docker work pool.
 #
 #   docker build -t spinforge:0.1.0 .
-#   docker run --rm -v "$PWD/runs:/spinforge/runs" spinforge:0.1.0 study studies/quickstart.yaml
+#   docker run --rm -v "$PWD/runs:/spinforge/runs" spinforge:0.1.0 \
+#     spinforge study studies/quickstart.yaml
 #
 # For GPUs give another index of PyTorch's: --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130
 FROM python:3.11-slim
@@ -37,5 +38,5 @@ COPY prefect.yaml ./
 RUN useradd --create-home spinforge && mkdir runs data && chown spinforge runs data
 USER spinforge
 
-ENTRYPOINT ["spinforge"]
-CMD ["--help"]
+# No ENTRYPOINT: Prefect's worker gives a whole command, `prefect flow-run execute`.
+CMD ["spinforge", "--help"]

@@ -27,7 +27,8 @@ def dashboard(
 
     Example: `spinforge dashboard runs --port 8600`
     """
-    from spinforge.flows.dashboard_server import check_free, check_installed, is_loopback, serve
+    from spinforge.flows.dashboard_server import check_installed, serve
+    from spinforge.flows.network import check_free, is_loopback
 
     check_installed()
     if not out.is_dir():

@@ -1,14 +1,11 @@
 """Serve a page of the dashboard: on loopback, without telemetry or any request to elsewhere."""
 
 import importlib.util
-import ipaddress
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 
+from spinforge.flows.network import LOOPBACK, is_loopback
 from spinforge.simulation.errors import SpinforgeError
-
-LOOPBACK = "127.0.0.1"
 
 
 def check_installed() -> None:
@@ -23,47 +20,6 @@ def check_installed() -> None:
                 f"the dashboard needs {package}, which is not installed. Run: pip install "
                 f'"spinforge[dashboard]"'
             )
-
-
-def check_free(
-    host: str, port: int, *, option: str = "--port", who: str = "Another dashboard"
-) -> None:
-    """Find a port that is taken, or a host that is not ours.
-
-    Args:
-        host: Address to listen at.
-        port: Likewise.
-        option: Of the command line, that chooses the port.
-        who: May have taken it.
-
-    Raises:
-        SpinforgeError: If nothing can be served there.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            # As the server will: a connection that was just closed does not keep the port.
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except socket.gaierror as error:
-        raise SpinforgeError(
-            f"--host {host}: no such address ({error.strerror}). Leave it out for {LOOPBACK}"
-        ) from error
-    except OSError as error:
-        raise SpinforgeError(
-            f"port {port} of {host} cannot be used ({error.strerror}). {who} may run there; "
-            f"choose another port, such as {option} {port + 1 if port < 65535 else 8501}"
-        ) from error
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def serve(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spinforge.datasets.storage.files import replacing
+from spinforge.flows.flow_runs import own_flow_run, uses_prefect
 from spinforge.flows.notify import send
 from spinforge.flows.progress import say
 
@@ -27,10 +28,10 @@ def note_run(folder: Path) -> None:
         folder: Of a run.
     """
     end_killed_run(folder)
-    flow_run_id, name = _own_flow_run()
+    own = own_flow_run()
     note = {
-        "flow_run_id": flow_run_id,
-        "flow_run": name,
+        "flow_run_id": own.root_id if own else None,
+        "flow_run": own.name if own else None,
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -58,8 +59,10 @@ def end_killed_run(folder: Path) -> bool:
         return False
     who = f"process {note.get('pid')} on {note.get('host')}, since {note.get('since')}"
     say(f"killed    the run before this one in {folder} ({who}) never ended; going on from there")
-    if note.get("flow_run_id"):
-        _mark_crashed(str(note["flow_run_id"]), _own_flow_run()[1])
+    killed, own = note.get("flow_run_id"), own_flow_run()
+    # "Retry" in Prefect's page starts a killed run again under its id: it is our own then.
+    if killed and not (own and killed in (own.id, own.root_id)):
+        _mark_crashed(str(killed), own.name if own else None)
     forget_run(folder)
     return True
 
@@ -75,22 +78,13 @@ def read_note(folder: Path) -> dict[str, Any] | None:
     return note if isinstance(note, dict) else {}
 
 
-def _own_flow_run() -> tuple[str | None, str | None]:
-    """Id of the outermost flow run we are in, which ends with us, and the name of the innermost."""
-    try:
-        from prefect.runtime import flow_run
-    except ModuleNotFoundError:  # a packed study's machine
-        return None, None
-    return flow_run.root_flow_run_id, flow_run.name
-
-
 def _mark_crashed(flow_run_id: str, successor: str | None) -> None:
     """End a flow run, the flows and the tasks in it, if our server knows it as running."""
-    try:
-        from prefect.client.orchestration import get_client
-        from prefect.settings import PREFECT_API_URL
-    except ModuleNotFoundError:
+    if not uses_prefect():  # a packed study's machine
         return
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
     if not PREFECT_API_URL.value():
         return
     message = f"Was killed. Run {successor} goes on from there." if successor else "Was killed."

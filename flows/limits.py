@@ -39,6 +39,9 @@ REPORT_S = 12 * _HOUR
 PRUNE_S = 12 * _HOUR
 """Deletes rows and files; the first one, after a year, has the most to do."""
 
+POOLS = {"cpu": 2, "gpu": 1}
+"""Work pool -> runs at a time; beside a long one in `cpu`, a short one such as prune gets by."""
+
 GPU = "gpu"
 """Tag of what uses the GPU. `spinforge serve` lets one task with it run at a time."""
 

@@ -11,14 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from spinforge.flows.network import LOOPBACK, answers, bound_to_free_port
 from spinforge.simulation.errors import SpinforgeError
 
-_LOOPBACK = "127.0.0.1"
 _STARTUP_TIMEOUT_S = 120
 _private: list[str] = []
 _ENVIRONMENT = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
@@ -36,17 +34,22 @@ def prefect_server() -> Iterator[None]:
     if PREFECT_API_URL.value():
         yield
         return
-    port = _free_port()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "spinforge.flows.local_server", str(port), str(os.getpid())],
-        env=os.environ | _ENVIRONMENT,
-        start_new_session=True,
-        stdin=subprocess.DEVNULL,
-    )
+    # Given to the server as it is: between two steps another program might take the port, and what
+    # answers there would be its server.
+    with bound_to_free_port() as bound:
+        port, number = bound.getsockname()[1], bound.fileno()
+        arguments = [str(port), str(os.getpid()), str(number)]
+        server = subprocess.Popen(
+            [sys.executable, "-m", "spinforge.flows.local_server", *arguments],
+            env=os.environ | _ENVIRONMENT,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            pass_fds=[number],
+        )
     # Not in a `finally` of this block: Prefect's own threads send their last logs while Python
     # shuts down, and would try for minutes if the server were gone by then.
     atexit.register(_stop, server)
-    address = f"http://{_LOOPBACK}:{port}/api"
+    address = f"http://{LOOPBACK}:{port}/api"
     _wait_until_healthy(server, address)
     # It serves no page, so nobody is to name one.
     with temporary_settings({PREFECT_API_URL: address, PREFECT_SERVER_UI_ENABLED: False}):
@@ -71,20 +74,12 @@ def _stop(server: "subprocess.Popen[bytes]") -> None:
         server.wait()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_LOOPBACK, 0))
-        return int(probe.getsockname()[1])
-
-
 def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None:
     deadline = time.monotonic() + _STARTUP_TIMEOUT_S
     while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+        if answers(f"{address}/health"):
+            return
+        time.sleep(0.1)
     code = server.poll()
     what = (
         f"did not start within {_STARTUP_TIMEOUT_S} s"
@@ -97,8 +92,14 @@ def _wait_until_healthy(server: "subprocess.Popen[bytes]", address: str) -> None
     )
 
 
-def _serve(port: int, parent: int) -> None:
-    """Run the server until it is told to stop, or its parent is gone."""
+def _serve(port: int, parent: int, bound: socket.socket | None = None) -> None:
+    """Run the server until it is told to stop, or its parent is gone.
+
+    Args:
+        port: Of loopback.
+        parent: Its process.
+        bound: To that port, by the parent.
+    """
     import uvicorn
 
     def follow_parent() -> None:
@@ -107,15 +108,19 @@ def _serve(port: int, parent: int) -> None:
         os._exit(0)
 
     threading.Thread(target=follow_parent, daemon=True).start()
-    uvicorn.run(
+    config = uvicorn.Config(
         "prefect.server.api.server:create_app",
         factory=True,
-        host=_LOOPBACK,
+        host=LOOPBACK,
         port=port,
         log_level="error",
         lifespan="on",
     )
+    server = uvicorn.Server(config)
+    server.run(sockets=[bound] if bound else None)
+    if not server.started:
+        sys.exit(3)  # as `uvicorn.run` does
 
 
 if __name__ == "__main__":
-    _serve(int(sys.argv[1]), int(sys.argv[2]))
+    _serve(int(sys.argv[1]), int(sys.argv[2]), socket.socket(fileno=int(sys.argv[3])))

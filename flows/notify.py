@@ -8,6 +8,7 @@ the block, on the server: they are neither in a file nor in a log.
 import os
 from typing import TYPE_CHECKING, Any
 
+from spinforge.flows.flow_runs import page_of
 from spinforge.flows.progress import say
 
 if TYPE_CHECKING:
@@ -74,15 +75,8 @@ def send(subject: str, body: str) -> str | None:
 def _body(run: "FlowRun", message: str | None) -> str:
     """Which run, why, and its page."""
     reason = ((message or "").strip().splitlines() or ["no reason given"])[0][:_LONGEST_REASON]
-    return f"{run.name}: {reason}\n{page_of(str(run.id))}"
-
-
-def page_of(flow_run_id: str) -> str:
-    """Address of a run's page; its id where the server of a single command shows none."""
-    from prefect.settings import PREFECT_SERVER_UI_ENABLED, PREFECT_UI_URL
-
-    address = PREFECT_UI_URL.value() if PREFECT_SERVER_UI_ENABLED.value() else None
-    return f"{address}/runs/flow-run/{flow_run_id}" if address else f"flow run {flow_run_id}"
+    page = page_of(str(run.id)) or f"flow run {run.id}"
+    return f"{run.name}: {reason}\n{page}"
 
 
 HOOKS: dict[str, Any] = {"on_failure": [notify_end], "on_crashed": [notify_end]}

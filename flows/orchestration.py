@@ -9,8 +9,7 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-WITHOUT_SERVICES = "SPINFORGE_WITHOUT_SERVICES"
-"""Environment variable; set, neither Prefect nor MLflow is used."""
+from spinforge.flows.flow_runs import WITHOUT_SERVICES
 
 
 def _require_wanted(package: str) -> None:

@@ -13,15 +13,15 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
-from spinforge.flows.dashboard_server import LOOPBACK, check_free
-from spinforge.flows.limits import GPU
+from spinforge.flows.limits import GPU, POOLS
+from spinforge.flows.network import LOOPBACK, check_free, is_loopback
 from spinforge.flows.progress import say
 from spinforge.flows.services import Services, running
 from spinforge.simulation.config import Config
 
-POOLS = {"cpu": 2, "gpu": 1}
-"""Work pool -> runs at a time; beside a long one in `cpu`, a short one such as prune gets by."""
+_EVERYWHERE = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 
 class Serving(Config):
@@ -50,28 +50,31 @@ def serve(serving: Serving) -> None:
     """
     check_free(serving.host, serving.port, option="--port", who="Another server")
     check_free(serving.host, serving.mlflow_port, option="--mlflow-port", who="Another server")
-    env, address = environment_of(serving), f"http://{_reached(serving.host)}"
+    env, page = environment_of(serving), f"http://{_reached(serving.host)}"
     with running() as services:
         _start_servers(services, serving, env)
         services.wait_for(f"{env['PREFECT_API_URL']}/health")
         prepare_pools(env["PREFECT_API_URL"])
-        services.wait_for(f"{address}:{serving.mlflow_port}/health")
+        services.wait_for(f"http://{_here(serving.host)}:{serving.mlflow_port}/health")
         for pool in POOLS if serving.workers else ():
             name = f"{socket.gethostname()}-{pool}"
             arguments = ["worker", "start", "--pool", pool, "--name", name]
             services.start(f"worker {pool}", "prefect", arguments, env)
-        say(f"Prefect   {address}:{serving.port}")
-        say(f"MLflow    {address}:{serving.mlflow_port}")
+        say(f"Prefect   {page}:{serving.port}")
+        say(f"MLflow    {page}:{serving.mlflow_port}")
         say(f"pools     {', '.join(POOLS)}{'' if serving.workers else ' (no workers here)'}")
-        say(f"elsewhere export PREFECT_API_URL={env['PREFECT_API_URL']}")
+        say(f"elsewhere export PREFECT_API_URL={page}:{serving.port}/api")
         while True:
             services.require_alive()
             time.sleep(0.5)
 
 
 def environment_of(serving: Serving) -> dict[str, str]:
-    """Environment of the servers and workers; what the user has set of the defaults wins."""
-    address = f"http://{_reached(serving.host)}:{serving.port}"
+    """Environment of the servers and workers.
+
+    What the user has set wins over the defaults, but not over where each is found and how.
+    """
+    page = f"http://{_reached(serving.host)}:{serving.port}"
     defaults = {
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -80,15 +83,18 @@ def environment_of(serving: Serving) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,orphans",
         "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P3D",
         # By default any page that is open in a browser may ask the server.
-        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": address,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": page,
     }
+    if not is_loopback(serving.host):
+        defaults |= _mlflow_names(f"{_reached(serving.host)}:{serving.mlflow_port}")
     settled = {
-        "PREFECT_API_URL": f"{address}/api",
-        "PREFECT_UI_URL": address,
+        # Of the workers here, who need not know the name under which others find us.
+        "PREFECT_API_URL": f"http://{_here(serving.host)}:{serving.port}/api",
+        "PREFECT_UI_URL": page,
         # --port alone would leave the page asking port 4200.
         "PREFECT_SERVER_API_HOST": serving.host,
         "PREFECT_SERVER_API_PORT": str(serving.port),
-        "PREFECT_SERVER_UI_API_URL": f"{address}/api",
+        "PREFECT_SERVER_UI_API_URL": f"{page}/api",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         # Its jobs, of language models, take eight processes and 2 GB.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -105,10 +111,9 @@ def prepare_pools(api_url: str) -> None:
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import (
         GlobalConcurrencyLimitCreate,
-        GlobalConcurrencyLimitUpdate,
         WorkPoolCreate,
     )
-    from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
+    from prefect.exceptions import ObjectAlreadyExists
     from prefect.settings import PREFECT_API_URL, temporary_settings
     from prefect.workers.process import ProcessWorker
 
@@ -127,15 +132,43 @@ def prepare_pools(api_url: str) -> None:
             except ObjectAlreadyExists:
                 continue
         try:
-            # Leases of slots lie in the server's memory: of one that was killed, slots would stay
-            # taken for ever. No worker runs yet.
-            client.update_global_concurrency_limit(
-                f"tag:{GPU}", GlobalConcurrencyLimitUpdate(active_slots=0)
-            )
-        except ObjectNotFound:
             client.create_global_concurrency_limit(
                 GlobalConcurrencyLimitCreate(name=f"tag:{GPU}", limit=1)
             )
+        except ObjectAlreadyExists:
+            free_gpu_slots(client)
+
+
+def free_gpu_slots(client: Any) -> None:
+    """Free the slots of GPU tasks that nobody can hold any more.
+
+    The server's memory has who holds them, its database how many are taken: what was taken when the
+    server was killed, nobody gives back. While a run or a worker may still live, we cannot tell.
+
+    Args:
+        client: Of Prefect's server.
+    """
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitUpdate
+    from prefect.client.schemas.filters import (
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+
+    name = f"tag:{GPU}"
+    if not client.read_global_concurrency_limit_by_name(name).active_slots:
+        return
+    at_work = FlowRunFilterStateType(any_=[StateType.RUNNING, StateType.CANCELLING])
+    state = FlowRunFilter(state=FlowRunFilterState(type=at_work))
+    run = next((run.name for run in client.read_flow_runs(flow_run_filter=state, limit=1)), None)
+    workers = [found for pool in POOLS for found in client.read_workers_for_work_pool(pool)]
+    worker = next((found.name for found in workers if found.status == "ONLINE"), None)
+    if run or worker:
+        who = f"run {run} is called running" if run else f"worker {worker} is called online"
+        say(f"GPU       its slot stays taken, as {who}; docs/operations.md")
+        return
+    client.update_global_concurrency_limit(name, GlobalConcurrencyLimitUpdate(active_slots=0))
 
 
 def _start_servers(services: Services, serving: Serving, env: dict[str, str]) -> None:
@@ -148,8 +181,29 @@ def _start_servers(services: Services, serving: Serving, env: dict[str, str]) ->
     services.start("MLflow's server", "mlflow", mlflow, env)
 
 
+def _mlflow_names(address: str) -> dict[str, str]:
+    """Let MLflow's page be asked for, and work, under a name; else it answers 403.
+
+    Args:
+        address: Name and port.
+    """
+    from mlflow.server.security_utils import get_default_allowed_hosts
+
+    return {
+        "MLFLOW_SERVER_ALLOWED_HOSTS": ",".join([*get_default_allowed_hosts(), address]),
+        "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS": f"http://{address}",
+    }
+
+
 def _reached(host: str) -> str:
     """Under which name pages reach a server that listens at `host`."""
-    if host in ("0.0.0.0", "::"):
-        return socket.gethostname()
+    return socket.gethostname() if host in _EVERYWHERE else _bracketed(host)
+
+
+def _here(host: str) -> str:
+    """Under which name this machine itself does."""
+    return _bracketed(_EVERYWHERE.get(host, host))
+
+
+def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host

@@ -29,7 +29,7 @@ def serve(
 
     Example: `spinforge serve runs`
     """
-    from spinforge.flows.dashboard_server import is_loopback
+    from spinforge.flows.network import is_loopback
     from spinforge.flows.serve import Serving
     from spinforge.flows.serve import serve as serve_all
 

@@ -1,18 +1,18 @@
 """Programs that run beside each other until all are told to end."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
 import psutil
 
+from spinforge.flows.network import answers
 from spinforge.flows.progress import say
 from spinforge.simulation.errors import SpinforgeError
 
@@ -20,6 +20,7 @@ STARTUP_TIMEOUT_S = 180
 """A first start makes the servers' databases, on a busy machine."""
 
 _STOP_TIMEOUT_S = 30
+"""For a service, and again for what it has started."""
 
 
 @dataclass
@@ -61,11 +62,9 @@ class Services:
         deadline = time.monotonic() + STARTUP_TIMEOUT_S
         while time.monotonic() < deadline:
             self.require_alive()
-            try:
-                with urllib.request.urlopen(address, timeout=5):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.2)
+            if answers(address):
+                return
+            time.sleep(0.2)
         raise SpinforgeError(f"nobody answers at {address} after {STARTUP_TIMEOUT_S} s")
 
     def require_alive(self) -> None:
@@ -85,10 +84,9 @@ class Services:
         """End all, the last one first, and whatever they have started."""
         while self._running:
             name, process = self._running.pop()
-            try:
+            started = []  # also those that have left its session, as long as it is their parent
+            with suppress(psutil.Error):
                 started = psutil.Process(process.pid).children(recursive=True)
-            except psutil.NoSuchProcess:
-                started = []
             process.terminate()
             try:
                 process.wait(_STOP_TIMEOUT_S)
@@ -96,19 +94,28 @@ class Services:
                 say(f"{name} does not end; killing it")
                 process.kill()
                 process.wait()
-            _end(started)
+            _end({*started, *_of_session(process.pid)})
 
 
-def _end(processes: list[psutil.Process]) -> None:
+def _of_session(number: int) -> list[psutil.Process]:
+    """What a service has started, also while it was told to end."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(OSError):
+            if os.getsid(process.pid) == number:
+                found.append(process)
+    return found
+
+
+def _end(processes: Collection[psutil.Process]) -> None:
     """End what a service has left: runs of flows tell their server first, as it is still there."""
     for process in processes:
-        try:
+        with suppress(psutil.Error):
             process.terminate()
-        except psutil.NoSuchProcess:
-            continue
     _, alive = psutil.wait_procs(processes, timeout=_STOP_TIMEOUT_S)
     for process in alive:
-        process.kill()
+        with suppress(psutil.Error):  # it has ended meanwhile
+            process.kill()
 
 
 @contextmanager
@@ -137,4 +144,4 @@ def running() -> Iterator[Services]:
 
 
 def _say_patience(_number: int, _frame: FrameType | None) -> None:
-    say(f"ending    what runs; at most {_STOP_TIMEOUT_S} s each")
+    say(f"ending    what runs; at most {2 * _STOP_TIMEOUT_S} s each")

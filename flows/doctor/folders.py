@@ -47,7 +47,7 @@ def leftovers(place: Place) -> Iterator[Finding]:
         _look(folder, seen, ends)
     if seen.left:
         what = f"{len(seen.left)} of killed runs, such as {seen.left[0]}"
-        remedy = "run the same command again, which removes them and goes on; or delete them"
+        remedy = f"spinforge prune {place.runs} --yes; the next run in that folder removes them too"
         yield Finding("temporary files", "warning", what, remedy)
     if seen.future:
         what = (
@@ -100,7 +100,10 @@ def killed_runs(place: Place) -> Iterator[Finding]:
         if isinstance(pid, int) and host == socket.gethostname() and not psutil.pid_exists(pid):
             name = note.get("flow_run") or "the run"
             what = f"{folder}: {name} (process {pid}, since {note.get('since')}) was killed"
-            remedy = "run the same command again: it goes on, and Prefect is told"
+            remedy = (
+                f"run the same command again: it goes on, and Prefect is told; "
+                f"spinforge prune {place.runs} --yes only tells Prefect"
+            )
             yield Finding("killed runs", "warning", what, remedy)
 
 

@@ -5,6 +5,8 @@ import urllib.error
 import urllib.request
 from urllib.parse import urlsplit
 
+from spinforge.flows.network import is_loopback
+
 LIMIT_S = 3.0
 """How long one question may take."""
 
@@ -17,7 +19,10 @@ def get(url: str, body: bytes | None = None, headers: dict[str, str] | None = No
     """
     request = urllib.request.Request(url, data=body, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+        # $http_proxy is for other machines.
+        direct = is_loopback(urlsplit(url).hostname or "")
+        proxies = urllib.request.ProxyHandler({} if direct else None)
+        with urllib.request.build_opener(proxies).open(request, timeout=LIMIT_S) as answer:
             return str(answer.read().decode(errors="replace"))
     except urllib.error.HTTPError:
         raise  # an OSError with a code

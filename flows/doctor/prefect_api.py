@@ -44,6 +44,20 @@ class PrefectApi:
             return False
         return True
 
+    def asks_who_comes(self) -> bool:
+        """Whether it turns away whoever does not say who they are.
+
+        Raises:
+            OSError: If there is no answer, or another error.
+        """
+        try:
+            PrefectApi(self.url).ask("/admin/version")
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403):
+                return True
+            raise
+        return False
+
     def ask(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Answer to one question; None if it knows no such thing.
 

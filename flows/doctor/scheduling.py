@@ -1,6 +1,5 @@
 """Checks of Prefect: the server, who reaches it, pools, workers, runs that are late or dead."""
 
-import ipaddress
 import urllib.error
 from collections.abc import Iterator
 from typing import Any
@@ -9,9 +8,8 @@ from urllib.parse import urlsplit
 from spinforge.datasets.storage.addresses import redacted
 from spinforge.flows.doctor.finding import Finding, Place
 from spinforge.flows.doctor.prefect_api import PrefectApi
-
-_POOLS = ("cpu", "gpu")
-_TAG = "gpu"
+from spinforge.flows.limits import GPU, POOLS
+from spinforge.flows.network import is_loopback
 
 
 def prefect_server(_: Place) -> Iterator[Finding]:
@@ -53,28 +51,23 @@ def exposed_server(_: Place) -> Iterator[Finding]:
     api = PrefectApi.configured()
     if api is None or not api.answers():
         return
-    host, port = urlsplit(api.url).hostname or "", urlsplit(api.url).port or 443
-    protected = bool(api.headers)
+    parts = urlsplit(api.url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    protected = api.asks_who_comes()
     wrong = False
-    if not _is_loopback(host) and not protected:
+    if not is_loopback(host) and not protected:
         wrong = True
         what = f"{host} is not this machine, and no one is asked for a password there"
         remedy = "set PREFECT_SERVER_API_AUTH_STRING there, PREFECT_API_AUTH_STRING here"
         yield Finding(check, "warning", what, remedy)
-    if not protected and (address := _public_listener(port)):
+    if is_loopback(host) and not protected and (address := _public_listener(port)):
         wrong = True
         what = f"the server listens at {address}:{port}: other machines can start code here"
         remedy = "prefect server start --host 127.0.0.1; or docs/security.md"
         yield Finding(check, "warning", what, remedy)
     if not wrong:
         yield Finding(check, "ok", "with a password" if protected else "this machine only")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _public_listener(port: int) -> str:
@@ -87,7 +80,7 @@ def _public_listener(port: int) -> str:
         return ""  # macOS tells that to nobody but root
     for connection in connections:
         ours = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-        if ours and not _is_loopback(connection.laddr.ip):
+        if ours and not is_loopback(connection.laddr.ip):
             return str(connection.laddr.ip)
     return ""
 
@@ -105,7 +98,7 @@ def work_pools(_: Place) -> Iterator[Finding]:
             scheduled[pool] = deployment["name"] if active else ""
     pools = {pool["name"]: pool for pool in api.ask("/work_pools/filter", {}) or []}
     wrong = 0
-    for name in dict.fromkeys([*_POOLS, *scheduled]):
+    for name in dict.fromkeys([*POOLS, *scheduled]):
         for finding in _pool(api, name, pools.get(name), scheduled.get(name, "")):
             wrong += 1
             yield finding
@@ -148,10 +141,10 @@ def gpu_limit(_: Place) -> Iterator[Finding]:
     api = PrefectApi.configured()
     if api is None or not api.answers():
         return
-    limit = api.ask(f"/concurrency_limits/tag/{_TAG}")
+    limit = api.ask(f"/concurrency_limits/tag/{GPU}")
     if limit is None:
-        what = f"tag {_TAG!r} has no limit, so two trainings may share one GPU's memory"
-        remedy = f"spinforge serve sets it; or prefect concurrency-limit create {_TAG} 1"
+        what = f"tag {GPU!r} has no limit, so two trainings may share one GPU's memory"
+        remedy = f"spinforge serve sets it; or prefect concurrency-limit create {GPU} 1"
         yield Finding("GPU limit", "warning", what, remedy)
         return
     yield Finding("GPU limit", "ok", f"{limit['concurrency_limit']} at a time")
@@ -176,7 +169,7 @@ def late_runs(_: Place) -> Iterator[Finding]:
         yield Finding("late runs", "ok", "none")
 
 
-def running_without_worker(_: Place) -> Iterator[Finding]:
+def running_without_worker(place: Place) -> Iterator[Finding]:
     """What Prefect calls running has a worker; a run that is killed with it stays "Running"."""
     api = PrefectApi.configured()
     if api is None or not api.answers():
@@ -188,9 +181,9 @@ def running_without_worker(_: Place) -> Iterator[Finding]:
     for run in dead:
         what = (
             f"{run['name']} is called running since {str(run['start_time'])[:16]}, but pool "
-            f"{run['work_pool_name']!r} has no live worker: it was killed"
+            f"{run['work_pool_name']!r} has no live worker: it was killed too, or goes on alone"
         )
-        remedy = f"start the worker and run it again; then prefect flow-run delete {run['id']}"
-        yield Finding("running runs", "problem", what, remedy)
+        remedy = f"spinforge prune {place.runs} --yes tells Prefect if it was; then run it again"
+        yield Finding("running runs", "warning", what, remedy)
     if not dead:
         yield Finding("running runs", "ok", f"{len(running)} in pools, each with a worker")

@@ -21,7 +21,7 @@ def secrets_in_files(place: Place) -> Iterator[Finding]:
     for path in (*place.study_files, *notes, *deployments):
         if (line := _line_with_secret(path)) is not None:
             wrong += 1
-            others = ", and everybody may read the file" if _is_read_by_others(path) else ""
+            others = ", and other users may read the file" if _is_read_by_others(path) else ""
             what = f"{path}, line {line}: an address holds a password or token{others}"
             yield Finding(_CHECK, "problem", what, _ENVIRONMENT)
     if not wrong:
@@ -37,7 +37,7 @@ def prefect_profile(_: Place) -> Iterator[Finding]:
         return
     holds = re.search(r"PREFECT\w*_(API_KEY|AUTH_STRING)\s*=", path.read_text(encoding="utf-8"))
     if holds and _is_read_by_others(path):
-        what = f"{path} holds a key of Prefect, and everybody may read it"
+        what = f"{path} holds a key of Prefect, and other users may read it"
         yield Finding(_CHECK, "warning", what, f"chmod 600 {path}")
 
 

@@ -34,7 +34,7 @@ PLANTED = [
     ("Dask", "problem", "no scheduler at tcp://127.0.0.1", "dask scheduler"),
     ("MLflow record", "problem", "does not answer", "start the server"),
     ("study files", "problem", "unknown key. Did you mean `seed`", "repair"),
-    ("temporary files", "warning", ".network.pt.tmp-", "run the same command again"),
+    ("temporary files", "warning", ".network.pt.tmp-", "spinforge prune"),
     ("file times", "warning", "dated in the future", "set the clock"),
     ("data sets", "problem", "is missing or damaged", "spinforge verify"),
     ("secrets", "problem", "study.yaml, line 2: an address holds a password", "environment"),

@@ -36,6 +36,7 @@ from spinforge.flows.doctor import (
     folders,
     installation,
     machine,
+    prefect_api,
     reached,
     record,
     scheduling,
@@ -258,14 +259,14 @@ def test_pools_limits_and_workers_of_a_real_server(prefect_server, tmp_path):
 
 
 @contextmanager
-def served(answers, host="127.0.0.1", password=""):
-    """A server that knows these answers by path; its port."""
+def served(answers, host="127.0.0.1", password="", strict=True):
+    """A server that knows these answers by path, and who comes if it is strict; its port."""
     wanted = f"Basic {base64.b64encode(password.encode()).decode()}" if password else None
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             content = json.dumps(answers.get(self.path)).encode()
-            is_known = self.headers["Authorization"] == wanted
+            is_known = not strict or self.headers["Authorization"] == wanted
             self.send_response((200 if self.path in answers else 404) if is_known else 401)
             self.end_headers()
             self.wfile.write(content)
@@ -316,6 +317,28 @@ def test_a_server_that_asks_for_a_password_says_how_to_give_it(tmp_path):
     assert "hunter2" not in str([refused, fine, reach])
 
 
+def test_a_password_that_we_send_and_nobody_asks_for_protects_nothing(tmp_path):
+    answers = {"/api/health": True, "/api/admin/version": "3.8.8"}
+    sent = {PREFECT_API_AUTH_STRING: "user:hunter2"}
+    with served(answers, host="0.0.0.0", strict=False) as port, configured(port):
+        with temporary_settings(sent):
+            open_to_all = only(scheduling.exposed_server, Place(tmp_path), "warning")
+    assert f"listens at 0.0.0.0:{port}" in open_to_all.what
+
+
+def test_a_server_elsewhere_is_not_judged_by_the_ports_of_this_machine(tmp_path, monkeypatch):
+    def answer(url, *_):
+        return '"3.8.8"'
+
+    monkeypatch.setattr(prefect_api, "get", answer)
+    asked = []
+    monkeypatch.setattr(scheduling, "_public_listener", lambda port: asked.append(port) or "::")
+    for address, ports in (("http://10.0.0.9/api", []), ("http://127.0.0.1/api", [80])):
+        with temporary_settings({PREFECT_API_URL: address}):
+            only(scheduling.exposed_server, Place(tmp_path), "warning")
+        assert asked == ports
+
+
 def test_late_and_dead_runs_and_pools_that_schedules_count_on_are_found(tmp_path):
     run = {
         "id": "12ab",
@@ -340,10 +363,11 @@ def test_late_and_dead_runs_and_pools_that_schedules_count_on_are_found(tmp_path
     }
     with served(answers) as port, configured(port):
         late = only(scheduling.late_runs, Place(tmp_path))
-        dead = only(scheduling.running_without_worker, Place(tmp_path))
+        dead = only(scheduling.running_without_worker, Place(tmp_path), "warning")
         pool = only(scheduling.work_pools, Place(tmp_path))
     assert "1 runs are late, the first (night-owl) since 2026-11-01T03:00" in late.what
-    assert "prefect flow-run delete 12ab" in dead.remedy
+    assert "or goes on alone" in dead.what
+    assert dead.remedy.startswith(f"spinforge prune {tmp_path} --yes")
     assert pool.what == "pool 'cpu' has no live worker; nightly will not run"
 
 
@@ -445,7 +469,7 @@ def test_passwords_in_notes_and_deployments_are_found_but_not_shown(tmp_path, mo
     found = list(secrets.secrets_in_files(Place(tmp_path)))
     assert [finding.status for finding in found] == ["problem", "problem"]
     assert "mlflow.json, line 2" in found[0].what
-    assert "everybody may read" in found[0].what
+    assert "other users may read" in found[0].what
     assert "prefect.yaml, line 3" in found[1].what
     assert "everybody" not in found[1].what
     assert "hunter2" not in str(found)

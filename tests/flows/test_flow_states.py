@@ -7,16 +7,19 @@ import subprocess
 import sys
 import time
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.flow_engine import FlowRunTimeoutError
+from prefect.runtime import flow_run
 from prefect.utilities.callables import parameter_schema
 
 from spinforge.flows.config import load_study
 from spinforge.flows.corrupt import corrupt
 from spinforge.flows.evaluate import evaluate
+from spinforge.flows.flow_runs import WITHOUT_SERVICES, own_flow_run
 from spinforge.flows.generate import generate
 from spinforge.flows.killed_runs import NOTE, read_note
 from spinforge.flows.report import report
@@ -161,6 +164,59 @@ def test_a_killed_run_is_succeeded_without_any_server(tiny, capsys):
         assert read_note(folder.path)["pid"] == os.getpid()
     assert "process 1 on there" in capsys.readouterr().err
     assert not (folder.path / NOTE).exists()
+
+
+def test_a_killed_run_that_is_retried_under_its_id_is_not_called_crashed(prefect_server, tiny):
+    folder = RunFolder.of(tiny)
+    folder.path.mkdir(parents=True)
+
+    @flow
+    def within():
+        with folder.opened(tiny):
+            return read_note(folder.path)["flow_run_id"]
+
+    @flow
+    def retried():
+        own = str(flow_run.id)
+        (folder.path / NOTE).write_text(json.dumps({"flow_run_id": own}))
+        noted = within()
+        with get_client(sync_client=True) as client:
+            return own, noted, client.read_flow_run(own).state.name
+
+    own, noted, state = retried()
+    assert (noted, state) == (own, "Running")
+
+
+def test_without_services_prefect_is_asked_nothing(tiny, monkeypatch, capsys):
+    monkeypatch.setenv(WITHOUT_SERVICES, "1")
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
+    monkeypatch.setattr("prefect.client.orchestration.get_client", None)
+    folder = RunFolder.of(tiny)
+    folder.path.mkdir(parents=True)
+    (folder.path / NOTE).write_text(json.dumps({"flow_run_id": "owl"}))
+    with folder.opened(tiny):
+        assert read_note(folder.path)["flow_run_id"] is None
+    assert "Prefect could not be told" not in capsys.readouterr().err
+    assert not (folder.path / NOTE).exists()
+
+
+def test_a_run_is_noted_also_if_the_server_cannot_be_asked_for_its_root(
+    prefect_server, monkeypatch
+):
+    async def unreachable(_):
+        raise httpx.ConnectError("away")
+
+    @flow
+    def inner():
+        return own_flow_run()
+
+    @flow
+    def outer():
+        monkeypatch.setattr("prefect.runtime.flow_run._get_flow_run", unreachable)
+        return inner()
+
+    own = outer()
+    assert own.id == own.root_id
 
 
 def test_of_two_runs_at_once_the_second_fails_at_once(prefect_server, tiny, tmp_path):

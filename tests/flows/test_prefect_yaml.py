@@ -20,7 +20,7 @@ from prefect.workers.process import ProcessJobConfiguration
 
 from spinforge.datasets.products.catalogue import Product
 from spinforge.flows.config import load_study
-from spinforge.flows.serve import POOLS
+from spinforge.flows.limits import POOLS
 
 
 def unknown_keys(content: dict[str, Any]) -> list[str]:

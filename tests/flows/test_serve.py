@@ -8,17 +8,23 @@ import subprocess
 import sys
 import time
 import urllib.request
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from mlflow.server import security_utils
 from planted_server import free_port
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
 from typer.testing import CliRunner
 
 from spinforge.flows import serve as serve_module
 from spinforge.flows import services as services_module
 from spinforge.flows.cli import app
-from spinforge.flows.serve import POOLS, Serving, environment_of, serve
-from spinforge.flows.services import running
+from spinforge.flows.limits import POOLS
+from spinforge.flows.serve import Serving, environment_of, free_gpu_slots, serve
+from spinforge.flows.services import Services, running
 from spinforge.simulation.errors import SpinforgeError
 
 DEPLOYMENTS = """
@@ -66,6 +72,73 @@ def test_pages_ask_the_port_they_come_from_and_nothing_is_sent_home(monkeypatch)
     assert env["PREFECT_SERVER_EVENTS_RETENTION_PERIOD"] == "P9D"  # as the user said
 
 
+def test_mlflow_answers_to_the_name_that_is_advertised(monkeypatch):
+    for name in ("MLFLOW_SERVER_ALLOWED_HOSTS", "MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"):
+        monkeypatch.delenv(name, raising=False)
+        assert name not in environment_of(Serving())
+    env = environment_of(Serving(host="0.0.0.0", mlflow_port=5001))
+    assert env["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"  # of the workers here
+    name = f"{socket.gethostname()}:5001"
+    hosts = env["MLFLOW_SERVER_ALLOWED_HOSTS"].split(",")
+    assert not security_utils.is_allowed_host_header(hosts, "elsewhere.example:5001")
+    for host in (name, "localhost:5001", "192.168.1.2:5001"):
+        assert security_utils.is_allowed_host_header(hosts, host)
+    origins = env["MLFLOW_SERVER_CORS_ALLOWED_ORIGINS"].split(",")
+    assert not security_utils.should_block_cors_request(f"http://{name}", "POST", origins)
+
+
+class Server:
+    """What Prefect's client knows of a GPU's slot, runs and workers."""
+
+    def __init__(self, runs=(), status="OFFLINE"):
+        self.taken, self.runs, self.status = 1, runs, status
+
+    def read_global_concurrency_limit_by_name(self, _):
+        return SimpleNamespace(active_slots=self.taken)
+
+    def read_flow_runs(self, **_):
+        return [SimpleNamespace(name=name) for name in self.runs]
+
+    def read_workers_for_work_pool(self, pool):
+        return [SimpleNamespace(name=f"host-{pool}", status=self.status)]
+
+    def update_global_concurrency_limit(self, _, update):
+        self.taken = update.active_slots
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (Server(), None),
+        (Server(runs=["owl"]), "run owl is called running"),
+        (Server(status="ONLINE"), "worker host-cpu is called online"),
+    ],
+)
+def test_a_gpus_slot_is_freed_only_if_nobody_can_hold_it(server, said, capsys):
+    free_gpu_slots(server)
+    assert server.taken == (1 if said else 0)
+    assert (said or "") in capsys.readouterr().err
+
+
+def test_a_gpus_slot_that_is_held_by_a_running_flow_stays_taken(prefect_server):
+    @flow
+    def holds(client):
+        free_gpu_slots(client)
+        return client.read_global_concurrency_limit_by_name("tag:gpu").active_slots
+
+    with get_client(sync_client=True) as client:
+        for pool in POOLS:
+            client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
+        limit = GlobalConcurrencyLimitCreate(name="tag:gpu", limit=1, active_slots=1)
+        client.create_global_concurrency_limit(limit)
+        try:
+            assert holds(client) == 1
+        finally:
+            client.delete_global_concurrency_limit_by_name("tag:gpu")
+            for pool in POOLS:
+                client.delete_work_pool(pool)
+
+
 def test_a_program_that_ends_by_itself_ends_all(monkeypatch, tmp_path):
     monkeypatch.setattr(services_module, "STARTUP_TIMEOUT_S", 20)
     started = []
@@ -103,6 +176,42 @@ def test_what_a_service_has_started_ends_with_it(tmp_path):
         serves_until_it_is_told_to_end()
     assert len(seen) == 2
     assert [process for process in seen if process.is_running()] == []
+
+
+def test_what_a_service_starts_while_it_ends_ends_too_and_the_other_services(tmp_path, monkeypatch):
+    (tmp_path / "parent.py").write_text(
+        "import signal, subprocess, sys, time\n"
+        "def late(*_):\n"
+        "    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "    open('late', 'w').write(str(child.pid))\n"
+        "    sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, late)\n"
+        "open('ready', 'w').close()\n"
+        "time.sleep(60)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    services, env = Services(), os.environ | {"PYTHONPATH": str(tmp_path)}
+    services.start("parent", "parent", [], env)
+    while not (tmp_path / "ready").exists():
+        services.require_alive()
+        time.sleep(0.05)
+    services.stop()
+    assert not psutil.pid_exists(int((tmp_path / "late").read_text()))
+
+
+def test_a_process_that_ends_while_it_is_killed_leaves_no_other_running(monkeypatch):
+    class Gone:
+        def terminate(self):
+            raise psutil.AccessDenied(1)
+
+        def kill(self):
+            raise psutil.NoSuchProcess(1)
+
+    killed = SimpleNamespace(terminate=lambda: None, kill=lambda: done.append(1))
+    done: list[int] = []
+    monkeypatch.setattr(psutil, "wait_procs", lambda processes, timeout: ([], processes))
+    services_module._end([Gone(), killed])
+    assert done == [1]
 
 
 def asked(address: str, about: dict) -> list[dict]:

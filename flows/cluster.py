@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spinforge.datasets.storage.files import is_abandoned, readable_errors
+from spinforge.datasets.storage.files import is_abandoned, own_suffix, readable_errors
 from spinforge.flows.config import Study
 from spinforge.flows.worker_count import machine_size, worker_count
 from spinforge.flows.worker_facts import Facts
@@ -296,9 +296,9 @@ def _spill_folder(base: Path | None) -> Iterator[Path]:
     with readable_errors(base):
         base.mkdir(parents=True, exist_ok=True)
         for old in base.glob(f"{_PREFIX}*"):
-            if is_abandoned(old) and not str(old).endswith(f"-{os.getpid()}"):
+            if is_abandoned(old) and not old.name.endswith(own_suffix()):
                 shutil.rmtree(old, ignore_errors=True)
-        folder = tempfile.mkdtemp(prefix=_PREFIX, suffix=f".tmp-{os.getpid()}", dir=base)
+        folder = tempfile.mkdtemp(prefix=_PREFIX, suffix=own_suffix(), dir=base)
     try:
         yield Path(folder)
     finally:

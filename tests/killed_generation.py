@@ -72,7 +72,7 @@ def strike(pid: int, path: Path, kind: int, delay: float) -> None:
     """Kill a process after a random while from its start, a subject's first file, or its last."""
     done = len(list(path.glob("kspace/head-*")))
     if kind == 1:
-        wait_for(lambda: any(path.glob(f"kspace/.*.tmp-{pid}")), pid)
+        wait_for(lambda: any(path.glob(f"kspace/.*.tmp-*-{pid}")), pid)
     elif kind == 2:
         wait_for(lambda: len(list(path.glob("kspace/head-*"))) > done, pid)
     time.sleep(delay)
@@ -92,7 +92,7 @@ def main(folder: Path) -> None:
         longest = (a_subject, 0.05, a_subject)[number % 3]
         strike(pid, path, number % 3, draw.uniform(0, longest))
         assert wait(pid) == -signal.SIGKILL, f"finished before kill {number + 1}"
-        while_writing += any(path.glob(f"kspace/.*.tmp-{pid}"))
+        while_writing += any(path.glob(f"kspace/.*.tmp-*-{pid}"))
         after = state(path)
         assert {name: after[name] for name in before} == before, "made again or lost"
     before = state(path)

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import platform
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,9 @@ from spinforge.simulation.errors import SpinforgeError
 
 UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 """A path in a study file; ~ is the user's home."""
+
+_FOREIGN_S = 7 * 24 * 3600.0
+"""Age from which another host's temporary name is abandoned: as long as a subject may ever take."""
 
 _OPTIONS = "(--set out=... of a study, --to of an export, a card or pictures)"
 
@@ -26,7 +32,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         SpinforgeError: If the file cannot be written, such as onto a full disk or over a folder.
     """
-    temporary = path.with_name(f".{path.name}.tmp-{os.getpid()}")
+    temporary = temporary_name(path)
     with readable_errors(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "a folder has this name", str(path))
@@ -59,11 +65,38 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def own_suffix() -> str:
+    """End of this process's temporary names, such as .tmp-node7-4711.
+
+    With the host: a shared folder has builders on many, and containers count from the same number.
+    """
+    return f".tmp-{_host()}-{os.getpid()}"
+
+
+def temporary_name(path: Path) -> Path:
+    """Where this process builds what will be at `path`."""
+    return path.with_name(f".{path.name}{own_suffix()}")
+
+
+def _host() -> str:
+    return re.sub("[^A-Za-z0-9]+", "-", platform.node()).strip("-")[:64]
+
+
 def is_abandoned(path: Path) -> bool:
-    """Whether a temporary folder belongs to a process that is gone (on this machine)."""
-    _, marker, pid = path.name.rpartition(".tmp-")
+    """Whether a temporary file or folder belongs to a process that is gone.
+
+    Of another host's process this cannot be known; what nobody touched for a week is abandoned. A
+    name without a host, as earlier versions made them, is of this one.
+    """
+    _, marker, owner = path.name.rpartition(".tmp-")
+    host, dash, pid = owner.rpartition("-")
     if not path.name.startswith(".") or not marker or not pid.isdigit():
         return False
+    if dash and host != _host():
+        try:
+            return time.time() - path.lstat().st_mtime > _FOREIGN_S
+        except FileNotFoundError:  # its builder is done with it
+            return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -110,5 +143,5 @@ def readable_errors(path: Path) -> Iterator[None]:
 def _reason(error: OSError, path: Path) -> str:
     """What is wrong, and with which file if that is another one."""
     reason = error.strerror or str(error)
-    ours = (None, str(path), str(path.with_name(f".{path.name}.tmp-{os.getpid()}")))
+    ours = (None, str(path), str(temporary_name(path)))
     return reason if error.filename in ours else f"{reason}: {error.filename}"

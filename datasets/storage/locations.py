@@ -24,6 +24,7 @@ from spinforge.datasets.storage.files import (
     replacing,
     sync_folder,
     sync_name,
+    temporary_name,
 )
 from spinforge.datasets.storage.lock import local_writer
 from spinforge.simulation.errors import SpinforgeError
@@ -119,7 +120,7 @@ class LocalFolder:
 
     def remove(self, name: str) -> None:
         """Delete a folder; stopped half-way, what remains has a temporary name."""
-        doomed = _temporary(self.at(name))
+        doomed = temporary_name(self.at(name))
         self.at(name).rename(doomed)
         shutil.rmtree(doomed)
 
@@ -131,8 +132,8 @@ class LocalFolder:
             SpinforgeError: If the disk is full or the folder cannot be written.
         """
         final = self.at(name)
-        temporary = _temporary(final)
-        replaced = _temporary(final.with_name(f"{final.name}.replaced"))
+        temporary = temporary_name(final)
+        replaced = temporary_name(final.with_name(f"{final.name}.replaced"))
         try:
             with readable_errors(final):
                 shutil.rmtree(temporary, ignore_errors=True)
@@ -162,10 +163,6 @@ class LocalFolder:
     def writer(self) -> AbstractContextManager[None]:
         """Be the only process that writes here."""
         return local_writer(self.path)
-
-
-def _temporary(path: Path) -> Path:
-    return path.with_name(f".{path.name}.tmp-{os.getpid()}")
 
 
 def _with_home(address: str) -> str:

@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
 from zarr.storage import FsspecStore
 
-from spinforge.datasets.storage.files import is_abandoned, readable_errors
+from spinforge.datasets.storage.files import is_abandoned, own_suffix, readable_errors
 from spinforge.datasets.storage.locations import METADATA
 from spinforge.datasets.storage.lock import WRITER_NOTE, Writer, refusal
 from spinforge.datasets.storage.remote_errors import is_about_the_bucket, readable_remote_errors
@@ -121,7 +121,7 @@ class RemoteFolder:
         Raises:
             SpinforgeError: If a disk is full, or the object store cannot be reached or written.
         """
-        folder = self._building_folders() / f".{self._mark}.tmp-{os.getpid()}"
+        folder = self._building_folders() / f".{self._mark}{own_suffix()}"
         with readable_errors(folder):
             # Left by a killed process that had our number.
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,15 +1,17 @@
 import errno
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
 
-from spinforge.datasets.storage import locations
+from spinforge.datasets.storage import files, locations
 from spinforge.datasets.storage import store as store_module
 from spinforge.datasets.storage.arrays import StoredArray, array_digest
+from spinforge.datasets.storage.files import temporary_name
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.config import content_hash
 from spinforge.simulation.errors import SpinforgeError
@@ -196,6 +198,28 @@ def test_leftovers_of_dead_processes_go_those_of_live_ones_stay(store):
     assert alive.is_dir()
 
 
+def test_what_another_host_builds_is_left_alone_for_a_week(store, monkeypatch):
+    """Its process number says nothing here: 4194305 is above the kernel's largest."""
+    building = store.path / "kspace" / ".a.tmp-node7-4194305"
+    building.mkdir()
+    assert store.remove_leftovers() == []
+    day = 24 * 3600
+    os.utime(building, (time.time() - 6.9 * day,) * 2)
+    assert store.remove_leftovers() == []
+    os.utime(building, (time.time() - 7.1 * day,) * 2)
+    assert store.remove_leftovers() == [building.name]
+
+
+def test_the_same_process_number_on_two_hosts_is_two_names(monkeypatch):
+    names = set()
+    for host in ("node7.example.org", "node8.example.org"):
+        monkeypatch.setattr(files.platform, "node", lambda host=host: host)
+        names.add(temporary_name(Path("a")).name)
+        assert files.is_abandoned(temporary_name(Path("a")))  # our own
+    pid = os.getpid()
+    assert names == {f".a.tmp-node7-example-org-{pid}", f".a.tmp-node8-example-org-{pid}"}
+
+
 def test_a_set_that_was_being_deleted_is_no_set_and_goes(store, monkeypatch):
     store.write_subject("a", fields(), {})
     monkeypatch.setattr(locations.shutil, "rmtree", lambda path: None)  # killed at once
@@ -216,7 +240,7 @@ def test_a_subject_is_replaced_whole_or_not_at_all(store, monkeypatch):
     monkeypatch.undo()
     assert store.subject_attributes("a")["content_sha256"] == digest
     assert sorted(p.name for p in store.subject_path("a").iterdir()) == ["te", "zarr.json"]
-    assert store.remove_leftovers() == [f".a.replaced.tmp-{os.getpid()}"]
+    assert store.remove_leftovers() == [temporary_name(Path("a.replaced")).name]
 
 
 def test_digest_of_the_set_ignores_order_and_needs_every_subject(store):

@@ -15,8 +15,8 @@ from spinforge.flows.card import write_card
 from spinforge.flows.cluster import Cluster, started_cluster
 from spinforge.flows.config import Study
 from spinforge.flows.corruption_table import rows_that_hold, write_table
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import GENERATE_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_disks, check_folders
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
@@ -54,7 +54,7 @@ def check_corruptions(study: Study, *, overwrite: bool = False) -> None:
     check_disks(folder, sum(needed))
 
 
-@flow(name="corrupt", timeout_seconds=GENERATE_S, **HOOKS)
+@flow(name="corrupt", timeout_seconds=GENERATE_S, **FLOW_OPTIONS)
 def corrupt(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Make every corruption set of a study that is not there yet, from its clean set.
 

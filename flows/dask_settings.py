@@ -3,18 +3,29 @@
 None of this changes a byte of any result, so none of it is part of any hash.
 """
 
-from pydantic import Field
+import re
+from typing import Annotated
 
+from pydantic import AfterValidator, Field
+
+from spinforge.datasets.storage.addresses import without_secret
 from spinforge.datasets.storage.files import UserPath
 from spinforge.simulation.config import Config
+
+_ADDRESS = re.compile(r"(tcp|tls)://[^/@\s]+:[0-9]{1,5}")
+
+
+def _scheduler_address(address: str) -> str:
+    if not _ADDRESS.fullmatch(without_secret(address)):
+        raise ValueError("write tcp://HOST:PORT or tls://HOST:PORT, such as tcp://127.0.0.1:8786")
+    return address
 
 
 class DaskSettings(Config):
     """How `spinforge generate` and `spinforge corrupt` use Dask."""
 
-    address: str | None = Field(
+    address: Annotated[str, AfterValidator(_scheduler_address)] | None = Field(
         None,
-        pattern=r"^(tcp|tls)://[^/@\s]+:[0-9]{1,5}$",
         description="scheduler that runs already, tcp://HOST:PORT or tls://HOST:PORT, whose "
         "workers see the set's folder; by default processes of this machine",
     )

@@ -11,8 +11,8 @@ from spinforge.datasets.brainweb import download as brainweb
 from spinforge.datasets.brainweb.collections import Volume
 from spinforge.datasets.brainweb.images import ImageSettings
 from spinforge.datasets.brainweb.twenty import SUBJECTS
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import DOWNLOAD_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.orchestration import RETRIES
 from spinforge.flows.progress import progress_bar
 from spinforge.simulation.errors import SpinforgeError
@@ -23,7 +23,7 @@ Collection = Literal["brainweb20", "brainweb0", "msles1", "msles2", "msles3", "i
 BRAINWEBS_DEFAULT = ImageSettings()
 
 
-@flow(name="download", timeout_seconds=DOWNLOAD_S, **HOOKS)
+@flow(name="download", timeout_seconds=DOWNLOAD_S, **FLOW_OPTIONS)
 def download(
     collection: Collection = "brainweb20",
     to: Path | None = None,

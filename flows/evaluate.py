@@ -23,8 +23,8 @@ from spinforge.evaluation.score import (
 )
 from spinforge.flows.champion import crown_champion
 from spinforge.flows.config import Study
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import EVALUATE_S, gpu_tag
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.orchestration import RETRIES, Tracker, flow, found_complete, task
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.run_folder import RunFolder
@@ -44,7 +44,7 @@ from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="evaluate", timeout_seconds=EVALUATE_S, **HOOKS)
+@flow(name="evaluate", timeout_seconds=EVALUATE_S, **FLOW_OPTIONS)
 def evaluate(study: StudyParameter, only: str | None = None) -> dict[str, float]:
     """Score every trained network of a study on its test subjects, unless that is done.
 

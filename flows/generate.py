@@ -14,8 +14,8 @@ from spinforge.flows.artifacts import show_subjects
 from spinforge.flows.card import write_card
 from spinforge.flows.cluster import started_cluster
 from spinforge.flows.config import Study
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import GENERATE_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_study
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
@@ -24,7 +24,7 @@ from spinforge.flows.subject_tasks import for_each_subject, for_workers
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="generate", timeout_seconds=GENERATE_S, **HOOKS)
+@flow(name="generate", timeout_seconds=GENERATE_S, **FLOW_OPTIONS)
 def generate(study: StudyParameter, overwrite: bool = False) -> str:
     """Simulate every subject of a study that is not in its set yet.
 

@@ -101,7 +101,10 @@ def _mark_crashed(flow_run_id: str, successor: str | None) -> None:
 
 
 def _end_flow_run(client: Any, flow_run_id: str, message: str) -> str | None:
-    """Set a running flow run, and what runs within it, to Crashed; its name, if it was running."""
+    """Set a running flow run, and what runs within it, to Crashed; its name, if it was running.
+
+    One that its worker has ended already may still hold flows and tasks that nobody ended.
+    """
     from prefect.client.schemas.filters import (
         FlowRunFilter,
         FlowRunFilterId,
@@ -116,7 +119,7 @@ def _end_flow_run(client: Any, flow_run_id: str, message: str) -> str | None:
     found = client.read_flow_runs(
         flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
     )
-    if not found or found[0].state is None or found[0].state.is_final():
+    if not found or found[0].state is None:
         return None
     within = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[flow_run_id]))
     for child in client.read_flow_runs(flow_run_filter=within):
@@ -127,5 +130,7 @@ def _end_flow_run(client: Any, flow_run_id: str, message: str) -> str | None:
     this = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
     for task_run in client.read_task_runs(flow_run_filter=this, task_run_filter=running):
         client.set_task_run_state(task_run.id, Crashed(message=message), force=True)
+    if found[0].state.is_final():
+        return None
     client.set_flow_run_state(flow_run_id, Crashed(message=message), force=True)
     return str(found[0].name)

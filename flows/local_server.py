@@ -27,12 +27,13 @@ def prefect_server() -> Iterator[None]:
     """Use the Prefect server that is configured, or run one on loopback until we exit.
 
     Raises:
-        SpinforgeError: If the private server does not start.
+        SpinforgeError: If the private server does not start, or the one in use goes away.
     """
     from prefect.settings import PREFECT_API_URL, PREFECT_SERVER_UI_ENABLED, temporary_settings
 
-    if PREFECT_API_URL.value():
-        yield
+    if configured := PREFECT_API_URL.value():
+        with _readable_errors(configured):
+            yield
         return
     # Given to the server as it is: between two steps another program might take the port, and what
     # answers there would be its server.
@@ -55,9 +56,25 @@ def prefect_server() -> Iterator[None]:
     with temporary_settings({PREFECT_API_URL: address, PREFECT_SERVER_UI_ENABLED: False}):
         _private.append(address)
         try:
-            yield
+            with _readable_errors(address):
+                yield
         finally:
             _private.remove(address)
+
+
+@contextmanager
+def _readable_errors(address: str) -> Iterator[None]:
+    """Turn what Prefect's client says of a server that is gone into our error."""
+    import httpx
+
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise SpinforgeError(
+            f"Prefect's server at {address} does not answer any more ({error}). What was finished "
+            f"is kept: start the server again, or unset PREFECT_API_URL, and run the same command "
+            f"again."
+        ) from error
 
 
 def is_private() -> bool:

@@ -77,7 +77,3 @@ def _body(run: "FlowRun", message: str | None) -> str:
     reason = ((message or "").strip().splitlines() or ["no reason given"])[0][:_LONGEST_REASON]
     page = page_of(str(run.id)) or f"flow run {run.id}"
     return f"{run.name}: {reason}\n{page}"
-
-
-HOOKS: dict[str, Any] = {"on_failure": [notify_end], "on_crashed": [notify_end]}
-"""Options of a flow."""

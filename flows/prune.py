@@ -22,16 +22,16 @@ from pydantic import Field
 
 from spinforge.datasets.storage.files import is_abandoned
 from spinforge.datasets.storage.locations import METADATA
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.killed_runs import end_killed_run, read_note
 from spinforge.flows.limits import PRUNE_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.progress import say
 from spinforge.flows.prune_records import prune_flow_runs, prune_mlflow_runs
 from spinforge.flows.prune_weights import unused_networks
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="prune", timeout_seconds=PRUNE_S, **HOOKS)
+@flow(name="prune", timeout_seconds=PRUNE_S, **FLOW_OPTIONS)
 def prune(
     out: Path = Path("runs"),
     older_than_days: Annotated[int, Field(ge=1)] = 30,
@@ -54,6 +54,11 @@ def prune(
     """
     if not out.is_dir():
         raise SpinforgeError(f"out: {out} is no folder. Name the folder that holds the runs")
+    if not (out / "mlflow.db").is_file() and not any(out.glob("*/.lock")):
+        raise SpinforgeError(
+            f"out: no study has run in {out}. Name the folder that holds the folders of the runs, "
+            f"such as runs"
+        )
     before = datetime.now(UTC) - timedelta(days=older_than_days)
     found: dict[str, list[str]] = {"leftovers": [], "killed": [], "weights": []}
     for folder in sorted(path.parent for path in out.glob("*/.lock")):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -18,9 +19,10 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import TERMINAL_STATES
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.exceptions import ObjectNotFound
 
+from spinforge.flows.flow_options import VERSION_PREFIX
 from spinforge.simulation.errors import SpinforgeError
 
 FLOWS = (
@@ -38,7 +40,7 @@ FLOWS = (
     "train",
     "verify",
 )
-"""Our flows, as the server may keep the runs of others too."""
+"""Our flows; the server may keep runs of others, also under these names."""
 
 _PAGE = 200
 
@@ -53,21 +55,27 @@ def prune_flow_runs(before: datetime, delete: bool) -> list[str]:
     Returns:
         Their names.
     """
-    names: list[str] = []
     with get_client(sync_client=True) as client:
-        while page := client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
-            flow_run_filter=FlowRunFilter(
-                end_time=FlowRunFilterEndTime(before_=before),
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
-            ),
-            limit=_PAGE,
-            offset=0 if delete else len(names),
-        ):
-            names += [f"{run.name} ({run.state_name}, {run.end_time:%Y-%m-%d})" for run in page]
-            for run in page if delete else ():
-                _delete(client, run.id)
-    return names
+        ours = list(_ended_before(client, before))
+        for run in ours if delete else ():
+            _delete(client, run.id)
+    return [f"{run.name} ({run.state_name}, {run.end_time:%Y-%m-%d})" for run in ours]
+
+
+def _ended_before(client: SyncPrefectClient, before: datetime) -> Iterator[FlowRun]:
+    """Runs of our flows: other projects' flows may have the same names."""
+    offset = 0
+    while page := client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(FLOWS))),
+        flow_run_filter=FlowRunFilter(
+            end_time=FlowRunFilterEndTime(before_=before),
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=sorted(TERMINAL_STATES))),
+        ),
+        limit=_PAGE,
+        offset=offset,
+    ):
+        offset += len(page)
+        yield from (r for r in page if (r.flow_version or "").startswith(VERSION_PREFIX))
 
 
 def _delete(client: SyncPrefectClient, run: UUID) -> None:

@@ -2,9 +2,9 @@
 
 from prefect import flow
 
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.generate import generate
 from spinforge.flows.limits import GENERATE_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.study_parameter import StudyParameter
 from spinforge.flows.verify import verify
@@ -14,7 +14,7 @@ _NAMED = 5
 """Problems in the message; all of them are what `spinforge verify` prints."""
 
 
-@flow(name="regenerate", timeout_seconds=GENERATE_S, **HOOKS)
+@flow(name="regenerate", timeout_seconds=GENERATE_S, **FLOW_OPTIONS)
 def regenerate(study: StudyParameter) -> str:
     """Make what a study's set lacks, and verify all of it: subjects and corruption sets.
 

@@ -16,8 +16,8 @@ from spinforge.evaluation.report.page import write_report
 from spinforge.evaluation.report.shown_slices import ShownSlices
 from spinforge.flows.config import Study, study_yaml
 from spinforge.flows.evaluate import read_predictions, study_scores
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import REPORT_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.progress import say
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder, scores_folder, study_slices
@@ -31,7 +31,7 @@ from spinforge.models.weights import load_network
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="report", timeout_seconds=REPORT_S, **HOOKS)
+@flow(name="report", timeout_seconds=REPORT_S, **FLOW_OPTIONS)
 def report(study: StudyParameter) -> str:
     """Write the HTML report of an evaluated study.
 

@@ -22,9 +22,9 @@ from spinforge.flows.check_robustness import check_robustness
 from spinforge.flows.config import Study
 from spinforge.flows.corrupt import corrupt
 from spinforge.flows.evaluate import predict_and_score, stored_scores
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.generate import generate
 from spinforge.flows.limits import STUDY_S, gpu_tag
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.orchestration import RETRIES, found_complete, value_of
 from spinforge.flows.progress import progress_bar, say
 from spinforge.flows.robustness_report import robustness_report
@@ -41,7 +41,7 @@ from spinforge.flows.train import train
 from spinforge.models.training.product_slices import StudySlices
 
 
-@flow(name="robustness", timeout_seconds=STUDY_S, **HOOKS)
+@flow(name="robustness", timeout_seconds=STUDY_S, **FLOW_OPTIONS)
 def robustness(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Test every network of a study at every severity of its corruptions, and write the report.
 

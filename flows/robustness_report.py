@@ -15,6 +15,7 @@ from spinforge.evaluation.robustness.report.results import RobustnessResults, ro
 from spinforge.evaluation.robustness.report.verdict import verdict
 from spinforge.flows.artifacts import LONGEST_TABLE, artifact_key
 from spinforge.flows.config import Study
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import REPORT_S
 from spinforge.flows.orchestration import Tracker
 from spinforge.flows.progress import say
@@ -22,7 +23,7 @@ from spinforge.flows.robustness_content import robustness_content
 from spinforge.flows.run_folder import RunFolder
 
 
-@flow(name="robustness-report", timeout_seconds=REPORT_S)
+@flow(name="robustness-report", timeout_seconds=REPORT_S, **FLOW_OPTIONS)
 def robustness_report(study: Study) -> str:
     """Write the report of a robustness study that was run, and tell Prefect and MLflow the same.
 

@@ -5,9 +5,9 @@ from prefect.artifacts import create_table_artifact
 
 from spinforge.flows.artifacts import artifact_key, show_page
 from spinforge.flows.evaluate import evaluate, pooled_scores
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.generate import generate
 from spinforge.flows.limits import STUDY_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.preflight import check_study
 from spinforge.flows.report import report
 from spinforge.flows.run_folder import RunFolder
@@ -16,7 +16,7 @@ from spinforge.flows.tracking import Tracker
 from spinforge.flows.train import train
 
 
-@flow(name="study", timeout_seconds=STUDY_S, **HOOKS)
+@flow(name="study", timeout_seconds=STUDY_S, **FLOW_OPTIONS)
 def study(study: StudyParameter, overwrite: bool = False) -> dict[str, object]:
     """Run one study from phantom to report; what is there already is not done again.
 

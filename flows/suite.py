@@ -6,15 +6,15 @@ from prefect import flow
 
 from spinforge.flows.config import Study
 from spinforge.flows.evaluate import pooled_scores
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import STUDY_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.progress import say
 from spinforge.flows.study import study as run_study
 from spinforge.flows.suite_file import Suite
 from spinforge.simulation.errors import SpinforgeError
 
 
-@flow(name="suite", timeout_seconds=STUDY_S, **HOOKS)
+@flow(name="suite", timeout_seconds=STUDY_S, **FLOW_OPTIONS)
 def suite(suite: Suite, studies: list[Study], overwrite: bool = False) -> dict[str, Any]:
     """Run every study; what is there already is not done again.
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from spinforge.flows.config import Study
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import TRAIN_S, gpu_tag
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.orchestration import RETRIES, Tracker, flow, found_complete, task
 from spinforge.flows.progress import console, say
 from spinforge.flows.run_folder import RunFolder
@@ -27,7 +27,7 @@ from spinforge.models.training.task import count_steps
 from spinforge.models.weights import load_network
 
 
-@flow(name="train", timeout_seconds=TRAIN_S, **HOOKS)
+@flow(name="train", timeout_seconds=TRAIN_S, **FLOW_OPTIONS)
 def train(
     study: StudyParameter, only: str | None = None, parent: StudyParameter | None = None
 ) -> dict[str, str]:

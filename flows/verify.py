@@ -10,8 +10,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import WithJsonSchema
 
 from spinforge.datasets.storage.verify import Problem, take_inventory, verify_subject
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.limits import VERIFY_S
-from spinforge.flows.notify import HOOKS
 from spinforge.flows.orchestration import RETRIES
 from spinforge.flows.progress import progress_bar
 
@@ -19,7 +19,7 @@ SetPath = Annotated[Path | str, WithJsonSchema({"type": "string", "minLength": 1
 """Folder or URL of a set, one line to type in Prefect's page."""
 
 
-@flow(name="verify", timeout_seconds=VERIFY_S, **HOOKS)
+@flow(name="verify", timeout_seconds=VERIFY_S, **FLOW_OPTIONS)
 def verify(path: SetPath) -> list[Problem]:
     """Find what was damaged, edited, lost or added since a set was written.
 

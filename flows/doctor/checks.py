@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     scheduling.gpu_limit,
     scheduling.late_runs,
     scheduling.running_without_worker,
+    scheduling.notifications,
     record.mlflow_files,
     record.mlflow_servers,
     reached.dask_schedulers,

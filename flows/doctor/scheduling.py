@@ -1,5 +1,6 @@
 """Checks of Prefect: the server, who reaches it, pools, workers, runs that are late or dead."""
 
+import os
 import urllib.error
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ from spinforge.flows.doctor.finding import Finding, Place
 from spinforge.flows.doctor.prefect_api import PrefectApi
 from spinforge.flows.limits import GPU, POOLS
 from spinforge.flows.network import is_loopback
+from spinforge.flows.notify import BLOCK
 
 
 def prefect_server(_: Place) -> Iterator[Finding]:
@@ -123,12 +125,23 @@ def _pool(
     elif pool.get("is_paused"):
         what = f"pool {name!r} is paused{whom}"
         remedy = f"prefect work-pool resume {name}"
+    elif pool.get("concurrency_limit") == 0:
+        what = f"pool {name!r} lets 0 runs start{whom}"
+        remedy = f"prefect work-pool set-concurrency-limit {name} 1"
+    elif pool.get("default_queue_id") in _paused_queues(api, name):
+        what = f"the default queue of pool {name!r} is paused{whom}"
+        remedy = f"prefect work-queue resume default --pool {name}"
     elif not _has_worker(api, name):
         what = f"pool {name!r} has no live worker{whom}"
         remedy = f"prefect worker start --pool {name}; spinforge serve starts one too"
     else:
         return
     yield Finding("work pools", status, what, remedy)  # type: ignore[arg-type]
+
+
+def _paused_queues(api: PrefectApi, pool: str) -> set[str]:
+    queues = api.ask(f"/work_pools/{pool}/queues/filter", {}) or []
+    return {queue["id"] for queue in queues if queue.get("is_paused")}
 
 
 def _has_worker(api: PrefectApi, pool: str) -> bool:
@@ -146,6 +159,11 @@ def gpu_limit(_: Place) -> Iterator[Finding]:
         what = f"tag {GPU!r} has no limit, so two trainings may share one GPU's memory"
         remedy = f"spinforge serve sets it; or prefect concurrency-limit create {GPU} 1"
         yield Finding("GPU limit", "warning", what, remedy)
+        return
+    if limit["concurrency_limit"] == 0:
+        what = f"tag {GPU!r} lets 0 tasks run, so whatever trains on a GPU waits for ever"
+        remedy = f"prefect global-concurrency-limit update tag:{GPU} --limit 1"
+        yield Finding("GPU limit", "problem", what, remedy)
         return
     yield Finding("GPU limit", "ok", f"{limit['concurrency_limit']} at a time")
 
@@ -187,3 +205,17 @@ def running_without_worker(place: Place) -> Iterator[Finding]:
         yield Finding("running runs", "warning", what, remedy)
     if not dead:
         yield Finding("running runs", "ok", f"{len(running)} in pools, each with a worker")
+
+
+def notifications(_: Place) -> Iterator[Finding]:
+    """The block that is told of failures is there."""
+    api, slug = PrefectApi.configured(), os.environ.get(BLOCK)
+    if slug is None or api is None or not api.answers():
+        return
+    kind, _slash, name = slug.partition("/")
+    if api.ask(f"/block_types/slug/{kind}/block_documents/name/{name}") is None:
+        what = f"{BLOCK}={slug} names no block of the server, so nobody is told of a failed run"
+        remedy = "make it in Prefect's page under Blocks, or name one that is there"
+        yield Finding("notifications", "problem", what, remedy)
+        return
+    yield Finding("notifications", "ok", slug)

@@ -10,11 +10,15 @@ from spinforge.flows.doctor.finding import Finding, Place
 
 _CHECK = "secrets"
 _ADDRESS = re.compile(r"\w[\w+.-]*://[^\s'\"]+")
+# A variable by its usual name; a template such as {{ prefect.blocks... }} is where a secret belongs.
+_VARIABLE = re.compile(
+    r"\b[A-Z_]*(?:PASSWORD|SECRET|TOKEN|ACCESS_KEY|API_KEY)[A-Z_]*[\"']?\s*[:=]\s*[\"']?[^\s\"'{}$,]"
+)
 _ENVIRONMENT = "take it out, change that password, and give it in the environment"
 
 
 def secrets_in_files(place: Place) -> Iterator[Finding]:
-    """No study, note or deployment holds a password in an address."""
+    """No study, note or deployment holds a password in an address or a variable."""
     notes = place.runs.glob("*/mlflow.json")
     deployments = [path for path in (Path("prefect.yaml"),) if path.is_file()]
     wrong = 0
@@ -22,7 +26,7 @@ def secrets_in_files(place: Place) -> Iterator[Finding]:
         if (line := _line_with_secret(path)) is not None:
             wrong += 1
             others = ", and other users may read the file" if _is_read_by_others(path) else ""
-            what = f"{path}, line {line}: an address holds a password or token{others}"
+            what = f"{path}, line {line}: holds a password or token{others}"
             yield Finding(_CHECK, "problem", what, _ENVIRONMENT)
     if not wrong:
         yield Finding(_CHECK, "ok", "no password in studies, notes and deployments")
@@ -47,7 +51,7 @@ def _line_with_secret(path: Path) -> int | None:
     except (OSError, ValueError):
         return None
     for number, line in enumerate(lines, 1):
-        if any(holds_secret(address) for address in _ADDRESS.findall(line)):
+        if _VARIABLE.search(line) or any(map(holds_secret, _ADDRESS.findall(line))):
             return number
     return None
 

@@ -23,7 +23,12 @@ from doctor_patients import (
 )
 from planted_server import free_port
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate, WorkPoolCreate
+from prefect.client.schemas.actions import (
+    GlobalConcurrencyLimitCreate,
+    GlobalConcurrencyLimitUpdate,
+    WorkPoolCreate,
+    WorkPoolUpdate,
+)
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
@@ -245,6 +250,15 @@ def test_pools_limits_and_workers_of_a_real_server(prefect_server, tmp_path):
             assert found["pool 'cpu' is paused"].remedy == "prefect work-pool resume cpu"
             missing = found["there is no pool 'gpu'"]
             assert missing.remedy.endswith("prefect work-pool create gpu --type process")
+            client.update_work_pool("cpu", WorkPoolUpdate(is_paused=False, concurrency_limit=0))
+            found = {finding.what: finding for finding in scheduling.work_pools(place)}
+            assert "pool 'cpu' lets 0 runs start" in found
+            client.update_work_pool("cpu", WorkPoolUpdate(concurrency_limit=1))
+            queue = client.read_work_pool("cpu").default_queue_id
+            client.update_work_queue(queue, is_paused=True)
+            found = {finding.what: finding for finding in scheduling.work_pools(place)}
+            paused = found["the default queue of pool 'cpu' is paused"]
+            assert paused.remedy == "prefect work-queue resume default --pool cpu"
         finally:
             client.delete_work_pool("cpu")
         remedy = only(scheduling.gpu_limit, place, "warning").remedy
@@ -254,8 +268,18 @@ def test_pools_limits_and_workers_of_a_real_server(prefect_server, tmp_path):
         )
         try:
             assert next(iter(scheduling.gpu_limit(place))).what == "1 at a time"
+            client.update_global_concurrency_limit(
+                "tag:gpu", GlobalConcurrencyLimitUpdate(limit=0)
+            )
+            assert "lets 0 tasks run" in only(scheduling.gpu_limit, place).what
         finally:
             client.delete_global_concurrency_limit_by_name("tag:gpu")
+
+
+def test_a_notification_block_that_is_not_there_is_found(prefect_server, tmp_path, monkeypatch):
+    monkeypatch.setenv("SPINFORGE_NOTIFY", "slack-webhook/none")
+    found = only(scheduling.notifications, Place(tmp_path))
+    assert found.what.startswith("SPINFORGE_NOTIFY=slack-webhook/none names no block")
 
 
 @contextmanager

@@ -129,7 +129,11 @@ victim()
 """
 
 
-def test_a_killed_run_is_called_crashed_by_the_next_one(prefect_server, tiny_file, tiny):
+@pytest.mark.parametrize("its_worker_told", [False, True])
+def test_a_killed_run_is_called_crashed_by_the_next_one(
+    prefect_server, tiny_file, tiny, its_worker_told
+):
+    """A worker that lives ends the run itself, but not what ran within it."""
     run = subprocess.run(
         [sys.executable, "-c", KILLED, str(tiny_file), str(tiny.out)],
         env=os.environ | {"PREFECT_API_URL": prefect_server},
@@ -144,14 +148,15 @@ def test_a_killed_run_is_called_crashed_by_the_next_one(prefect_server, tiny_fil
         with RunFolder.of(tiny).opened(tiny):
             assert read_note(folder.path)["flow_run"] == "the-next"
 
+    message = "Was killed. Run the-next goes on from there."
     with get_client(sync_client=True) as client:
         assert client.read_flow_run(killed).state.is_running()
+        if its_worker_told:
+            message = "Process exited with status code: -9."
+            client.set_flow_run_state(killed, Crashed(message=message), force=True)
         successor()
         state = client.read_flow_run(killed).state
-    assert (state.name, state.message) == (
-        "Crashed",
-        "Was killed. Run the-next goes on from there.",
-    )
+    assert (state.name, state.message) == ("Crashed", message)
     assert {name for name, _ in runs_of(killed).values()} == {"Crashed"}  # the flow within it
     assert not (folder.path / NOTE).exists()
 

@@ -11,7 +11,8 @@ from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
 
-from spinforge.flows.notify import BLOCK, HOOKS
+from spinforge.flows.flow_options import FLOW_OPTIONS
+from spinforge.flows.notify import BLOCK
 from spinforge.simulation.errors import SpinforgeError
 
 SECRET = "dont-tell"
@@ -59,17 +60,17 @@ def block(prefect_server, webhook, monkeypatch):
     return name
 
 
-@flow(name="inner", **HOOKS)
+@flow(name="inner", **FLOW_OPTIONS)
 def inner():
     raise SpinforgeError("the disk is full\nand more")
 
 
-@flow(name="outer", flow_run_name="night-owl", **HOOKS)
+@flow(name="outer", flow_run_name="night-owl", **FLOW_OPTIONS)
 def outer():
     inner()
 
 
-@flow(name="fine", **HOOKS)
+@flow(name="fine", **FLOW_OPTIONS)
 def fine():
     return 1
 

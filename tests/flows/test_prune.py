@@ -101,12 +101,14 @@ def test_a_folder_in_which_a_run_works_is_left_alone(prefect_server, runs):
 
 
 def test_old_finished_runs_of_our_flows_go_with_their_artifacts(prefect_server, monkeypatch):
+    """Another project may have a flow of the same name on the same server."""
     monkeypatch.setattr(prune_records, "FLOWS", ("ours",))
 
     def leaves():
         create_markdown_artifact("text")
 
-    ours, others = flow(name="ours")(leaves), flow(name="others")(leaves)
+    ours = flow(name="ours", version=FLOW_OPTIONS["version"])(leaves)
+    others = flow(name="ours", version="churn-model 3")(leaves)
     ids = [f(return_state=True).state_details.flow_run_id for f in (ours, others)]
     later = datetime.now(UTC) + timedelta(days=1)
     assert prune_records.prune_flow_runs(later - timedelta(days=2), delete=True) == []
@@ -128,6 +130,13 @@ def test_every_flow_is_pruned(repository):
         module = importlib.import_module(f"spinforge.flows.{path.stem}")
         names |= {value.name for value in vars(module).values() if isinstance(value, Flow)}
     assert names == set(prune_records.FLOWS)
+
+
+@pytest.mark.parametrize("folder", [".", "runs/tiny"])
+def test_a_folder_without_runs_is_refused(prefect_server, tmp_path, folder):
+    (tmp_path / "runs/tiny").mkdir(parents=True)
+    with pytest.raises(SpinforgeError, match="no study has run in"):
+        prune.fn(out=tmp_path / folder)
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ PLANTED = [
     ("temporary files", "warning", ".network.pt.tmp-", "spinforge prune"),
     ("file times", "warning", "dated in the future", "set the clock"),
     ("data sets", "problem", "is missing or damaged", "spinforge verify"),
-    ("secrets", "problem", "study.yaml, line 2: an address holds a password", "environment"),
+    ("secrets", "problem", "study.yaml, line 2: holds a password", "environment"),
 ]
 
 

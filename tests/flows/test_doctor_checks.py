@@ -497,6 +497,10 @@ def test_passwords_in_notes_and_deployments_are_found_but_not_shown(tmp_path, mo
     assert "prefect.yaml, line 3" in found[1].what
     assert "everybody" not in found[1].what
     assert "hunter2" not in str(found)
+    Path("prefect.yaml").write_text("env: {PGPASSWORD: hunter2}\n")
+    assert "line 1: holds a password" in list(secrets.secrets_in_files(Place(tmp_path)))[1].what
+    Path("prefect.yaml").write_text('env: {PGPASSWORD: "{{ prefect.blocks.secret.pg }}"}\n')
+    assert len(list(secrets.secrets_in_files(Place(tmp_path)))) == 1
 
 
 def test_a_key_of_prefect_that_others_can_read_is_found(tmp_path):

@@ -1,4 +1,4 @@
-"""What Prefect and MLflow add to the work itself.
+"""What a task of Prefect costs, and a study of which everything is there already.
 
     python benchmarks/overhead.py
 

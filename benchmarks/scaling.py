@@ -8,8 +8,8 @@
 4. what the model predicts for N subjects and what the run took;
 5. the model for 10 000 subjects.
 
-On a machine that does other work the ratio says little: the run prints how many processor seconds
-each wall second got, and fails only where the machine was idle (--require).
+On a machine that does other work the ratio says little: each line prints what share of the cores
+others took meanwhile. With --require the run fails below that ratio, whatever others took.
 """
 
 import argparse
@@ -176,7 +176,7 @@ def main() -> int:
     parser.add_argument("--subjects", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument(
-        "--require", type=float, default=0.0, help="least ratio, on an idle machine"
+        "--require", type=float, default=0.0, help="least ratio, for an idle machine"
     )
     options = parser.parse_args()
     groups = Subjects(train=options.subjects - 2, validation=1, test=1)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from spinforge.datasets.storage.files import is_abandoned, own_suffix, readable_errors
 from spinforge.flows.config import Study
+from spinforge.flows.progress import say
 from spinforge.flows.worker_count import machine_size, worker_count
 from spinforge.flows.worker_facts import Facts
 from spinforge.simulation.errors import SpinforgeError, TemporaryError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:  # late: importing it takes a second
     from distributed import Client, Future, LocalCluster
 
 _PREFIX = ".spinforge-dask-"
+_RESTART_S = 15  # for worker processes elsewhere to end and come back
 _MEMORY_SHARE = 0.9  # of the machine's, for all processes together
 _QUIET = {
     # A worker that died twice with the same work is not tried again at once, but by Prefect later.
@@ -54,7 +57,8 @@ class Cluster:
         client: Of their scheduler.
         limit_s: How long one piece of work may take [s].
         wanted: What workers must have in common with us, where they may differ.
-        stop: Ends what was started for this cluster at once.
+        stop: Ends what was started for this cluster at once; without, what workers elsewhere do
+            for us is ended.
     """
 
     def __init__(
@@ -63,7 +67,7 @@ class Cluster:
         *,
         limit_s: float,
         wanted: Facts | None = None,
-        stop: Callable[[], None] = lambda: None,
+        stop: Callable[[], None] | None = None,
     ) -> None:
         from spinforge.flows.timed import OVERDUE
 
@@ -76,6 +80,7 @@ class Cluster:
         self._waiting: dict[Any, Future[Any]] = {}
         self._overdue: dict[Any, str] = {}
         self._stopped = threading.Event()
+        self._lock = threading.Lock()  # nothing may be submitted behind a stop
         client.subscribe_topic(OVERDUE, self._end_overdue)
 
     @property
@@ -94,13 +99,16 @@ class Cluster:
 
         # A tuple: Dask takes all of the same name for one group, which waits at the scheduler.
         key = (f"{function.__name__}-{self._run}", next(self._numbers))
-        try:
-            future = self.client.submit(
-                timed, self._wanted, key, self._limit_s, function, *given, key=key, pure=False
-            )
-        except Exception as error:
-            raise self._explained(error, function.__name__) from error
-        self._waiting[key] = future
+        with self._lock:
+            if self._stopped.is_set():
+                raise SpinforgeError(f"{function.__name__}: stopped")
+            try:
+                future = self.client.submit(
+                    timed, self._wanted, key, self._limit_s, function, *given, key=key, pure=False
+                )
+            except Exception as error:
+                raise self._explained(error, function.__name__) from error
+            self._waiting[key] = future
         return future
 
     def wait(self, future: "Future[Any]", what: str) -> Any:
@@ -145,17 +153,56 @@ class Cluster:
         from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
+        with self._lock:
+            if self._stopped.is_set():
+                raise SpinforgeError(f"{what}: stopped")
+            futures: list[Future[Any]] = self.client.compute(list(arrays))
+            self._waiting |= {future.key: future for future in futures}
+        until = time.monotonic() + self._limit_s * len(arrays)
         try:
-            return list(self.client.compute(list(arrays), sync=True))
+            return [future.result(timeout=max(0, until - time.monotonic())) for future in futures]
+        except TimeoutError as error:
+            raise SpinforgeError(
+                f"{what} took longer than {len(arrays)} times {self._limit_s / 60:.3g} minutes "
+                f"(dask.subject_minutes) and was given up. If it only needs more time: "
+                f"--set dask.subject_minutes={self._limit_s / 30:.3g}"
+            ) from error
         except (FutureCancelledError, KilledWorker) as error:
             raise self._explained(error, what) from error
+        finally:
+            for future in futures:
+                self._waiting.pop(future.key, None)
 
     def stop(self) -> None:
         """End the work in hand at once; whoever waits for it is told."""
-        self._stopped.set()
-        for future in list(self._waiting.values()):
+        with self._lock:
+            self._stopped.set()
+            futures = list(self._waiting.values())
+        for future in futures:
             _wake(future, "stopped")
-        self._stop()
+        if self._stop is not None:
+            self._stop()
+        elif futures and self.client.status == "running":
+            self._end_elsewhere(futures)
+
+    def _end_elsewhere(self, futures: "list[Future[Any]]") -> None:
+        """Have no worker write into the set any more, before others may."""
+        from spinforge.flows.timed import works_for
+
+        try:
+            self.client.cancel(futures, force=True)
+            # Again: what waited at a worker may have begun before it heard.
+            for _ in range(3):
+                answers = self.client.run(works_for, self._run, on_error="return")
+                busy = [worker for worker, answer in answers.items() if answer is True]
+                if not busy:
+                    return
+                self.client.restart_workers(busy, timeout=_RESTART_S, raise_for_error=False)
+        except (OSError, ValueError) as error:  # the scheduler is gone, or a worker has no nanny
+            busy = [str(error)]
+        say(
+            f"warning   workers elsewhere could not be ended ({', '.join(busy)}); before the next run, see that they do nothing any more"
+        )
 
     def _explained(self, error: Exception, what: str) -> Exception:
         from distributed.scheduler import KilledWorker
@@ -186,9 +233,13 @@ class Cluster:
 
     def _end(self, future: "Future[Any]", worker: str) -> None:
         """Forget a piece of work and end the process that does it; its nanny starts another."""
-        with suppress(Exception):  # it may just have ended by itself
+        try:
             self.client.cancel([future], force=True)
             self.client.restart_workers([worker], timeout=3, raise_for_error=False)
+        except KeyError:  # it has just ended by itself
+            return
+        except (OSError, ValueError) as error:  # the scheduler is gone, or it has no nanny
+            say(f"warning   the worker {worker} could not be ended: {error}")
 
 
 def _wake(future: "Future[Any]", reason: str) -> None:
@@ -213,16 +264,19 @@ def started_cluster(study: Study, *, pieces: int) -> Iterator[Cluster]:
         from spinforge.flows.external_scheduler import connected
 
         with connected(study) as (client, facts):
-            yield Cluster(client, limit_s=limit_s, wanted=facts)
+            yield from _stopped_if_it_fails(Cluster(client, limit_s=limit_s, wanted=facts))
         return
     count = min(worker_count(study), pieces)
     with _local_client(study, count) as (client, stop):
-        cluster = Cluster(client, limit_s=limit_s, stop=stop)
-        try:
-            yield cluster
-        except BaseException:
-            cluster.stop()
-            raise
+        yield from _stopped_if_it_fails(Cluster(client, limit_s=limit_s, stop=stop))
+
+
+def _stopped_if_it_fails(cluster: Cluster) -> Iterator[Cluster]:
+    try:
+        yield cluster
+    except BaseException:
+        cluster.stop()
+        raise
 
 
 @contextmanager
@@ -233,8 +287,8 @@ def _local_client(study: Study, count: int) -> Iterator[tuple["Client", Callable
     from distributed.security import Security
 
     memory = (study.dask.memory_gib or 0) * 2**30 or _MEMORY_SHARE * machine_size()[1] / count
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with ExitStack() as stack:
+        stack.enter_context(quiet_dask())
         stack.enter_context(dask.config.set(_QUIET))
         stack.enter_context(_same_environment())
         folder = stack.enter_context(_spill_folder(study.dask.folder))
@@ -259,12 +313,25 @@ def _local_client(study: Study, count: int) -> Iterator[tuple["Client", Callable
 @contextmanager
 def _same_environment() -> Iterator[None]:
     """Take back what Dask sets in our own environment for its processes (PYTHONHASHSEED)."""
-    before = dict(os.environ)
+    before = os.environ.get("PYTHONHASHSEED")
     try:
         yield
     finally:
-        for name in os.environ.keys() - before.keys():
-            del os.environ[name]
+        os.environ.pop("PYTHONHASHSEED", None)
+        if before is not None:
+            os.environ["PYTHONHASHSEED"] = before
+
+
+@contextmanager
+def quiet_dask() -> Iterator[None]:
+    """Have Dask log nothing in the block: what goes wrong is said in our words."""
+    logger = logging.getLogger("distributed")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager

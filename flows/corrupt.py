@@ -74,13 +74,14 @@ def corrupt(study: StudyParameter, overwrite: bool = False) -> dict[str, object]
             store.within(chosen.group).require_groups()
             store.within(chosen.group).remove_leftovers()
         waiting = _waiting(study, subjects, sets, overwrite)
-        rows = [] if waiting else rows_that_hold(study, sets, subjects)
-        if waiting or len({(row["set"], row["strength"]) for row in rows}) < len(sets):
+        rows = None if waiting else rows_that_hold(study, sets, subjects)
+        if rows is None or len({(row["set"], row["strength"]) for row in rows}) < len(sets):
             pieces = sum(map(len, waiting.values())) or len(subjects)
             with started_cluster(study, pieces=pieces) as cluster:
                 if waiting:
                     _make(study, waiting, overwrite, cluster)
-                rows = rows_that_hold(study, sets, subjects)
+                if rows is None:
+                    rows = rows_that_hold(study, sets, subjects)
                 write_table(study, sets, subjects, rows, cluster)
         store.write_manifest()
         write_card(store, folder.card, split_of(study.data))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from prefect import task
 from prefect.artifacts import create_table_artifact
 
 from spinforge.datasets.corruption.sets import CorruptedStore, clean_subject
@@ -17,6 +18,7 @@ from spinforge.evaluation.corruption_strength import slice_sums, strength
 from spinforge.flows.cluster import Cluster
 from spinforge.flows.config import Study
 from spinforge.flows.progress import say
+from spinforge.flows.retries import RETRIES
 from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.config import content_hash
 
@@ -57,12 +59,13 @@ def write_table(
         cluster: Reads and compares.
     """
     known = {(row["set"], row["strength"]) for row in held}
-    rows = held + [
-        row
-        for chosen in sets
-        if (chosen.name, chosen.strength) not in known
-        for row in _compared(study, chosen, subjects, cluster)
-    ]
+    missing = {s.group: s for s in sets if (s.name, s.strength) not in known}
+
+    def compare(group: str) -> list[Row]:
+        return _compared(study, missing[group], subjects, cluster)
+
+    compare_set = task(name="compare-set", task_run_name="{group}", **RETRIES)(compare)
+    rows = held + [row for group in missing for row in compare_set(group)]
     order = {(chosen.name, chosen.strength): place for place, chosen in enumerate(sets)}
     rows.sort(key=lambda row: (order[row["set"], row["strength"]], row["contrast"]))
     text = io.StringIO()
@@ -88,6 +91,7 @@ def _compared(
     store = RunFolder.of(study).store
     corrupted = CorruptedStore(store, chosen.name, chosen.strength)
     contrasts = clean_subject(maker_of(study.data), store, subjects[0]).contrasts
+    content = _content(study, chosen, subjects)
     rows = []
     for contrast in contrasts:
         sums = [
@@ -107,7 +111,7 @@ def _compared(
                 "subjects": str(len(subjects)),
                 "nrmse": f"{found.nrmse:.6g}",
                 "psnr_db": f"{found.psnr:.6g}",
-                "content": _content(study, chosen, subjects),
+                "content": content,
             }
         )
     return rows

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from distributed import Client
 
 _TIMEOUT_S = 5
+_CERTIFICATES = (
+    "DASK_DISTRIBUTED__COMM__TLS__CA_FILE",
+    "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT",
+    "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY",
+)
 
 
 @contextmanager
@@ -37,29 +42,34 @@ def connected(study: Study) -> Iterator[tuple["Client", Facts]]:
     Raises:
         SpinforgeError: If nobody answers, or the workers cannot do this study's work.
     """
-    import logging
-
     from distributed import Client
+
+    from spinforge.flows.cluster import quiet_dask  # it uses this module
 
     address = study.dask.address
     assert address is not None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if not address.startswith("tls://") and not _is_loopback(address):
         say(
             f"warning   dask.address = {address}: not encrypted, and whoever reaches this port "
             f"may run code as its workers. Use tls:// with certificates, or a closed network."
         )
-    try:
-        client = Client(address, timeout=_TIMEOUT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise SpinforgeError(
-            f"dask.address: no Dask scheduler answers at {address} within {_TIMEOUT_S} s. Start "
-            f"one with `dask scheduler`, correct the address, or leave it out to compute on this "
-            f"machine."
-        ) from error
-    with client:
-        check_workers(client, study)
-        yield client, worker_facts()
+    with quiet_dask():
+        try:
+            client = Client(address, timeout=_TIMEOUT_S, set_as_default=False)
+        except (OSError, ValueError) as error:
+            raise SpinforgeError(
+                f"dask.address: no Dask scheduler answers at {address} within {_TIMEOUT_S} s. "
+                f"Start one with `dask scheduler`, correct the address, or leave it out to compute "
+                f"on this machine."
+            ) from error
+        except TypeError as error:  # Dask's way to say that there are no certificates
+            raise SpinforgeError(
+                f"dask.address: {address} needs certificates: {error}. Name their files in "
+                f"{', '.join(_CERTIFICATES)} (docs/scale.md)."
+            ) from error
+        with client:
+            check_workers(client, study)
+            yield client, worker_facts()
 
 
 def check_workers(client: "Client", study: Study) -> None:
@@ -74,6 +84,7 @@ def check_workers(client: "Client", study: Study) -> None:
             f"`dask worker {study.dask.address} --nthreads 1`."
         )
     _require_one_thread(client)
+    _require_nannies(client)
     require_same_everywhere(worker_facts(), _ask(client, worker_facts))
     _require_shared(client, study)
 
@@ -85,6 +96,16 @@ def _require_one_thread(client: "Client") -> None:
             raise SpinforgeError(
                 f"dask.address: the worker {address} has {threads} threads; a subject takes a "
                 f"process of its own. Start it with `--nthreads 1 --nworkers {threads}`."
+            )
+
+
+def _require_nannies(client: "Client") -> None:
+    """What a worker does can only be ended with its process, and only its nanny ends that."""
+    for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
+        if worker["nanny"] is None:
+            raise SpinforgeError(
+                f"dask.address: the worker {address} has no nanny, so that nothing could end what "
+                f"it does. Start it without `--no-nanny`."
             )
 
 

@@ -60,11 +60,11 @@ def prune(
             f"such as runs"
         )
     before = datetime.now(UTC) - timedelta(days=older_than_days)
+    prune_mlflow_runs(out, older_than_days, delete=False)  # can be read: before anything goes
     found: dict[str, list[str]] = {"leftovers": [], "killed": [], "weights": []}
     for folder in sorted(path.parent for path in out.glob("*/.lock")):
         with _free(folder) as free:
             if not free:
-                say(f"skipped   {folder}: a run works there")
                 continue
             found["killed"] += _killed(folder, delete)
             found["leftovers"] += _remove(_leftovers(folder), delete)
@@ -77,11 +77,16 @@ def prune(
 
 @contextmanager
 def _free(folder: Path) -> Iterator[bool]:
-    """Hold the lock of a run's folder, if nobody does."""
+    """Hold the lock of a run's folder, if nobody does and we may; say so if not."""
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
+        say(f"skipped   {folder}: a run works there")
+        yield False
+        return
+    except OSError as error:
+        say(f"skipped   {folder}: its lock cannot be taken: {error.strerror or error}")
         yield False
         return
     try:

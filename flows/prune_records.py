@@ -23,6 +23,7 @@ from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.exceptions import ObjectNotFound
 
 from spinforge.flows.flow_options import VERSION_PREFIX
+from spinforge.flows.tracking_errors import readable_errors
 from spinforge.simulation.errors import SpinforgeError
 
 FLOWS = (
@@ -103,16 +104,17 @@ def prune_mlflow_runs(out: Path, days: int, delete: bool) -> list[str]:
         Their ids.
 
     Raises:
-        SpinforgeError: If MLflow fails.
+        SpinforgeError: If MLflow fails, or the record is of another version or locked.
     """
     database = (out / "mlflow.db").resolve()
     if not database.is_file():
         return []
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
     uri = f"sqlite:///{database}"
-    store = SqlAlchemyStore(uri, (out / "mlartifacts").resolve().as_uri())
-    runs = list(store._get_deleted_runs(older_than=days * 24 * 3600 * 1000))
+    with readable_errors(uri, own_record=True):
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        store = SqlAlchemyStore(uri, (out / "mlartifacts").resolve().as_uri())
+        runs = list(store._get_deleted_runs(older_than=days * 24 * 3600 * 1000))
     if runs and delete:
         gc = [sys.executable, "-m", "mlflow", "gc", "--backend-store-uri", uri]
         done = subprocess.run(

@@ -4,12 +4,17 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from distributed import get_worker
+from distributed import Worker, get_worker
 
 from spinforge.flows.worker_facts import Facts, require_same
 
 OVERDUE = "spinforge-overdue"
 """Topic under which a worker says that what it does takes too long."""
+
+
+def works_for(run: str, dask_worker: Worker) -> bool:
+    """Whether a worker process does something of a run at this moment (for `Client.run`)."""
+    return any(run in str(key) for key in dask_worker.active_threads.values())
 
 
 def timed(

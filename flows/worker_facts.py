@@ -23,7 +23,23 @@ def worker_facts() -> Facts:
     """Versions of the packages, and a digest of the code that simulates and stores."""
     facts = {name: importlib.metadata.version(name) for name in _PACKAGES}
     python = ".".join(platform.python_version_tuple()[:2])
-    return facts | {"Python": python, "processor": platform.machine(), _CODE: _code_digest()}
+    return facts | {
+        "Python": python,
+        "architecture": platform.machine(),
+        "vector units": _vector_units(),
+        _CODE: _code_digest(),
+    }
+
+
+def _vector_units() -> str:
+    """What PyTorch computes with: without, its sums have other last bits.
+
+    AVX2 and AVX512 give the same ones here, so a cluster may have both.
+    """
+    from torch.backends.cpu import get_cpu_capability  # late: it is heavy
+
+    found = str(get_cpu_capability())
+    return "AVX2 or better" if found in ("AVX2", "AVX512") else found
 
 
 def require_same(wanted: Facts) -> None:

@@ -4,7 +4,6 @@ A subject's array is one shard, read and checked against its digest as a whole; 
 would read it several times. Nothing is read before `compute`, and then block by block.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,6 @@ from numpy.typing import NDArray
 from spinforge.datasets.corruption.sets import CorruptedStore
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.simulation.errors import SpinforgeError
-
-
-def set_array(store: DatasetStore, subjects: Sequence[str], name: str) -> da.Array:
-    """One array of several subjects, one behind the other along the slices.
-
-    Args:
-        store: The set, seen as its clean or corrupted subjects; in a folder that all workers see,
-            or at a URL that fsspec knows.
-        subjects: Whose, in this order; their slices must be of one shape.
-        name: Such as "full" or "T1".
-
-    Raises:
-        SpinforgeError: If a subject is not in the set; when computed, if one is damaged.
-    """
-    return da.concatenate([subject_array(store, subject, name) for subject in subjects])
 
 
 def subject_array(store: DatasetStore, subject: str, name: str) -> da.Array:

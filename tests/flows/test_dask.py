@@ -188,6 +188,68 @@ def test_a_lost_scheduler_is_one_error(tmp_path):
         scheduler.wait()
 
 
+def lives(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def begun(folder, name):
+    """The process that works on something."""
+    deadline = time.monotonic() + 60
+    while not times(folder, name):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    (note,) = folder.glob(f"{name}-*")
+    return int(note.name.split("-")[1])
+
+
+def test_ctrl_c_ends_what_workers_elsewhere_do_for_us_only(elsewhere, tmp_path):
+    """Otherwise a subject would be written after the set's lock was given up."""
+    study = at(elsewhere, out=tmp_path)
+    clusters = []
+
+    def interrupted():
+        with started_cluster(study, pieces=1) as cluster:
+            clusters.append(cluster)
+            cluster.submit(take_too_long, tmp_path, "ours")
+            begun(tmp_path, "ours")
+            raise KeyboardInterrupt
+
+    with Client(elsewhere, set_as_default=False) as other:
+        theirs = other.submit(take_too_long, tmp_path, "theirs")
+        their_process = begun(tmp_path, "theirs")
+        with pytest.raises(KeyboardInterrupt):
+            interrupted()
+        assert not lives(begun(tmp_path, "ours"))
+        assert lives(their_process)
+        with pytest.raises(SpinforgeError, match="stopped"):
+            clusters[0].submit(note, tmp_path, "late")
+        other.cancel([theirs], force=True)
+        other.restart_workers(list(other.nthreads()), timeout=30)
+    assert times(tmp_path, "ours") == 1
+
+
+def test_a_worker_without_a_nanny_is_refused(elsewhere, tmp_path):
+    class Bare:
+        def nthreads(self):
+            return {"tcp://10.0.0.1:1": 1}
+
+        def scheduler_info(self, n_workers):
+            return {"workers": {"tcp://10.0.0.1:1": {"nanny": None}}}
+
+    with pytest.raises(SpinforgeError, match=r"tcp://10.0.0.1:1 has no nanny.*--no-nanny"):
+        check_workers(Bare(), at(elsewhere, out=tmp_path))
+
+
+def test_tls_without_certificates_names_the_settings(tmp_path):
+    with pytest.raises(SpinforgeError, match=r"needs certificates.*TLS__CLIENT__CERT"):
+        with connected(at("tls://127.0.0.1:1", out=tmp_path)):
+            pytest.fail("there are no certificates")
+
+
 @pytest.mark.slow
 def test_workers_elsewhere_make_the_same_bytes(finished, elsewhere, tiny):
     _, answer = finished

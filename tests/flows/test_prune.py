@@ -31,6 +31,9 @@ from spinforge.flows.prune import prune
 from spinforge.flows.run_folder import RunFolder
 from spinforge.flows.slices import network_folder
 from spinforge.flows.tracking import default_uri
+from spinforge.simulation.errors import SpinforgeError
+
+prune_module = importlib.import_module("spinforge.flows.prune")
 
 
 @pytest.fixture
@@ -98,6 +101,24 @@ def test_a_folder_in_which_a_run_works_is_left_alone(prefect_server, runs):
     with FileLock(runs / "tiny/.lock"):
         found = prune(runs, delete=True)
     assert (found["leftovers"], found["killed"]) == ([], [])
+
+
+def test_a_folder_that_we_may_not_lock_is_left_alone(prefect_server, runs, monkeypatch, capsys):
+    def refused(lock):
+        raise PermissionError(13, "Permission denied", lock.lock_file)
+
+    monkeypatch.setattr(prune_module.FileLock, "acquire", refused)
+    assert prune(runs, delete=True)["leftovers"] == []
+    said = capsys.readouterr().err
+    assert f"skipped   {runs / 'tiny'}: its lock cannot be taken: Permission denied" in said
+
+
+def test_an_unreadable_record_is_said_before_anything_goes(prefect_server, runs):
+    (runs / "mlflow.db").write_text("no database" * 100)
+    before = files_of(runs)
+    with pytest.raises(SpinforgeError, match=r"MLflow's record .*mlflow.db cannot be"):
+        prune(runs, delete=True)
+    assert files_of(runs) == before
 
 
 def test_old_finished_runs_of_our_flows_go_with_their_artifacts(prefect_server, monkeypatch):

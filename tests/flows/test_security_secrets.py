@@ -91,8 +91,9 @@ def test_a_study_with_a_password_is_refused_without_showing_it(key, value, tmp_p
     with pytest.raises(SpinforgeError) as raised:
         load_study(file)
     assert SECRET not in str(raised.value)
-    with pytest.raises(ValidationError, match="holds a user, password or token"):
+    with pytest.raises(ValidationError, match="holds a user, password or token") as refused:
         Study.model_validate({"name": "s"} | content)
+    assert SECRET not in str(refused.value)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["s.yaml"]
 
 

@@ -1,15 +1,18 @@
 """Tasks and workers: all subjects done, what fails fails once, only our own processes ended."""
 
+import logging
 import multiprocessing
 import os
+import threading
 import time
 
+import dask.array as da
 import pytest
 from prefect import flow
 from worker_deeds import die_the_first_time, end_oneself, note, refuse, take_too_long, times
 
 from spinforge.flows import retries, subject_tasks
-from spinforge.flows.cluster import started_cluster
+from spinforge.flows.cluster import _same_environment, quiet_dask, started_cluster
 from spinforge.flows.config import Study
 from spinforge.flows.dask_settings import DaskSettings
 from spinforge.flows.subject_tasks import for_each_subject
@@ -54,6 +57,35 @@ def test_workers_have_one_thread_and_we_keep_ours(cluster):
     assert ours == BEFORE
     for name in THREADS:
         assert set(cluster.client.run(os.getenv, name).values()) == {"1"}
+
+
+def test_nothing_else_of_our_environment_changes(monkeypatch):
+    logger = logging.getLogger("distributed")
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    with _same_environment(), quiet_dask():
+        os.environ["PYTHONHASHSEED"] = "6640"  # as Dask does
+        monkeypatch.setenv("SET_BY_ANOTHER_THREAD", "1")
+    assert os.environ["PYTHONHASHSEED"] == "7"
+    assert os.environ["SET_BY_ANOTHER_THREAD"] == "1"
+    assert logger.level == logging.INFO
+
+
+def test_comparing_ends_with_its_time_and_with_a_stop(cluster, monkeypatch):
+    slow = da.zeros(2, chunks=1).map_blocks(lambda block: time.sleep(5) or block, dtype=float)
+    monkeypatch.setattr(cluster, "_limit_s", 0.5)
+    with pytest.raises(SpinforgeError, match=r"comparing took longer.*subject_minutes=0.0167"):
+        cluster.compute([slow], "comparing")
+    monkeypatch.setattr(cluster, "_limit_s", 60)
+    monkeypatch.setattr(cluster, "_stop", lambda: None)
+    monkeypatch.setattr(cluster, "_stopped", threading.Event())
+    clock = threading.Timer(1, cluster.stop)
+    clock.start()
+    before = time.monotonic()
+    with pytest.raises(SpinforgeError, match="comparing: stopped"):
+        cluster.compute([slow + 1], "comparing")
+    assert time.monotonic() - before < 4
+    assert cluster._waiting == {}
 
 
 def test_every_subject_is_worked_on_once(cluster, tmp_path):

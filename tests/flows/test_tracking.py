@@ -232,4 +232,4 @@ def test_a_failure_is_not_followed_by_a_long_wait(tiny, monkeypatch):
 def test_a_password_in_the_address_is_refused():
     with pytest.raises(ValueError, match="PGPASSWORD") as caught:
         Tracking(uri="postgresql://me:secret@server/mlflow")
-    assert "secret@" not in str(caught.value).partition("input_value")[0]
+    assert "secret@" not in str(caught.value)

@@ -6,7 +6,7 @@ import dask
 import numpy as np
 import pytest
 
-from spinforge.datasets.reading.dask_arrays import set_array, subject_array
+from spinforge.datasets.reading.dask_arrays import subject_array
 from spinforge.datasets.storage.arrays import StoredArray
 from spinforge.datasets.storage.store import DatasetStore
 from spinforge.evaluation.corruption_strength import slice_sums, strength
@@ -29,12 +29,11 @@ def planted(place, subjects, shape):
 
 
 @pytest.mark.parametrize("place", ["folder", "memory://dask/set.zarr"])
-def test_a_set_is_its_subjects_one_behind_the_other_a_block_each(tmp_path, place):
+def test_a_subject_is_one_block(tmp_path, place):
     store = planted(tmp_path / "set.zarr" if place == "folder" else place, ["b", "a"], (4, 5, 6))
-    array = set_array(store, ["b", "a"], "T1")
-    assert array.chunks == ((4, 4), (5,), (6,))
-    expected = np.concatenate([store.read("b", "T1"), store.read("a", "T1")])
-    assert np.array_equal(array.compute(scheduler="synchronous"), expected)
+    array = subject_array(store, "b", "T1")
+    assert array.chunks == ((4,), (5,), (6,))
+    assert np.array_equal(array.compute(scheduler="synchronous"), store.read("b", "T1"))
 
 
 def test_a_damaged_block_is_an_error_not_zeros(tmp_path):

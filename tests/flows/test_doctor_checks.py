@@ -268,9 +268,7 @@ def test_pools_limits_and_workers_of_a_real_server(prefect_server, tmp_path):
         )
         try:
             assert next(iter(scheduling.gpu_limit(place))).what == "1 at a time"
-            client.update_global_concurrency_limit(
-                "tag:gpu", GlobalConcurrencyLimitUpdate(limit=0)
-            )
+            client.update_global_concurrency_limit("tag:gpu", GlobalConcurrencyLimitUpdate(limit=0))
             assert "lets 0 tasks run" in only(scheduling.gpu_limit, place).what
         finally:
             client.delete_global_concurrency_limit_by_name("tag:gpu")

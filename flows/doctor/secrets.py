@@ -10,7 +10,7 @@ from spinforge.flows.doctor.finding import Finding, Place
 
 _CHECK = "secrets"
 _ADDRESS = re.compile(r"\w[\w+.-]*://[^\s'\"]+")
-# A variable by its usual name; a template such as {{ prefect.blocks... }} is where a secret belongs.
+# A variable by its usual name; in a template, {{ prefect.blocks... }}, is where a secret belongs.
 _VARIABLE = re.compile(
     r"\b[A-Z_]*(?:PASSWORD|SECRET|TOKEN|ACCESS_KEY|API_KEY)[A-Z_]*[\"']?\s*[:=]\s*[\"']?[^\s\"'{}$,]"
 )

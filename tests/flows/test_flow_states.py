@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.flow_engine import FlowRunTimeoutError
 from prefect.runtime import flow_run
+from prefect.states import Crashed
 from prefect.utilities.callables import parameter_schema
 
 from spinforge.flows.config import load_study

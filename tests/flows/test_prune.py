@@ -26,6 +26,7 @@ from spinforge.datasets.storage.verify import verify_store
 from spinforge.flows import prune_records
 from spinforge.flows.cli import app
 from spinforge.flows.config import study_yaml
+from spinforge.flows.flow_options import FLOW_OPTIONS
 from spinforge.flows.killed_runs import NOTE
 from spinforge.flows.prune import prune
 from spinforge.flows.run_folder import RunFolder

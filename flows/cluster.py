@@ -201,7 +201,8 @@ class Cluster:
         except (OSError, ValueError) as error:  # the scheduler is gone, or a worker has no nanny
             busy = [str(error)]
         say(
-            f"warning   workers elsewhere could not be ended ({', '.join(busy)}); before the next run, see that they do nothing any more"
+            f"warning   workers elsewhere could not be ended ({', '.join(busy)}); before "
+            f"the next run, see that they do nothing any more"
         )
 
     def _explained(self, error: Exception, what: str) -> Exception:

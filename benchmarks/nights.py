@@ -17,12 +17,13 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,9 +103,19 @@ def figures(serve: psutil.Process, place: Path) -> dict[str, float]:
         "processes": len(lasting),
         "temp files": sum(1 for p in (place / "tmp").rglob("*") if p.is_file()),
         "run files": sum(1 for p in (place / "runs").rglob("*") if p.is_file()),
-        "Prefect KiB": size(place / "prefect", "prefect.db*"),
+        "Prefect KiB": in_use(place / "prefect" / "prefect.db"),
         "MLflow KiB": size(place / "runs", "mlflow.db*"),
     }
+
+
+def in_use(database: Path) -> float:
+    """Of an SQLite file without the pages that are free to be used again [KiB]."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        pages, free, page = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+    return (pages - free) * page / 1024
 
 
 def size(folder: Path, pattern: str) -> float:

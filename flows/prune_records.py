@@ -76,7 +76,18 @@ def _ended_before(client: SyncPrefectClient, before: datetime) -> Iterator[FlowR
         offset=offset,
     ):
         offset += len(page)
-        yield from (r for r in page if (r.flow_version or "").startswith(VERSION_PREFIX))
+        yield from (run for run in page if _is_ours(client, run))
+
+
+def _is_ours(client: SyncPrefectClient, run: FlowRun) -> bool:
+    """Whether a run is one of our code; one that was cancelled before it began has no version."""
+    if run.flow_version or run.deployment_id is None:
+        return (run.flow_version or "").startswith(VERSION_PREFIX)
+    try:
+        entrypoint = client.read_deployment(run.deployment_id).entrypoint
+    except ObjectNotFound:
+        return False
+    return (entrypoint or "").startswith("spinforge.")
 
 
 def _delete(client: SyncPrefectClient, run: UUID) -> None:

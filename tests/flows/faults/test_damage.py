@@ -9,7 +9,7 @@ import pytest
 from spinforge.datasets.storage.verify import verify_store
 from spinforge.flows.run_folder import RunFolder
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 
 
 @pytest.fixture

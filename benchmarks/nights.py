@@ -159,6 +159,7 @@ def main() -> int:
     arguments.add_argument("--nights", type=int, default=30)
     arguments.add_argument("--every", type=int, default=20, help="seconds from night to night")
     chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end with us
     place = Path(tempfile.mkdtemp(prefix="spinforge-nights-"))
     for name in ("tmp", "prefect", "runs"):
         (place / name).mkdir()

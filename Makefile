@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 EXTRAS ?= dev
 DEMO_STUDY := studies/quickstart.yaml
 
-.PHONY: help demo test test-slow test-networks audit licences pictures format clean
+.PHONY: help demo test test-slow test-networks faults audit licences pictures format clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -43,6 +43,10 @@ audit: $(VENV)/.ready  ## licences of all requirements, and known vulnerabilitie
 
 licences: $(VENV)/.ready  ## write docs/licences.md again, after a change of requirements
 	$(BIN)/python .ci/licences.py
+
+# Not part of CI, for its length.
+faults: $(VENV)/.ready  ## put faults into whole runs, and print what each came to (half an hour)
+	$(BIN)/pytest -n 2 -m faults tests/flows/faults
 
 pictures: $(VENV)/.ready  ## draw the pictures of README (from the run of `make demo`) and docs/
 	$(BIN)/python docs/draw_architecture.py docs/pictures/architecture.svg

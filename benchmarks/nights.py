@@ -32,6 +32,9 @@ import psutil
 EARLY = 5
 """The night that later ones are compared with: caches are filled by then."""
 
+ENDED = ("Completed", "Failed", "Crashed", "TimedOut")
+"""Not Cancelled: a night that begins while the one before goes on."""
+
 STUDY = """
 name: night
 data:
@@ -125,16 +128,25 @@ def size(folder: Path, pattern: str) -> float:
 def ended(count: int) -> list[str]:
     """States of the runs of the flow that have ended, the latest first."""
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.filters import (
+        FlowFilter,
+        FlowFilterName,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateName,
+    )
     from prefect.client.schemas.sorting import FlowRunSort
 
     with get_client(sync_client=True) as client:
         runs = client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=["regenerate"])),
+            flow_run_filter=FlowRunFilter(
+                state=FlowRunFilterState(name=FlowRunFilterStateName(any_=list(ENDED)))
+            ),
             sort=FlowRunSort.END_TIME_DESC,
             limit=count,
         )
-    return [str(run.state_name) for run in runs if run.end_time and run.state_name != "Cancelled"]
+    return [str(run.state_name) for run in runs]
 
 
 def records() -> int:
@@ -158,6 +170,7 @@ def main() -> int:
     arguments.add_argument("--nights", type=int, default=30)
     arguments.add_argument("--every", type=int, default=20, help="seconds from night to night")
     chosen = arguments.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the servers end with us
     place = Path(tempfile.mkdtemp(prefix="spinforge-nights-"))
     for name in ("tmp", "prefect", "runs"):
         (place / name).mkdir()
@@ -196,11 +209,8 @@ def judge(
 ) -> int:
     from spinforge.flows.prune_records import prune_flow_runs
 
-    subprocess.run(
-        [sys.executable, "-m", "prefect", "deployment", "schedule", "pause", "regenerate/nightly"],
-        check=False,
-        stdout=subprocess.DEVNULL,
-    )
+    pause = ["--no-prompt", "deployment", "schedule", "pause", "--all"]
+    subprocess.run([sys.executable, "-m", "prefect", *pause], check=True, stdout=subprocess.DEVNULL)
     before = records()
     went = len(prune_flow_runs(datetime.now(UTC), delete=True))
     time.sleep(10)  # the server deletes logs and tasks a little later

@@ -2,13 +2,11 @@
 
 import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 
 import pytest
-from distributed import Client
+from dask_elsewhere import end, start_scheduler, start_workers, wait_for_workers
+from planted_server import free_port
 from worker_deeds import note, take_too_long, times
 
 from spinforge.flows import external_scheduler
@@ -19,53 +17,6 @@ from spinforge.flows.external_scheduler import check_workers, connected
 from spinforge.flows.generate import generate
 from spinforge.flows.run_folder import RunFolder
 from spinforge.simulation.errors import SpinforgeError
-
-QUIET = {"DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]"}
-
-
-def start(*arguments, folder):
-    """A Dask command in a session of its own, as on another machine."""
-    paths = os.pathsep.join([str(folder), *(path for path in sys.path if path)])
-    return subprocess.Popen(
-        [sys.executable, "-m", *arguments],
-        env=os.environ | QUIET | {"PYTHONPATH": paths},
-        cwd=folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def end(process):
-    os.killpg(process.pid, signal.SIGTERM)
-    try:
-        process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def start_scheduler(port, folder):
-    place = ["--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    return start("distributed.cli.dask_scheduler", *place, folder=folder)
-
-
-def start_workers(address, folder, *more):
-    place = ["--host", "127.0.0.1", "--no-dashboard", "--local-directory", str(folder)]
-    return start(
-        "distributed.cli.dask_worker", address, "--nthreads", "1", *place, *more, folder=folder
-    )
-
-
-def wait_for_workers(address, count):
-    with Client(address, timeout=30, set_as_default=False) as client:
-        client.wait_for_workers(count, timeout=60)
 
 
 @pytest.fixture(scope="module")

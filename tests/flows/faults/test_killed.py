@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 
 
 def test_run_killed_while_simulating(bench):
@@ -32,6 +32,7 @@ def test_run_told_to_end(bench):
     code, said = bench.end(run)
     assert code != 0, said
     bench.row.said = said.strip().splitlines()[-1]
+    bench.expected = ("Crashed", "Failed", "Cancelled")
     bench.mend()
 
 
@@ -43,6 +44,7 @@ def test_stopped_by_ctrl_c(bench):
     code, said = bench.end(run)
     assert code == 130, said
     bench.row.said = said.strip().splitlines()[-1]
+    bench.expected = ("Crashed", "Failed", "Cancelled")
     bench.mend()
 
 

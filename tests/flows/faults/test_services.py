@@ -11,7 +11,7 @@ import urllib.request
 import pytest
 from planted_server import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.faults
 
 
 def wait_until_healthy(address: str, server: "subprocess.Popen[bytes]") -> None:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from dask_elsewhere import end, start_scheduler, start_workers, wait_for_workers
+from distributed import Client
 from planted_server import free_port
 from worker_deeds import note, take_too_long, times
 

@@ -30,6 +30,8 @@ _MEMORY_SHARE = 0.9  # of the machine's, for all processes together
 _QUIET = {
     # A worker that died twice with the same work is not tried again at once, but by Prefect later.
     "distributed.scheduler.allowed-failures": 1,
+    # One that ends while it starts is not started again; without any, work would wait for ever.
+    "distributed.scheduler.no-workers-timeout": "90s",
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
@@ -124,11 +126,11 @@ class Cluster:
             Exception: Whatever the function raised.
         """
         from distributed.client import FutureCancelledError
-        from distributed.scheduler import KilledWorker
+        from distributed.scheduler import KilledWorker, NoWorkerError
 
         try:
             return future.result()
-        except (FutureCancelledError, KilledWorker) as error:
+        except (FutureCancelledError, KilledWorker, NoWorkerError) as error:
             if future.key in self._overdue:
                 self._end(future, self._overdue[future.key])
                 raise SpinforgeError(
@@ -206,8 +208,14 @@ class Cluster:
         )
 
     def _explained(self, error: Exception, what: str) -> Exception:
-        from distributed.scheduler import KilledWorker
+        from distributed.scheduler import KilledWorker, NoWorkerError
 
+        if isinstance(error, NoWorkerError):
+            return SpinforgeError(
+                f"{what}: no worker process is left, each was ended from outside while it started, "
+                f"perhaps for lack of memory. What was complete is kept: free some memory, or use "
+                f"fewer with --set workers=..., and run again."
+            )
         if isinstance(error, KilledWorker):
             return TemporaryError(
                 f"{what}: a worker process was ended from outside, perhaps for lack of memory, "

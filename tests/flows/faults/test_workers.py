@@ -43,7 +43,7 @@ def test_all_workers_killed_again_and_again(bench):
                     process.kill()
             except psutil.NoSuchProcess:
                 continue
-    bench.failed(run, "a worker process was ended from outside")
+    bench.failed(run, "ended from outside")
     bench.mend()
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -13,8 +14,12 @@ pytestmark = pytest.mark.faults
 
 def worker_processes(run):
     """The processes that simulate for a run."""
-    children = psutil.Process(run.pid).children(recursive=True)
-    return [c for c in children if "--multiprocessing-fork" in c.cmdline()]
+    found = []
+    for child in psutil.Process(run.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # a zombie is none
+            if "--multiprocessing-fork" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def test_worker_killed(bench):

@@ -153,7 +153,7 @@ class Cluster:
             SpinforgeError: As `wait`; also what reading raises.
         """
         from distributed.client import FutureCancelledError
-        from distributed.scheduler import KilledWorker
+        from distributed.scheduler import KilledWorker, NoWorkerError
 
         with self._lock:
             if self._stopped.is_set():
@@ -169,7 +169,7 @@ class Cluster:
                 f"(dask.subject_minutes) and was given up. If it only needs more time: "
                 f"--set dask.subject_minutes={self._limit_s / 30:.3g}"
             ) from error
-        except (FutureCancelledError, KilledWorker) as error:
+        except (FutureCancelledError, KilledWorker, NoWorkerError) as error:
             raise self._explained(error, what) from error
         finally:
             for future in futures:
